@@ -1,0 +1,56 @@
+"""Values to bytes and back: what may cross is registered, everything else is refused.
+
+The first layer of three. Knows neither calls nor connections: references are given their ids by whoever
+implements IReferenceTables. spec/1-values.md says what the bytes mean.
+
+    registry = jelly.Registry()
+    registry.add(Point, "geo.Point")
+    payload = jelly.Encoder(registry).dumps([Point(1, 2), {"now": datetime.now(timezone.utc)}])
+    point, when = jelly.Decoder(registry).loads(payload)
+"""
+
+from . import interfaces
+from ._decoder import Decoder
+from ._depth import preflight
+from ._encoder import Encoder
+from ._ext import SCALARS
+from ._inert import Opaque, Relayed
+from .errors import InsecureJelly, JellyError, MalformedJelly, RemoteError, Unjellyable
+from .flavours import ByReference, Cacheable, Copyable, Referenceable, RemoteCache, RemoteCopy, Viewable
+from .interfaces import ICopyable, IReferenceable, IReferenceTables
+from .limits import Limits
+from .registry import BUILTIN_ERRORS, Registry
+
+__all__ = [
+    # what may cross
+    "Registry",
+    "BUILTIN_ERRORS",
+    # how it travels
+    "ByReference",
+    "Cacheable",
+    "Copyable",
+    "Referenceable",
+    "RemoteCache",
+    "RemoteCopy",
+    "Viewable",
+    # bytes
+    "Decoder",
+    "Encoder",
+    "Limits",
+    "SCALARS",
+    "preflight",
+    # what stands for something else
+    "Opaque",
+    "Relayed",
+    "RemoteError",
+    # errors
+    "InsecureJelly",
+    "JellyError",
+    "MalformedJelly",
+    "Unjellyable",
+    # where a stranger plugs in
+    "interfaces",
+    "ICopyable",
+    "IReferenceTables",
+    "IReferenceable",
+]

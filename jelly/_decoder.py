@@ -1,0 +1,158 @@
+"""Payloads to values. Builds nothing but what is registered. spec/1-values.md 1.5 to 1.7."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from msgpack import unpackb
+
+from ._blueprint import Blueprint
+from ._depth import count_openers, native_depth, preflight
+from ._errorplan import ErrorPlan
+from ._ext import GRAPH, SCALARS, STR_ONLY
+from ._holes import Holes
+from ._reading import Reading, check_form, too_deep
+from .errors import MalformedJelly, RemoteError
+from .limits import Limits
+from .registry import Registry
+
+# Below this the first bytes of containers are counted instead of skipped over: 0.1 us instead of 3.
+_SMALL: Final = 1024
+# Where the number of an Ext stands in it.
+_CODE_AT: Final = {0xC7: 2, 0xC8: 3, 0xC9: 5, **dict.fromkeys(range(0xD4, 0xD9), 1)}
+
+
+class Decoder:
+    """Read payloads, for all connections of one thread that have the same options.
+
+    Args:
+        registry: what may be built; a snapshot is taken.
+        limits: ours.
+        relay: True carries copies of unknown classes along as Relayed instead of refusing them.
+        remote_error: the class made for errors that are not registered.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        limits: Limits = Limits(),
+        *,
+        relay: bool = False,
+        remote_error: type[RemoteError] = RemoteError,
+    ) -> None:
+        self.limits = limits
+        self.relay = relay
+        self.remote_error = remote_error
+        self.plans: dict[str, Blueprint | ErrorPlan] = registry.snapshot()
+
+    def loads(self, payload: bytes | memoryview, tables: Any = None) -> Any:
+        """Return the value a payload holds.
+
+        Args:
+            tables: resolve ids; None where no references are expected.
+
+        Raises:
+            InsecureJelly: understood and refused; every reference in it was counted. Fail the call.
+            MalformedJelly: no payload; close the connection.
+        """
+        reading = Reading(self, tables)
+        value = self._read(reading, payload)
+        self._conclude(reading)
+        return value
+
+    def loads_call(
+        self, payload: bytes | memoryview, tables: Any = None
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """Return the args and kwargs of a call's payload. Raises as loads()."""
+        reading = Reading(self, tables)
+        value = self._read(reading, payload)
+        if reading.violation is None and (
+            type(value) is not list
+            or len(value) != 2
+            or type(value[0]) is not list
+            or type(value[1]) is not dict
+            or not STR_ONLY.issuperset(map(type, value[1]))
+        ):
+            raise MalformedJelly("the payload of a call is not [args, kwargs]")
+        self._conclude(reading)
+        return value[0], value[1]
+
+    def loads_error(self, payload: bytes | memoryview, tables: Any = None) -> BaseException:
+        """Return the error a payload of ERROR or END holds: registered, or else a remote_error."""
+        reading = Reading(self, tables)
+        value = self._read(reading, payload)
+        if reading.violation is None and type(value) is not dict:
+            raise MalformedJelly("the payload of an error is no map")
+        error = reading.build_error(value) if reading.violation is None else None
+        self._conclude(reading)
+        assert error is not None
+        return error
+
+    def _read(self, reading: Reading, payload: bytes | memoryview) -> Any:
+        try:
+            at = _CODE_AT.get(payload[0]) if payload else None
+            if at is not None and len(payload) > at and payload[at] == GRAPH:
+                return self._read_graph(reading, payload)
+            return self._read_object(reading, payload)[0]
+        except MalformedJelly:
+            raise
+        except Exception as error:  # at least eight types come out of msgpack
+            raise MalformedJelly(f"is not msgpack ({type(error).__name__})") from None
+
+    def _read_object(self, reading: Reading, payload: bytes | memoryview) -> tuple[Any, int]:
+        """Unpack one msgpack object; return it and its depth, or a number that is not below it."""
+        limit = reading.max_depth
+        size = len(payload)
+        bound: int | None
+        if size <= _SMALL:
+            bound = count_openers(bytes(payload)) + 1
+            if bound > limit:
+                check_form(payload, limit)
+                bound = None
+        else:
+            bound = limit >> 1
+            if preflight(payload, bound - 1) is not None:
+                check_form(payload, limit)
+                bound = None
+        value = unpackb(payload, ext_hook=reading.hook, timestamp=3)
+        if type(value) in SCALARS:
+            bound = 0
+        elif bound is None or bound + reading.weight > limit:
+            bound = native_depth(value, reading.apart)
+            if bound + reading.weight > limit:
+                raise too_deep(limit)
+        return value, bound + reading.weight
+
+    def _read_graph(self, reading: Reading, payload: bytes | memoryview) -> Any:
+        data: bytes = unpackb(payload, ext_hook=_keep_data)
+        check_form(data, 1)
+        parts = unpackb(data, ext_hook=_keep_data)
+        if type(parts) is not list or not parts or set(map(type, parts)) != {bytes}:
+            raise MalformedJelly("GRAPH is no array of parts in bin")
+        holes = reading.holes = Holes(len(parts))
+        for part in parts:
+            reading.weight, reading.apart = 0, None
+            marks = holes.marks
+            value, _ = self._read_object(reading, part)
+            # NODEs count with the true depth: bounds would add up along a chain of parts.
+            depth = native_depth(value, reading.apart) + reading.weight
+            if holes.fresh:
+                holes.collect(reading, value, True)
+            holes.finish_part(reading, value, depth, marks)
+        return holes.values[-1]
+
+    def _conclude(self, reading: Reading) -> None:
+        """Refuse what was found unacceptable; else run the hooks that wait for the whole payload."""
+        for finish, made in reading.finishers:
+            if reading.violation is not None:
+                break
+            try:
+                finish(made)
+            except Exception as error:
+                reading.refuse_failed(type(made).__name__, error)
+        if reading.violation is not None:
+            raise reading.violation
+
+
+def _keep_data(code: int, data: bytes) -> bytes:
+    return data

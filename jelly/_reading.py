@@ -1,0 +1,469 @@
+"""Reading one payload: what each Ext becomes. spec/1-values.md 1.3, 1.6 and 1.7.
+
+Malformed data raise at once. Unacceptable ones never do: the first is noted, None takes its place, and
+reading goes on to the end, so that every reference in the payload is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from msgpack import unpackb
+
+from ._blueprint import Blueprint
+from ._depth import native_depth, preflight
+from ._errorplan import ErrorPlan, cut
+from ._ext import (
+    ANSWER,
+    CACHE,
+    CACHED,
+    CONTAINERS,
+    COPY,
+    ERROR,
+    FROZENSET,
+    GRAPH,
+    HOME,
+    MAP,
+    NODE,
+    OPAQUE,
+    REF,
+    REFX,
+    SCALARS,
+    SET,
+    STR_ONLY,
+    STREAM,
+    TUPLE,
+    quote,
+)
+from ._flood import count_floodable
+from ._holes import Holes
+from ._inert import Opaque, Relayed
+from .builtins_ import LEAF_READERS
+from .errors import InsecureJelly, MalformedJelly
+
+if TYPE_CHECKING:
+    from ._decoder import Decoder
+
+_MAX_ID: Final = (1 << 53) - 1
+# From here on headers are checked before anything is allocated for what they promise; below, the worst
+# is 1.6 MiB for a moment.
+_PREFLIGHT_BYTES: Final = 1024
+_set: Final = object.__setattr__
+_new: Final = object.__new__
+
+
+class Reading:
+    """The state of reading one payload.
+
+    Attributes:
+        violation: the first reason to refuse the payload, or None.
+        level: how many Exts are around the one being read.
+        weight: the largest weight of an Ext met in the object being read (spec/1-values.md 1.4).
+        apart: the lists and dicts in that object which came out of Exts, by id.
+        holes: of a GRAPH, else None.
+    """
+
+    __slots__ = (
+        "apart",
+        "decoder",
+        "finishers",
+        "floodable",
+        "hook",
+        "holes",
+        "level",
+        "limits",
+        "max_depth",
+        "plans",
+        "tables",
+        "violation",
+        "weight",
+    )
+
+    def __init__(self, decoder: Decoder, tables: Any) -> None:
+        self.decoder = decoder
+        self.plans = decoder.plans
+        self.limits = decoder.limits
+        self.max_depth = decoder.limits.max_depth
+        self.tables = tables
+        self.violation: InsecureJelly | None = None
+        self.level = 0
+        self.weight = 0
+        self.apart: dict[int, object] | None = None
+        self.holes: Holes | None = None
+        self.floodable = 0
+        self.finishers: list[tuple[Callable[[Any], object], Any]] = []
+        self.hook = self.read_ext
+
+    # --- the msgpack objects
+
+    def read_ext(self, code: int, payload: bytes) -> Any:
+        """Return what an Ext stands for. Called by msgpack."""
+        if code == COPY:
+            return self.read_copy(payload)
+        leaf = LEAF_READERS.get(code)
+        if leaf is not None:
+            if not self.weight:
+                self.weight = 1
+            try:
+                return leaf(payload, self.limits)
+            except InsecureJelly as error:
+                return self.refuse(error)
+        read = _READERS.get(code)
+        if read is None:
+            self.weight = self.weight or 1
+            return self.refuse(InsecureJelly(f"Ext {code} is not known here"))
+        return read(self, payload)
+
+    def refuse(self, error: InsecureJelly) -> None:
+        """Note that the payload is unacceptable; the first reason counts."""
+        if self.violation is None:
+            self.violation = error
+
+    def refuse_failed(self, what: str, error: Exception) -> None:
+        """Refuse the payload because code that builds values failed on it."""
+        if isinstance(error, InsecureJelly):
+            self.refuse(error)
+        else:
+            refusal = InsecureJelly(f"{what}: {type(error).__name__}: {cut_text(error)}")
+            refusal.__cause__ = error
+            self.refuse(refusal)
+
+    def read_data(self, payload: bytes, kind: type, name: str, *, direct: bool = False) -> Any:
+        """Unpack the data of an Ext: one array or map.
+
+        Args:
+            direct: whether forward references may stand in that array or map itself.
+        """
+        outer, apart = self.weight, self.apart
+        self.weight, self.apart = 0, None
+        self.go_down(payload)
+        holes = self.holes
+        if holes is not None and name == "MAP" and b"\x15" in payload:
+            content = holes.unpack_pairs(self, payload)
+        else:
+            content = unpackb(payload, ext_hook=self.hook, timestamp=3)
+        self.level -= 1
+        if type(content) is not kind:
+            raise MalformedJelly(f"the data of {name} are no {'array' if kind is list else 'map'}")
+        inside: Any = content if kind is list else content.values()
+        depth = 1 if SCALARS.issuperset(map(type, inside)) else native_depth(content, self.apart)
+        weight = 1 + depth + self.weight
+        if weight > self.max_depth:
+            raise too_deep(self.max_depth)
+        if holes is not None and holes.fresh:
+            holes.collect(self, content, direct)
+        self.weight, self.apart = (outer if outer > weight else weight), apart
+        return content
+
+    def go_down(self, payload: bytes) -> None:
+        """Prepare to unpack the data of an Ext inside the one being read."""
+        self.level += 1
+        if self.level > self.max_depth:
+            raise too_deep(self.max_depth)
+        if len(payload) > _PREFLIGHT_BYTES:
+            check_form(payload, self.max_depth)
+
+    def read_array(self, payload: bytes, name: str) -> list[Any]:
+        """Unpack the array that is the data of an Ext."""
+        return self.read_data(payload, list, name)  # type: ignore[no-any-return]
+
+    # --- containers
+
+    def read_tuple(self, payload: bytes) -> Any:
+        return tuple(self.read_array(payload, "TUPLE"))
+
+    def read_set(self, payload: bytes) -> Any:
+        return self.read_members(payload, "SET", set)
+
+    def read_frozenset(self, payload: bytes) -> Any:
+        return self.read_members(payload, "FROZENSET", frozenset)
+
+    def read_members(self, payload: bytes, name: str, make: Callable[[Any], Any]) -> Any:
+        members = self.read_without_nodes(payload, name)
+        if self.is_flood(members):
+            return None
+        try:
+            made = make(members)
+        except Exception as error:
+            return self.refuse_failed("a member of a set cannot be hashed", error)
+        if len(made) != len(members):
+            return self.refuse(InsecureJelly("a set has a member twice"))
+        return made
+
+    def read_map(self, payload: bytes) -> Any:
+        items = self.read_array(payload, "MAP")
+        if len(items) & 1:
+            raise MalformedJelly("MAP has a key without a value")
+        keys = items[::2]
+        if self.is_flood(keys):
+            return None
+        try:
+            made = dict(zip(keys, items[1::2], strict=True))
+        except Exception as error:
+            return self.refuse_failed("a key cannot be hashed", error)
+        if len(made) != len(keys):
+            return self.refuse(InsecureJelly("a MAP has a key twice"))
+        return self.set_apart(made)
+
+    def set_apart(self, value: Any) -> Any:
+        """Remember a list or dict that is not part of the msgpack object it stands in."""
+        if self.apart is None:
+            self.apart = {}
+        # Kept, not only its id: a map may drop the value of a key that comes twice.
+        self.apart[id(value)] = value
+        return value
+
+    def is_flood(self, keys: list[Any]) -> bool:
+        """Count keys whose hash the peer chose; tell whether building a table of them is refused."""
+        if self.violation is not None:
+            return True
+        count = count_floodable(keys)
+        if count:
+            self.floodable += count
+            if self.floodable > self.limits.max_floodable_keys:
+                self.refuse(
+                    InsecureJelly(
+                        f"more than max_floodable_keys={self.limits.max_floodable_keys} keys and members have "
+                        "a hash that can be chosen; send a list of pairs",
+                        "pb.TooLarge",
+                    )
+                )
+                return True
+        return False
+
+    # --- copies
+
+    def read_copy(self, payload: bytes) -> Any:
+        # What read_data() does, once more: copies are what bulk consists of (tests/bench).
+        outer, apart = self.weight, self.apart
+        self.weight, self.apart = 0, None
+        self.go_down(payload)
+        holes = self.holes
+        marks = 0 if holes is None else holes.marks
+        content = unpackb(payload, ext_hook=self.hook, timestamp=3)
+        self.level -= 1
+        if type(content) is not list or len(content) != 2 or type(content[0]) is not str:
+            raise MalformedJelly("the data of COPY are not [name, state]")
+        name, state = content
+        if type(state) is dict and SCALARS.issuperset(map(type, state.values())):
+            weight = 3 + self.weight
+        else:
+            weight = 1 + native_depth(content, self.apart) + self.weight
+        if weight > self.max_depth:
+            raise too_deep(self.max_depth)
+        if holes is not None and holes.fresh:
+            holes.collect(self, content, False)
+        self.weight, self.apart = (outer if outer > weight else weight), apart
+        plan = self.plans.get(name)
+        if type(plan) is not Blueprint:
+            return self.read_unknown(name, state)
+        if self.violation is not None:
+            return None
+        if holes is not None and holes.marks != marks:
+            return self.build_late(plan, state, holes)
+        if plan.quick is not None and type(state) is dict and state.keys() == plan.quick:
+            made = _new(plan.cls)
+            _set(made, "__dict__", state)
+        else:
+            try:
+                made = plan.build(state)
+            except Exception as error:
+                return self.refuse_failed(name, error)
+            if type(made) in CONTAINERS:
+                self.set_apart(made)
+        if plan.finish is not None:
+            self.finishers.append((plan.finish, made))
+        return made
+
+    def read_unknown(self, name: str, state: object) -> Any:
+        """Refuse a copy of an unknown class, or carry it along."""
+        if self.decoder.relay and name not in self.plans and 0 < len(name.encode()) <= self.limits.max_name_bytes:
+            return Relayed(name, state)
+        return self.refuse(InsecureJelly(f"{quote(name)} is not registered here", "pb.Unregistered"))
+
+    def build_late(self, plan: Blueprint, state: Any, holes: Holes) -> Any:
+        """Make a copy whose state waits for what comes later in the GRAPH."""
+        if plan.allocate is None or plan.fill is None:
+            return self.refuse(InsecureJelly(f"{plan.name} cannot be part of a cycle", "pb.Unsupported"))
+        try:
+            made = plan.allocate()
+        except Exception as error:
+            return self.refuse_failed(plan.name, error)
+        holes.late.append((plan.name, plan.fill, made, state))
+        if plan.finish is not None:
+            self.finishers.append((plan.finish, made))
+        return made
+
+    # --- errors and the rest
+
+    def read_error(self, payload: bytes) -> Any:
+        marks = 0 if self.holes is None else self.holes.marks
+        content = self.read_data(payload, dict, "ERROR", direct=True)
+        if self.holes is not None and self.holes.marks != marks:
+            self.refuse(InsecureJelly("an error cannot be part of a cycle", "pb.Unsupported"))
+        return self.build_error(content)
+
+    def build_error(self, content: dict[str, Any]) -> BaseException | None:
+        """Make an exception of an error map. The map is malformed or an exception comes out."""
+        kind, message = content.get("type"), content.get("msg")
+        bases, notes = content.get("bases", ()), content.get("notes", ())
+        trace, cause = content.get("trace"), content.get("cause")
+        for key, is_right in (
+            ("type", type(kind) is str),
+            ("msg", type(message) is str),
+            ("bases", type(bases) is list or "bases" not in content),
+            ("notes", type(notes) is list or "notes" not in content),
+            ("trace", type(trace) is str or "trace" not in content),
+            ("cause", type(cause) is dict or "cause" not in content),
+        ):
+            if not is_right and self.violation is None:
+                raise MalformedJelly(f"an error map without a proper {key!r}")
+        if self.violation is None and not STR_ONLY.issuperset(map(type, (*bases, *notes))):
+            raise MalformedJelly("an error map whose bases or notes are no text")
+        reason = None if cause is None else self.build_error(cause)
+        if self.violation is not None:
+            return None
+        assert type(kind) is str and type(message) is str
+        if not 0 < len(kind.encode()) <= self.limits.max_name_bytes:
+            return self.refuse(InsecureJelly("the type of an error is no name of 1 to 128 bytes"))
+        most = self.limits.max_error_bytes
+        message, notes = cut(message, most), [cut(note, most) for note in notes]
+        data = content.get("data")
+        for name in (kind, *bases[:_MAX_BASES]):
+            plan = self.plans.get(name)
+            if type(plan) is not ErrorPlan:
+                continue
+            try:
+                error = plan.build(data, message)
+                error.__cause__ = reason
+                if notes:
+                    error.__notes__ = notes
+            except Exception:  # its data do not fit; the next base, or RemoteError, can tell it still
+                continue
+            if plan.finish is not None:
+                self.finishers.append((plan.finish, error))
+            return error
+        return self.decoder.remote_error(
+            kind, message, bases=bases[:_MAX_BASES], data=data, trace=trace, cause=reason, notes=notes
+        )
+
+    def read_opaque(self, payload: bytes) -> Opaque:
+        self.weight = self.weight or 1
+        try:
+            return Opaque(payload.decode())
+        except UnicodeDecodeError:
+            raise MalformedJelly("OPAQUE is no UTF-8") from None
+
+    def read_node(self, payload: bytes) -> Any:
+        number = read_uint(payload, 0, "NODE")
+        if self.holes is None:
+            self.weight = self.weight or 1
+            return self.refuse(InsecureJelly("NODE outside a GRAPH"))
+        return self.holes.read_node(self, number)
+
+    def read_graph(self, payload: bytes) -> Any:
+        raise MalformedJelly("GRAPH is not the root of the payload")
+
+    # --- references: every one is counted, also when the payload is refused already
+
+    def resolve(self, method: str, *args: Any) -> Any:
+        self.weight = self.weight or 1
+        if self.tables is None:
+            return self.refuse(InsecureJelly("a reference came where there is no connection", "pb.Unsupported"))
+        try:
+            made = getattr(self.tables, method)(*args)
+        except InsecureJelly as error:
+            return self.refuse(error)
+        return self.set_apart(made) if type(made) in CONTAINERS else made
+
+    def read_ref(self, payload: bytes) -> Any:
+        return self.resolve("reference", read_uint(payload, 1, "REF"), None)
+
+    def read_refx(self, payload: bytes) -> Any:
+        content = self.read_without_nodes(payload, "REFX")
+        if len(content) != 2 or type(content[1]) is not dict:
+            raise MalformedJelly("the data of REFX are not [id, meta]")
+        return self.resolve("reference", check_id(content[0], "REFX"), content[1])
+
+    def read_without_nodes(self, payload: bytes, name: str) -> list[Any]:
+        """Unpack an array that is used at once, so that nothing in it may wait for its place."""
+        if self.holes is None:
+            return self.read_array(payload, name)
+        self.holes.closed += 1
+        content = self.read_array(payload, name)
+        self.holes.closed -= 1
+        return content
+
+    def read_home(self, payload: bytes) -> Any:
+        return self.resolve("home", read_uint(payload, 0, "HOME"))
+
+    def read_answer(self, payload: bytes) -> Any:
+        return self.resolve("answer", read_uint(payload, 1, "ANSWER"))
+
+    def read_stream(self, payload: bytes) -> Any:
+        return self.resolve("stream", read_uint(payload, 1, "STREAM"))
+
+    def read_cache(self, payload: bytes) -> Any:
+        content = self.read_without_nodes(payload, "CACHE")
+        if len(content) != 3 or type(content[1]) is not str:
+            raise MalformedJelly("the data of CACHE are not [id, name, state]")
+        return self.resolve("cache", check_id(content[0], "CACHE"), content[1], content[2])
+
+    def read_cached(self, payload: bytes) -> Any:
+        return self.resolve("cached", read_uint(payload, 1, "CACHED"))
+
+
+_MAX_BASES: Final = 64
+_READERS: Final[dict[int, Callable[[Reading, bytes], Any]]] = {
+    REF: Reading.read_ref,
+    HOME: Reading.read_home,
+    ANSWER: Reading.read_answer,
+    REFX: Reading.read_refx,
+    STREAM: Reading.read_stream,
+    CACHE: Reading.read_cache,
+    CACHED: Reading.read_cached,
+    ERROR: Reading.read_error,
+    OPAQUE: Reading.read_opaque,
+    TUPLE: Reading.read_tuple,
+    SET: Reading.read_set,
+    FROZENSET: Reading.read_frozenset,
+    MAP: Reading.read_map,
+    GRAPH: Reading.read_graph,
+    NODE: Reading.read_node,
+}
+
+
+def read_uint(payload: bytes, least: int, name: str) -> int:
+    """Read an id, a count or an index."""
+    number = int.from_bytes(payload, "big")
+    if len(payload) not in (1, 2, 4, 8) or not least <= number <= _MAX_ID:
+        raise MalformedJelly(f"{name} is not a uint of {least} to 2**53-1 in 1, 2, 4 or 8 bytes")
+    return number
+
+
+def check_id(number: object, name: str) -> int:
+    """Return an id that stands in an array."""
+    if type(number) is not int or not 1 <= number <= _MAX_ID:
+        raise MalformedJelly(f"{name} has an id that is not 1 to 2**53-1")
+    return number
+
+
+def check_form(payload: bytes | memoryview, max_depth: int) -> None:
+    """Raise MalformedJelly unless the headers of an object keep their promises and nest within the limit."""
+    problem = preflight(payload, max_depth)
+    if problem is not None:
+        raise MalformedJelly(problem, too_large=problem.startswith("nests"))
+
+
+def too_deep(max_depth: int) -> MalformedJelly:
+    """Make the error for a payload that nests too deep."""
+    return MalformedJelly(f"nests deeper than max_depth={max_depth}", too_large=True)
+
+
+def cut_text(error: Exception) -> str:
+    """Return the text of an error raised on a peer's value, cut, on one line."""
+    try:
+        return quote(str(error))
+    except Exception:  # a broken __str__, or the text of a value too deep to print
+        return "(no text)"

@@ -1,0 +1,457 @@
+"""One walk over a value that is to be sent: what msgpack cannot write is replaced by its Ext.
+
+Used for values that are not plain. What comes out are lists, dicts, scalars and ExtTypes only, so the
+Packer never calls back into code that could enter it again. Knows nothing of sharing beyond noticing it:
+SharedContainer sends the encoder to graph.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from msgpack import ExtType
+
+from ._blueprint import Blueprint
+from ._ext import COPY, ERROR, FROZENSET, MAP, OPAQUE, REFX, SCALARS, SET, STR_ONLY, TUPLE, make_ext
+from ._errorplan import ErrorPlan, cut, notes_of, text_of
+from ._flood import count_floodable
+from ._inert import Opaque, Relayed
+from ._names import check_name
+from .builtins_ import LEAF_WRITERS, write_datetime, write_foreign_datetime
+from .errors import InsecureJelly, RemoteError, Unjellyable
+from .flavours import ByReference
+from .interfaces import ICopyable, IReferenceable
+
+if TYPE_CHECKING:
+    from ._encoder import Encoder
+
+Fit = Callable[[Any, int], Any]
+_MAX_CAUSES: Final = 8
+_MAX_EXPANDED: Final = 1 << 20
+
+
+class SharedContainer(Exception):
+    """Say that a container was met a second time."""
+
+
+class Unfit(Exception):
+    """Carry why a value cannot be sent, and collect on the way up where it stands.
+
+    Attributes:
+        problem: the end of a sentence about the value.
+        steps: the way to it, innermost first.
+    """
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.steps: list[str] = []
+
+    def at(self, step: str) -> Unfit:
+        """Add one step toward the outside."""
+        self.steps.append(step)
+        return self
+
+
+class Walk:
+    """The state of writing one payload.
+
+    Attributes:
+        base: levels outside the msgpack object being made.
+        top: the deepest level reached in it, counted from the outermost.
+        weight: the largest weight of an Ext in it (spec/1-values.md 1.4).
+        seen: ids of the containers met so far; None where sharing is not looked for.
+        hashed: above 0 inside a key or a set member.
+        states: what copies gave as their state, by id, with the object itself to keep the id its own.
+        referred: every ExtType the tables counted, in order.
+        given: the same, by the id of the object each stands for.
+        spare: of an abandoned attempt, those that were not taken over yet.
+    """
+
+    def __init__(self, encoder: Encoder, tables: Any) -> None:
+        self.encoder = encoder
+        self.takers = encoder.takers
+        self.pack = encoder.pack
+        self.limits = encoder.limits
+        self.max_depth = encoder.limits.max_depth
+        self.tables = tables
+        self.perspective = None if tables is None else tables.perspective
+        self.base = 0
+        self.top = 0
+        self.weight = 0
+        self.seen: set[int] | None = set() if encoder.keeps_identity else None
+        self.hashed = 0
+        self.expanded = 0
+        self.floodable = 0
+        self.states: dict[int, tuple[object, object]] = {}
+        self.referred: list[ExtType] = []
+        self.given: dict[int, list[ExtType]] = {}
+        self.spare: dict[int, list[ExtType]] = {}
+
+    # --- any value
+
+    def fit(self, value: Any, level: int) -> Any:
+        """Return what the Packer is to be given for a value that stands at this level."""
+        kind = type(value)
+        if kind in SCALARS:
+            return value
+        take = self.takers.get(kind) or self.encoder.resolve(kind, value)
+        return take(self, value, level)
+
+    def enter(self, value: object) -> None:
+        """Notice a container, unless it is a value in a key, where identity is not kept."""
+        if self.seen is not None:
+            if id(value) in self.seen:
+                raise SharedContainer
+            self.seen.add(id(value))
+        else:
+            self.expand()
+
+    def expand(self) -> None:
+        """Count a container whose identity is not kept: shared ones can multiply without end."""
+        self.expanded += 1
+        if self.expanded > _MAX_EXPANDED:
+            raise Unfit(f"holds more than {_MAX_EXPANDED} containers once shared ones are written out")
+
+    def go_down(self, level: int) -> int:
+        """Return the level inside a container that stands at this level."""
+        level += 1
+        if level > self.top:
+            if level > self.max_depth:
+                raise Unfit(f"nests deeper than max_depth={self.max_depth}")
+            self.top = level
+        return level
+
+    def fit_list(self, items: Any, level: int, fit: Fit | None = None) -> Any:
+        """Return a list, which stands at this level, with its items replaced by `fit`."""
+        level = self.go_down(level)
+        if SCALARS.issuperset(map(type, items)):
+            return items
+        done: list[Any] = []
+        fit = fit or self.fit
+        try:
+            for item in items:
+                done.append(item if type(item) in SCALARS else fit(item, level))
+        except Unfit as unfit:
+            raise unfit.at(f"[{len(done)}]")
+        return done
+
+    def fit_dict(
+        self, items: dict[str, Any], level: int, step: str = "[{!r}]", fit: Fit | None = None
+    ) -> Any:
+        """Return a dict with str keys, which stands at this level, with its values replaced by `fit`."""
+        level = self.go_down(level)
+        if SCALARS.issuperset(map(type, items.values())):
+            return items
+        done = {}
+        key = ""
+        fit = fit or self.fit
+        try:
+            for key, item in items.items():
+                done[key] = item if type(item) in SCALARS else fit(item, level)
+        except Unfit as unfit:
+            raise unfit.at(step.format(key[:80]))
+        return done
+
+    def compose(self, code: int, level: int, fit: Fit, items: Any) -> ExtType:
+        """Return an Ext that stands at this level and whose data is what `fit` makes of the items."""
+        base, top, weight = self.base, self.top, self.weight
+        self.base = self.top = self.go_down(level)
+        self.weight = 0
+        payload = self.pack_checked(fit(items, self.base))
+        self._close(base, top, weight)
+        return make_ext(code, payload)
+
+    def _close(self, base: int, top: int, weight: int) -> None:
+        """Go back from the data of an Ext to the object it stands in."""
+        mine = 1 + self.top - self.base + self.weight
+        if mine > self.max_depth:
+            raise Unfit(f"nests deeper than max_depth={self.max_depth}")
+        self.base, self.top = base, top
+        self.weight = weight if weight > mine else mine
+
+    def pack_checked(self, tree: Any) -> bytes:
+        """Pack what fit() returned; find the place of what msgpack refuses."""
+        try:
+            return self.pack(tree)
+        except (UnicodeEncodeError, Unjellyable, TypeError) as error:
+            raise self.blame(tree, error) from None
+
+    def blame(self, tree: Any, error: Exception) -> Unfit:
+        """Find the first thing in this tree that cannot be packed."""
+        if type(tree) is list or type(tree) is dict:
+            inside = enumerate(tree) if type(tree) is list else tree.items()
+            for key, item in inside:
+                for part in (key, item):
+                    try:
+                        self.pack(part)
+                    except Exception as found:
+                        unfit = self.blame(part, found)
+                        return unfit if part is key else unfit.at(f"[{key!r}]")
+        if isinstance(error, UnicodeEncodeError):
+            return Unfit("is a str with surrogates, which UTF-8 does not have; encode it to bytes yourself")
+        if isinstance(error, Unjellyable):
+            return Unfit(str(error))
+        return Unfit(f"is, or has a key that is, a {type(tree).__qualname__}: a subclass of a builtin type")
+
+    # --- one taker for each kind of value
+
+    def take_list(self, value: list[Any], level: int) -> Any:
+        self.enter(value)
+        return self.fit_list(value, level)
+
+    def take_dict(self, value: dict[Any, Any], level: int) -> Any:
+        self.enter(value)
+        if STR_ONLY.issuperset(map(type, value)):
+            return self.fit_dict(value, level)
+        return self.compose(MAP, level, self.fit_pairs, value)
+
+    def fit_pairs(self, value: dict[Any, Any], level: int) -> Any:
+        level = self.go_down(level)
+        self.count_flood(value)
+        done: list[Any] = []
+        for key, item in value.items():
+            done.append(self.fit_hashed(key, level))
+            try:
+                done.append(self.fit_hard(item, level))
+            except Unfit as unfit:
+                raise unfit.at(f"[{self.show_key(key)}]")
+        return done
+
+    def take_tuple(self, value: tuple[Any, ...], level: int) -> Any:
+        if self.hashed:
+            self.expand()
+        elif value:
+            self.enter(value)
+        if self.encoder.tuples_as_lists and not self.hashed:
+            return self.fit_list(list(value), level)
+        return self.compose(TUPLE, level, self.fit_items, value)
+
+    def fit_items(self, items: tuple[Any, ...], level: int) -> Any:
+        return self.fit_list(list(items), level, self.fit_hard)
+
+    def fit_hard(self, value: Any, level: int) -> Any:
+        """Like fit(), where no forward reference may stand."""
+        return self.fit(value, level)
+
+    def take_set(self, value: set[Any] | frozenset[Any], level: int) -> Any:
+        if self.hashed and type(value) is frozenset:
+            self.expand()
+        elif value:
+            self.enter(value)
+        return self.compose(SET if type(value) is set else FROZENSET, level, self.fit_members, value)
+
+    def fit_members(self, value: Any, level: int) -> list[Any]:
+        level = self.go_down(level)
+        self.count_flood(value)
+        # Sorted, so that equal sets give equal bytes whatever the hash seed.
+        return sorted((self.fit_hashed(member, level) for member in value), key=self.pack_checked)
+
+    def fit_hashed(self, value: Any, level: int) -> Any:
+        """Like fit(), for keys and members."""
+        if type(value) in SCALARS:
+            return value
+        self.hashed += 1
+        try:
+            return self.fit(value, level)
+        except Unfit as unfit:
+            raise unfit.at("<a key or member>")
+        finally:
+            self.hashed -= 1
+
+    def count_flood(self, keys: Any) -> None:
+        self.floodable += count_floodable(keys)
+        if self.floodable > self.limits.max_floodable_keys:
+            raise Unfit(
+                "brings the keys and members whose hash a peer could choose over max_floodable_keys="
+                f"{self.limits.max_floodable_keys}; send a list of pairs"
+            )
+
+    def show_key(self, key: object) -> str:
+        return repr(key)[:80] if type(key) in SCALARS else f"<{type(key).__name__}>"
+
+    def take_leaf(self, value: Any, level: int) -> ExtType:
+        self.weight = self.weight or 1
+        writer = LEAF_WRITERS[type(value)]
+        if writer is write_datetime:
+            writer = write_foreign_datetime
+        try:
+            return writer(value, self.limits)
+        except Unjellyable as error:
+            raise Unfit(str(error)) from None
+
+    def take_buffer(self, value: Any, level: int) -> bytes:
+        return bytes(value)
+
+    def take_opaque(self, value: Opaque, level: int) -> ExtType:
+        self.weight = self.weight or 1
+        try:
+            return make_ext(OPAQUE, value.reason.encode())
+        except UnicodeEncodeError:
+            raise Unfit("is an Opaque whose reason has surrogates") from None
+
+    # --- copies
+
+    def take_copy(self, value: Any, level: int) -> ExtType:
+        plan: Blueprint = self.encoder.plans[type(value)]
+        if self.hashed and plan.is_value:
+            self.expand()
+        else:
+            self.enter(value)
+        return self.compose(COPY, level, self.fit_copy, (plan.name, self.state_of(value, plan), plan.allocate))
+
+    def take_relayed(self, value: Relayed, level: int) -> ExtType:
+        self.enter(value)
+        return self.compose(COPY, level, self.fit_copy, (value.name, value.state, None))
+
+    def take_adapted(self, value: Any, level: int) -> ExtType:
+        """Write what an adapter to ICopyable says of an object."""
+        self.enter(value)
+        name, state = self.adapted_state_of(value)
+        return self.compose(COPY, level, self.fit_copy, (name, state, None))
+
+    def fit_copy(self, copy: tuple[str, Any, object], level: int) -> list[Any]:
+        name, state, allocate = copy
+        level = self.go_down(level)
+        if type(state) is dict and STR_ONLY.issuperset(map(type, state)):
+            return [name, self.fit_dict(state, level, ".{}", self.fit if allocate else self.fit_hard)]
+        if type(state) is list:
+            return [name, self.fit_list(state, level, self.fit if allocate else self.fit_hard)]
+        return [name, self.fit_hard(state, level)]
+
+    def adapted_state_of(self, value: object) -> tuple[str, Any]:
+        """Return wire name and state that an adapter to ICopyable gives for an object."""
+        known = self.states.get(id(value))
+        if known is None:
+            try:
+                adapter: Any = ICopyable(value)
+                state = (check_name(adapter.get_type_to_copy()), adapter.get_state_to_copy_for(self.perspective))
+            except Exception as error:
+                raise Unfit(
+                    f"is a {type(value).__qualname__} whose adapter to ICopyable failed: {error!r:.200}"
+                ) from error
+            known = self.states[id(value)] = (value, state)
+        return known[1]  # type: ignore[return-value]
+
+    def state_of(self, value: Any, plan: Blueprint | ErrorPlan) -> Any:
+        """Return the state of a copy, asked for once a payload."""
+        known = self.states.get(id(value))
+        if known is not None:
+            return known[1]
+        try:
+            state = plan.take(value, self.perspective)
+        except AttributeError as error:
+            raise Unfit(f"is a {plan.cls.__qualname__} without {error.name!r}") from error
+        except Exception as error:
+            raise Unfit(f"is a {plan.cls.__qualname__} whose state could not be had: {error!r:.200}") from error
+        self.states[id(value)] = (value, state)
+        return state
+
+    # --- errors
+
+    def take_error(self, value: BaseException, level: int) -> ExtType:
+        self.enter(value)
+        return self.compose(ERROR, level, self.fit_error, value)
+
+    def fit_error(self, error: BaseException, level: int, causes: int = _MAX_CAUSES) -> dict[str, Any]:
+        """Return the map of an error. Raises Unfit if its data cannot be sent."""
+        level = self.go_down(level)
+        if not self.encoder.is_known_error(error):
+            raise Unfit(self.encoder.why_not(type(error)))
+        made = self.bare_error(error)
+        if "bases" in made or "notes" in made:
+            self.go_down(level)
+        plan = self.encoder.error_plan(error)
+        if plan is not None:
+            made["data"] = self.fit_hard(self.state_of(error, plan), level)
+        elif isinstance(error, RemoteError) and error.data is not None:
+            made["data"] = self.fit_hard(error.data, level)
+        cause = error.__cause__
+        if cause is not None and causes and self.encoder.is_known_error(cause):
+            made["cause"] = self.fit_error(cause, level, causes - 1)
+        return made
+
+    def bare_error(self, error: BaseException) -> dict[str, Any]:
+        """Return the map of an error without its data."""
+        most = self.limits.max_error_bytes
+        plan = self.encoder.error_plan(error)
+        made: dict[str, Any] = {"type": "", "msg": text_of(error, most)}
+        if plan is not None:
+            made["type"] = plan.name
+            bases = self.encoder.names_of_bases(type(error))
+        elif isinstance(error, RemoteError):
+            made.update(type=error.remote_type, msg=cut(error.message, most))
+            bases = list(error.bases)
+        else:
+            made["type"] = getattr(error, "wire_type", "pb.BadPayload")
+            bases = []
+        if bases:
+            made["bases"] = bases
+        notes = error.notes if isinstance(error, RemoteError) else notes_of(error, most)
+        if notes:
+            made["notes"] = [cut(note, most) for note in notes]
+        return made
+
+    def members_of(self, value: Any) -> tuple[Any, Any, Any] | None:
+        """Return what an object holds, as Survey wants it: soft places, hard places, keys; None for a leaf."""
+        kind = type(value)
+        take = self.takers.get(kind) or self.encoder.resolve(kind, value)
+        is_late = False
+        if take is Walk.take_copy:
+            plan: Any = self.encoder.plans[kind]
+            state = self.state_of(value, plan)
+            is_late = plan.allocate is not None
+        elif take is Walk.take_relayed:
+            state = value.state
+        elif take is Walk.take_adapted:
+            state = self.adapted_state_of(value)[1]
+        elif take is Walk.take_error:
+            return (), self._data_of(value), ()
+        else:
+            return None
+        if type(state) is list or (type(state) is dict and STR_ONLY.issuperset(map(type, state))):
+            inside = state if type(state) is list else state.values()
+            return (inside, (), ()) if is_late else ((), inside, ())
+        return (), (state,), ()
+
+    def _data_of(self, error: BaseException, causes: int = _MAX_CAUSES) -> list[object]:
+        plan = self.encoder.error_plan(error)
+        data = error.data if isinstance(error, RemoteError) and plan is None else None
+        found = [self.state_of(error, plan) if plan is not None else data]
+        cause = error.__cause__
+        if cause is not None and causes and self.encoder.is_known_error(cause):
+            found += self._data_of(cause, causes - 1)
+        return found
+
+    # --- references
+
+    def take_reference(self, value: Any, level: int) -> ExtType:
+        """Write an object that stays here."""
+        if self.tables is None:
+            raise Unfit(f"is a {type(value).__qualname__}, which goes by reference, and there is no connection")
+        waiting = self.spare.get(id(value))
+        if waiting:
+            ext = waiting.pop(0)
+        else:
+            try:
+                ext = self.tables.refer(value)
+            except Unjellyable as error:
+                raise Unfit(str(error)) from error
+            self.referred.append(ext)
+        self.given.setdefault(id(value), []).append(ext)
+        # REFX holds [id, {"iface": [name]}], all else only a number.
+        self.weight = max(self.weight, 4 if ext.code == REFX else 1)
+        return ext
+
+    def take_adapted_reference(self, value: Any, level: int) -> ExtType:
+        """Write what an adapter to IReferenceable answers for an object."""
+        adapter = IReferenceable(value)
+        if not isinstance(adapter, ByReference):
+            raise Unfit(f"is a {type(value).__qualname__} whose adapter to IReferenceable is no ByReference")
+        self.states[id(adapter)] = (adapter, None)  # kept, so that its id stays its own
+        return self.take_reference(adapter, level)
+
+    def take_cache(self, value: Any, level: int) -> ExtType:
+        """Write an object with replicas: CACHE the first time, CACHED after. The place for it; not there yet."""
+        raise Unfit(f"is a {type(value).__qualname__}, which is Cacheable; this encoder cannot send caches")

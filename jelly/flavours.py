@@ -1,0 +1,100 @@
+"""How an object travels: by copy, by cache, by reference, by view. Knows neither bytes nor tables.
+
+A class has one flavour. Mixing two would let the table, not the author, decide what a peer gets.
+"""
+
+from __future__ import annotations
+
+from .errors import InsecureJelly
+
+
+class _Flavoured:
+    """Refuse classes that mix flavours which exclude each other."""
+
+    __slots__ = ()
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        found = [base.__name__ for base in cls.__mro__[::-1] if "_excludes_others" in vars(base)]
+        if len(found) > 1:
+            raise TypeError(f"{cls.__name__} mixes {found[0]} and {found[1]}; an object travels one way only")
+
+
+class ByReference(_Flavoured):
+    """Mark what crosses as an id that the IReferenceTables in force gives, never as its contents."""
+
+    __slots__ = ()
+
+
+class Referenceable(ByReference):
+    """Stay here; the peer gets a reference and calls remote_* methods through it."""
+
+    __slots__ = ()
+    _excludes_others = True
+
+
+class Viewable(ByReference):
+    """Stay here; the peer gets a view, whose view_* methods are told which perspective is calling."""
+
+    __slots__ = ()
+    _excludes_others = True
+
+
+class Copyable(_Flavoured):
+    """Travel by value: the peer gets a copy of the state this side chooses to show."""
+
+    __slots__ = ()
+    _excludes_others = True
+
+    def get_state_to_copy(self) -> object:
+        """Return the state to send, the same for everyone; by default the object's own attributes."""
+        return dict(vars(self))
+
+    def get_state_to_copy_for(self, perspective: object) -> object:
+        """Return the state to send to one perspective; None where there is none."""
+        return self.get_state_to_copy()
+
+
+class RemoteCopy(_Flavoured):
+    """Be what a Copyable of the peer becomes here. One class may be both."""
+
+    __slots__ = ()
+
+    def set_copyable_state(self, state: object) -> None:
+        """Take over the peer's state; by default every key becomes an attribute.
+
+        Raises:
+            InsecureJelly: a key is private or would hide something the class defines. Classes with
+                declared fields never come here with a key they did not declare.
+        """
+        if type(state) is not dict:
+            raise InsecureJelly(f"the state of a {type(self).__name__} is not a map")
+        for key, value in state.items():
+            if type(key) is not str or key.startswith("_") or hasattr(type(self), key):
+                raise InsecureJelly(f"the state of a {type(self).__name__} holds a key that may not be set")
+            object.__setattr__(self, key, value)
+
+
+class Cacheable(ByReference):
+    """Stay here, while each peer holds a replica that is told of every change."""
+
+    __slots__ = ()
+    _excludes_others = True
+
+    def get_state_to_cache_and_observe_for(self, perspective: object, observer: object) -> object:
+        """Return the state to start the replica with, and keep the observer to send changes to."""
+        raise NotImplementedError(f"{type(self).__name__} must define get_state_to_cache_and_observe_for")
+
+    def stopped_observing(self, perspective: object, observer: object) -> None:
+        """Forget an observer: its replica is gone, or its connection is."""
+
+
+class RemoteCache(_Flavoured):
+    """Be the replica of a Cacheable of the peer; its observe_* methods take the changes."""
+
+    __slots__ = ()
+
+    def set_copyable_state(self, state: object) -> None:
+        """Take over the state the replica starts with, by the rule of RemoteCopy."""
+        RemoteCopy.set_copyable_state(self, state)  # type: ignore[arg-type]
+

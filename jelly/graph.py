@@ -1,0 +1,201 @@
+"""Writing values in which something is shared or cyclic: the GRAPH of spec/1-values.md 1.6.
+
+First a survey finds what occurs twice and what lies on a cycle, then the parts are put into an order in
+which every forward reference stands where one may stand, then each part is written once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from msgpack import ExtType
+
+from ._blueprint import Blueprint
+from ._ext import GRAPH, NODE, SCALARS, STR_ONLY, make_ext, pack_uint
+from ._walk import Unfit, Walk
+
+_IDENTITY_LOST: Final = "has an identity, stands in a key or a set, and occurs elsewhere too, which has no wire form"
+
+
+class _Spot:
+    """What the survey knows of one container."""
+
+    __slots__ = ("count", "found", "group", "hard", "low", "soft", "value")
+
+    def __init__(self, value: object, found: int) -> None:
+        self.value = value
+        self.count = 0
+        self.found = found
+        self.low = found
+        self.group = -1
+        self.soft: list[_Spot] = []
+        self.hard: list[_Spot] = []
+
+
+class Survey:
+    """Visit every container once; group those that lie on a common cycle (Tarjan's algorithm)."""
+
+    def __init__(self, walk: Walk) -> None:
+        self._walk = walk
+        self._spots: dict[int, _Spot] = {}
+        self._pinned: set[int] = set()
+        self._open: list[_Spot] = []
+        self.groups: list[list[_Spot]] = []
+
+    def visit(self, value: object, level: int) -> _Spot | None:
+        """Visit a value and all below it; return its spot, or None for what has no identity."""
+        parts = self._members(value)
+        if parts is None:
+            return None
+        spot = self._spots.get(id(value))
+        if spot is not None:
+            spot.count += 1
+            return spot
+        if id(value) in self._pinned:
+            raise Unfit(_IDENTITY_LOST)
+        if level > self._walk.max_depth:
+            raise Unfit(f"nests deeper than max_depth={self._walk.max_depth}")
+        spot = self._spots[id(value)] = _Spot(value, len(self._spots))
+        spot.count = 1
+        self._open.append(spot)
+        for members, edges in ((parts[0], spot.soft), (parts[1], spot.hard)):
+            for member in members:
+                below = None if type(member) in SCALARS else self.visit(member, level + 1)
+                if below is not None:
+                    edges.append(below)
+                    if below.group < 0:
+                        spot.low = min(spot.low, below.low)
+        for member in parts[2]:
+            self._pin(member, level + 1)
+        if spot.low == spot.found:
+            at = self._open.index(spot)
+            group = self._open[at:]
+            del self._open[at:]
+            for each in group:
+                each.group = len(self.groups)
+            self.groups.append(group)
+        return spot
+
+    def _pin(self, value: object, level: int) -> None:
+        """Visit a key or member: it is written out in full, so what is in it must not be shared."""
+        parts = None if type(value) in SCALARS else self._members(value)
+        if parts is None:
+            return
+        if level > self._walk.max_depth:
+            raise Unfit(f"nests deeper than max_depth={self._walk.max_depth}")
+        self._walk.expand()
+        if not self._is_value(value):
+            if id(value) in self._pinned or id(value) in self._spots:
+                raise Unfit(_IDENTITY_LOST)
+            self._pinned.add(id(value))
+        for members in parts:
+            for member in members:
+                self._pin(member, level + 1)
+
+    def _is_value(self, value: object) -> bool:
+        if type(value) in (tuple, frozenset):
+            return True
+        plan = self._walk.encoder.plans.get(type(value))
+        return type(plan) is Blueprint and plan.is_value
+
+    def _members(self, value: Any) -> tuple[Iterable[Any], Iterable[Any], Iterable[Any]] | None:
+        """Return what a container holds: where a forward reference may stand, where not, and keys."""
+        kind = type(value)
+        if kind is list:
+            return value, (), ()
+        if kind is dict:
+            if STR_ONLY.issuperset(map(type, value)):
+                return value.values(), (), ()
+            return (), value.values(), value
+        if kind is tuple:
+            members: Iterable[Any] = value
+            return ((members, (), ()) if self._walk.encoder.tuples_as_lists else ((), members, ())) if value else None
+        if kind is set or kind is frozenset:
+            return ((), (), value) if value else None
+        return self._walk.members_of(value)
+
+
+def order(survey: Survey) -> list[object]:
+    """Return the values that become parts, each after those it needs finished."""
+    parts: list[object] = []
+    for group in survey.groups:
+        spot = group[0]
+        is_cyclic = len(group) > 1 or spot in spot.soft or spot in spot.hard
+        if not is_cyclic:
+            if spot.count > 1:
+                parts.append(spot.value)
+            continue
+        # All that cannot hold a forward reference become parts, so that only soft places are left between.
+        chosen = {each.found: each for each in group if each.count > 1 or each.hard}
+        waiting = sorted(chosen)
+        done: set[int] = set()
+        while waiting:
+            for found in waiting:
+                needs = {below.found for below in chosen[found].hard if below.group == spot.group}
+                if all(need in done for need in needs if need in chosen):
+                    break
+            else:
+                raise Unfit("lies on a cycle of tuples, keyed maps or copies built at once, which has no wire form")
+            waiting.remove(found)
+            done.add(found)
+            parts.append(chosen[found].value)
+    return parts
+
+
+class GraphWalk(Walk):
+    """Write one payload as a GRAPH."""
+
+    def __init__(self, before: Walk) -> None:
+        super().__init__(before.encoder, before.tables)
+        self.seen = None
+        self.states = before.states
+        self.referred = before.referred
+        self.spare = before.given
+        self.floodable = 0
+        self._numbers: dict[int, int] = {}
+        self._depths: list[int] = []
+
+    def enter(self, value: object) -> None:
+        """Do nothing: what is shared has become a part."""
+
+    def write(self, root: object) -> bytes:
+        """Return the payload whose value is this container."""
+        survey = Survey(self)
+        survey.visit(root, 1)
+        values = order(survey)
+        self._numbers = {id(value): number for number, value in enumerate(values)}
+        parts = [self._write_part(value, is_node=False) for value in values]
+        if not values or values[-1] is not root:
+            parts.append(self._write_part(root, is_node=id(root) in self._numbers))
+        return self.pack(make_ext(GRAPH, self.pack(parts)))
+
+    def _write_part(self, value: object, is_node: bool) -> bytes:
+        self.base = self.top = self.weight = 0
+        # The part itself must not become a NODE, what is in it may.
+        tree = self.fit_hard(value, 0) if is_node else super().fit(value, 0)
+        depth = self.top + self.weight
+        if depth > self.max_depth:
+            raise Unfit(f"nests deeper than max_depth={self.max_depth}")
+        self._depths.append(depth)
+        return self.pack_checked(tree)
+
+    def fit(self, value: Any, level: int) -> Any:
+        if not self.hashed:
+            number = self._numbers.get(id(value))
+            if number is not None:
+                return self._refer_to(number)
+        return super().fit(value, level)
+
+    def fit_hard(self, value: Any, level: int) -> Any:
+        if not self.hashed:
+            number = self._numbers.get(id(value))
+            if number is not None:
+                assert number < len(self._depths), "order() lets no forward reference stand here"
+                return self._refer_to(number)
+        return super().fit(value, level)
+
+    def _refer_to(self, number: int) -> ExtType:
+        weight = self._depths[number] if number < len(self._depths) else 1
+        self.weight = max(self.weight, weight)
+        return make_ext(NODE, pack_uint(number))

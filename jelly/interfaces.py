@@ -1,0 +1,67 @@
+"""Where a stranger plugs in: adapters for classes one does not own, and the tables that give ids.
+
+zope.interface is used for contracts only, never for each value (an adapter look-up costs five dict look-ups).
+"""
+
+from __future__ import annotations
+
+from zope.interface import Attribute, Interface
+
+
+class ICopyable(Interface):  # type: ignore[misc]
+    """Travel by value. An adapter to this admits a class that is not registered."""
+
+    def get_type_to_copy():  # type: ignore[no-untyped-def,misc]
+        """Return the wire name under which the receiver registered what it builds."""
+
+    def get_state_to_copy_for(perspective):  # type: ignore[no-untyped-def,misc]
+        """Return the state that this perspective may see, normally a dict with str keys."""
+
+
+class IReferenceable(Interface):  # type: ignore[misc]
+    """Travel by reference. The adapter must be a ByReference and is what the peer will call.
+
+    The adapter is exported, not the adapted object: return the same adapter for the same object, or the
+    peer sees another object each time.
+    """
+
+
+class IReferenceTables(Interface):  # type: ignore[misc]
+    """Give and resolve ids, for one connection and one perspective. Keeps no state about payloads."""
+
+    perspective = Attribute("under which payloads are encoded and decoded, None for none")
+
+    def refer(value):  # type: ignore[no-untyped-def,misc]
+        """Count one occurrence of a ByReference value and return the ExtType that stands for it.
+
+        Raises:
+            Unjellyable: this value may not go to this peer.
+        """
+
+    def undo(exts):  # type: ignore[no-untyped-def,misc]
+        """Give back what refer() counted for these ExtTypes: their payload will not be sent."""
+
+    def reference(id, meta):  # type: ignore[no-untyped-def,misc]
+        """Return the handle of the peer's object, counting one occurrence.
+
+        Args:
+            meta: the advisory map that came with it, or None.
+
+        Raises:
+            InsecureJelly: not acceptable; the occurrence still counts.
+        """
+
+    def home(id):  # type: ignore[no-untyped-def,misc]
+        """Return our own object that came home. Raises InsecureJelly if the id is not valid."""
+
+    def answer(q):  # type: ignore[no-untyped-def,misc]
+        """Return what the peer's call q resolved to. Raises InsecureJelly if it is no reference."""
+
+    def stream(id):  # type: ignore[no-untyped-def,misc]
+        """Return the consumer of a stream the peer announces."""
+
+    def cache(id, name, state):  # type: ignore[no-untyped-def,misc]
+        """Return the replica that this first occurrence of a cache makes."""
+
+    def cached(id):  # type: ignore[no-untyped-def,misc]
+        """Return the replica of a cache that is already here."""

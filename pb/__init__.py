@@ -1,0 +1,144 @@
+"""Perspective Broker: call objects in another process, be called back, and know who is asking.
+
+    class Echoer(pb.Root):
+        def remote_echo(self, text):
+            return text
+
+    async with pb.serve(Echoer(), "pb://127.0.0.1:0") as server:
+        async with pb.open_connection(server.url) as connection:
+            print(await connection.root.echo("hello network"))
+
+The names below are the public face. Those of the asyncio face are loaded when first used, so that
+`import pb` costs neither ssl nor cryptography.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
+from jelly import Copyable, InsecureJelly, Referenceable, Registry, RemoteCopy, Unjellyable
+
+from .context import CurrentCall, current_call
+from .errors import (
+    BadArguments,
+    BadPayload,
+    BrokenPromise,
+    Busy,
+    Cancelled,
+    ConnectionLost,
+    DeadlineExceeded,
+    DeadReference,
+    Error,
+    Forbidden,
+    Gone,
+    LoginFailed,
+    NoSuchMethod,
+    NoSuchObject,
+    NotExecuted,
+    NotPipelinable,
+    OutcomeUnknown,
+    ProtocolError,
+    RemoteError,
+    TooLarge,
+    Unregistered,
+    Unsupported,
+)
+from .limits import Limits
+from .reference import RemoteReference
+from .root import Root
+
+if TYPE_CHECKING:
+    from .aio import tls
+    from .aio.client import get_object_at, open_connection
+    from .aio.connection import Connection, Usage, connection_of, on_disconnect, release
+    from .aio.promise import Promise
+    from .aio.reference import RemoteMethod, call_remote
+    from .aio.server import Server, serve
+    from .aio.threads import in_thread
+    from .aio.url import BadURL
+
+__all__ = [
+    # serving and connecting
+    "serve",
+    "Server",
+    "open_connection",
+    "get_object_at",
+    "Connection",
+    "Usage",
+    "Limits",
+    "BadURL",
+    "tls",
+    # objects
+    "Root",
+    "Referenceable",
+    "Copyable",
+    "RemoteCopy",
+    "Registry",
+    "in_thread",
+    # references and calls
+    "RemoteReference",
+    "RemoteMethod",
+    "Promise",
+    "call_remote",
+    "connection_of",
+    "on_disconnect",
+    "release",
+    "CurrentCall",
+    "current_call",
+    # errors
+    "Error",
+    "RemoteError",
+    "NoSuchObject",
+    "NoSuchMethod",
+    "BadArguments",
+    "BadPayload",
+    "Unregistered",
+    "TooLarge",
+    "Busy",
+    "Unsupported",
+    "Forbidden",
+    "Cancelled",
+    "DeadlineExceeded",
+    "Gone",
+    "NotPipelinable",
+    "BrokenPromise",
+    "LoginFailed",
+    "ConnectionLost",
+    "NotExecuted",
+    "DeadReference",
+    "OutcomeUnknown",
+    "ProtocolError",
+    "InsecureJelly",
+    "Unjellyable",
+]
+
+_LAZY: Final = {
+    "serve": "pb.aio.server",
+    "Server": "pb.aio.server",
+    "open_connection": "pb.aio.client",
+    "get_object_at": "pb.aio.client",
+    "Connection": "pb.aio.connection",
+    "Usage": "pb.aio.connection",
+    "connection_of": "pb.aio.connection",
+    "on_disconnect": "pb.aio.connection",
+    "release": "pb.aio.connection",
+    "Promise": "pb.aio.promise",
+    "RemoteMethod": "pb.aio.reference",
+    "call_remote": "pb.aio.reference",
+    "in_thread": "pb.aio.threads",
+    "BadURL": "pb.aio.url",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "tls":
+        return importlib.import_module("pb.aio.tls")
+    module = _LAZY.get(name)
+    if module is None:
+        raise AttributeError(f"module 'pb' has no attribute {name!r}")
+    return getattr(importlib.import_module(module), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

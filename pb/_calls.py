@@ -1,0 +1,274 @@
+"""The calls this side has made: encoded, sent, and waiting for their one answer each.
+
+Spec: spec/3-messages.md, CALL, ANSWER, ERROR, CANCEL.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from jelly import InsecureJelly
+
+from . import messages
+from ._outbox import LARGE_PAYLOAD, Outbox
+from .context import serving
+from .errors import (
+    WIRE_ERRORS,
+    BadPayload,
+    Cancelled,
+    ConnectionLost,
+    DeadReference,
+    Error,
+    NotExecuted,
+    OutcomeUnknown,
+    PeerError,
+    ProtocolError,
+)
+
+if TYPE_CHECKING:
+    from ._tables import Scope
+    from .reference import Import
+
+Pack = Callable[[object], bytes]
+PAYLOADS = frozenset({bytes, memoryview})
+
+
+def put_message(outbox: Outbox, pack: Pack, message: list[Any], payload: bytes) -> None:
+    """Queue `message` with `payload` as its next element; a large one is not copied for it."""
+    if len(payload) < LARGE_PAYLOAD:
+        message.append(payload)
+        outbox.put(pack(message))
+        return
+    head = pack([*message, b""])[:-2]  # all but the two bytes of the empty bin
+    size = len(payload)
+    width = b"\xc5" + size.to_bytes(2, "big") if size < 0x10000 else b"\xc6" + size.to_bytes(4, "big")
+    outbox.put_alone(head + width, payload)
+
+
+def refused(error: InsecureJelly) -> Error:
+    """Return the error of the protocol for a payload that could not be accepted."""
+    return WIRE_ERRORS.get(error.wire_type, BadPayload)(str(error))
+
+
+class Calls:
+    """The calls of one connection that have no answer yet.
+
+    `outcome` below is anything with `done()`, `set_result(value)` and `set_exception(error)`.
+    """
+
+    __slots__ = (
+        "_outbox",
+        "_pack",
+        "_waiting",
+        "bye_id",
+        "end_reason",
+        "is_held",
+        "is_open",
+        "last_run",
+        "next_id",
+        "peer_max_calls",
+        "pending",
+        "written_id",
+    )
+
+    def __init__(self, outbox: Outbox, pack: Pack) -> None:
+        self.pending: dict[int, tuple[Any, Scope]] = {}
+        self.next_id = 1
+        self.written_id = 0  # calls up to here were handed to the transport
+        self.last_run: int | None = None  # from the peer's BYE: later ones did not run
+        self.bye_id = 0  # the first call made after our own BYE, once that was said
+        self.peer_max_calls = 0
+        self.is_open = False
+        self.is_held = False  # while the network takes no more, new calls wait like those over the limit
+        self.end_reason = "the peer's HELLO has not arrived yet"
+        self._outbox = outbox
+        self._pack = pack
+        self._waiting: deque[tuple[Import, str, tuple[Any, ...], Mapping[str, Any], Any]] = deque()
+
+    def make(
+        self,
+        handle: Import,
+        method: str,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        outcome: Any,
+        scope: Scope | None = None,
+    ) -> int:
+        """Call a method of the peer's object; return the id of the call, or 0 if it waits its turn.
+
+        A call over the peer's `max_calls` waits unencoded, in order; one made while serving a call of
+        that peer does not wait, because two peers waiting for each other would never end.
+
+        Raises:
+            jelly.Unjellyable: an argument cannot be sent; nothing was.
+            TooLarge: the call would exceed the peer's `max_frame`; nothing was sent.
+            NotExecuted: the connection takes no calls (any longer).
+            Gone, DeadReference: the reference is dead.
+        """
+        if handle.dead is not None:
+            raise handle.dead("the reference was released or its object revoked; get a new one")
+        if not self.is_open and not self._serves_peer(handle.scope):
+            raise self._not_sent(handle)
+        if (self.is_held or len(self.pending) >= self.peer_max_calls) and not self._serves_peer(handle.scope):
+            self._waiting.append((handle, method, args, kwargs, outcome))
+            return 0
+        scope = scope or handle.scope
+        payload = scope.encoder.dumps_call(args, kwargs, scope, method)
+        id = self.next_id
+        self.next_id = id + 1
+        self.pending[id] = (outcome, scope)
+        if len(payload) < LARGE_PAYLOAD:
+            self._outbox.put(self._pack((messages.CALL, id, handle.id, method, payload)))
+        else:
+            put_message(self._outbox, self._pack, [messages.CALL, id, handle.id, method], payload)
+        return id
+
+    def send(
+        self,
+        handle: Import,
+        method: str,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        scope: Scope | None = None,
+    ) -> None:
+        """Call a method and want no answer: none is sent. Raises like `make`."""
+        if handle.dead is not None:
+            raise handle.dead("the reference was released or its object revoked; get a new one")
+        if not self.is_open and not self._serves_peer(handle.scope):
+            raise self._not_sent(handle)
+        scope = scope or handle.scope
+        payload = scope.encoder.dumps_call(args, kwargs, scope, method)
+        put_message(self._outbox, self._pack, [messages.CALL, 0, handle.id, method], payload)
+
+    def _not_sent(self, handle: Import) -> NotExecuted:
+        error = NotExecuted if handle.scope.tables.is_open else DeadReference
+        return error(f"the call was not sent: {self.end_reason}")
+
+    def cancel(self, id: int, outcome: Any) -> None:
+        """Ask the callee to stop. The call stays here until its answer, which may carry references."""
+        if id in self.pending:
+            self._outbox.put(self._pack((messages.CANCEL, id)))
+            return
+        for waiting in self._waiting:
+            if waiting[-1] is outcome:
+                self._waiting.remove(waiting)
+                if not outcome.done():
+                    outcome.set_exception(Cancelled("cancelled before it was sent"))
+                return
+
+    def receive_answer(self, envelope: list[Any]) -> None:
+        """Settle a call with its value."""
+        outcome, scope, payload = self._settles(envelope, "ANSWER")
+        try:
+            value = scope.decoder.loads(payload, scope)
+        except InsecureJelly as error:
+            self._finish(envelope[1])
+            if not outcome.done():
+                outcome.set_exception(refused(error))
+            return
+        self._finish(envelope[1])
+        if not outcome.done():
+            outcome.set_result(value)
+
+    def receive_error(self, envelope: list[Any]) -> None:
+        """Settle a call with its error."""
+        outcome, scope, payload = self._settles(envelope, "ERROR")
+        error: BaseException
+        try:
+            error = scope.decoder.loads_error(payload, scope)
+        except InsecureJelly as refusal:
+            error = refused(refusal)
+        if isinstance(error, PeerError):
+            error.is_remote = True
+        self._finish(envelope[1])
+        if not outcome.done():
+            outcome.set_exception(error)
+
+    def _settles(self, envelope: list[Any], name: str) -> tuple[Any, Scope, bytes]:
+        if len(envelope) != 3:
+            raise ProtocolError(f"{name} of {len(envelope)} elements instead of 3")
+        _, id, payload = envelope
+        if type(payload) not in PAYLOADS:
+            raise ProtocolError(f"{name} whose payload is no bin")
+        found = self.pending.get(id) if type(id) is int else None
+        if found is None:
+            raise ProtocolError(f"{name} for a call that is not outstanding")
+        # The entry stays until the payload is decoded: a malformed one ends the connection, and that
+        # must fail this call too.
+        return found[0], found[1], payload
+
+    def _finish(self, id: int) -> None:
+        del self.pending[id]
+        if self._waiting and not self.is_held:
+            self.start_waiting()
+
+    def hold(self) -> None:
+        """Let new calls wait: the network takes no more for now."""
+        self.is_held = True
+
+    def start_waiting(self) -> None:
+        """Send the calls that waited for their turn, as many as may go."""
+        self.is_held = False
+        while self._waiting and not self.is_held and len(self.pending) < self.peer_max_calls:
+            handle, method, args, kwargs, outcome = self._waiting.popleft()
+            if outcome.done():
+                continue
+            try:
+                id = self.make(handle, method, args, kwargs, outcome)
+            except Exception as error:
+                outcome.set_exception(error)
+            else:
+                outcome.call_started(id)
+
+    def _serves_peer(self, scope: Scope) -> bool:
+        """Whether the caller is a handler that serves a call of this very peer."""
+        found = serving.get()
+        return found is not None and found[0].tables is scope.tables and self.peer_max_calls > 0
+
+    def fail_not_run(self, last: int, reason: str) -> None:
+        """Fail the calls that the peer's BYE says did not run."""
+        self.last_run = last
+        for id in [id for id in self.pending if self._is_refused(id)]:
+            outcome, _ = self.pending.pop(id)
+            if not outcome.done():
+                outcome.set_exception(NotExecuted(f"the call did not run: {reason}"))
+        self._fail_waiting(reason)
+
+    def stop(self, reason: str) -> None:
+        """Take no more calls, except from handlers that still serve the peer."""
+        self.is_open = False
+        self.end_reason = reason
+        self._fail_waiting(reason)
+
+    def fail_all(self, reason: str) -> None:
+        """Settle every call: the connection has ended. What was never written did certainly not run."""
+        self.is_open = False
+        self.peer_max_calls = 0
+        self.end_reason = reason
+        self._fail_waiting(reason)
+        pending, self.pending = self.pending, {}
+        for id, (outcome, _) in pending.items():
+            if outcome.done():
+                continue
+            error: ConnectionLost
+            if id > self.written_id or self._is_refused(id):
+                error = NotExecuted(f"the call did not run: {reason}")
+            else:
+                error = OutcomeUnknown(f"the call was sent, and there was no answer: {reason}")
+            outcome.set_exception(error)
+
+    def _is_refused(self, id: int) -> bool:
+        """Whether the peer's BYE says that a call did not run.
+
+        What was sent after our own BYE serves the peer's calls, and `last` does not speak of it.
+        """
+        is_before_bye = not self.bye_id or id < self.bye_id
+        return self.last_run is not None and id > self.last_run and is_before_bye
+
+    def _fail_waiting(self, reason: str) -> None:
+        waiting, self._waiting = self._waiting, deque()
+        for *_, outcome in waiting:
+            if not outcome.done():
+                outcome.set_exception(NotExecuted(f"the call was not sent: {reason}"))

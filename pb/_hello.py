@@ -1,0 +1,71 @@
+"""HELLO: what each side tells the other about itself before anything else.
+
+Spec: spec/2-frames.md, HELLO.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import msgpack
+
+from . import messages
+from .errors import ProtocolError
+from .limits import Limits
+
+
+def hello_message(limits: Limits, agent: str) -> bytes:
+    """Return the packed HELLO of this side."""
+    info: dict[str, object] = {
+        "agent": agent,
+        "features": list(messages.BUILT_FEATURES),
+        "max_frame": limits.max_frame,
+        "max_calls": limits.max_calls,
+        "max_refs": limits.max_refs,
+        "max_depth": limits.max_depth,
+        "max_floodable_keys": limits.max_floodable_keys,
+        "idle": int(limits.idle_s),
+    }
+    packed: bytes = msgpack.packb([messages.HELLO, messages.MAGIC, messages.VERSION, info])
+    return packed
+
+
+def limits_of_hello(envelope: list[Any], ours: Limits) -> tuple[Limits, str]:
+    """Return the peer's limits and its agent string.
+
+    What HELLO does not tell (how large an integer may be, say) is taken to be as here: it is fixed by
+    the version of the protocol.
+
+    Raises:
+        ProtocolError: not a HELLO of a version this side can speak, or a key of the wrong type.
+    """
+    if len(envelope) != 4 or envelope[1] != messages.MAGIC or type(envelope[3]) is not dict:
+        raise ProtocolError('HELLO is [0, "PB", version, info]')
+    version, info = envelope[2], envelope[3]
+    if type(version) is not int or version < messages.VERSION:
+        raise ProtocolError(
+            f"HELLO of a version that is not spoken here; expected {messages.VERSION}", messages.BYE_VERSION
+        )
+    told = {}
+    for key, (kind, default) in messages.HELLO_KEYS.items():
+        value = info.get(key, default)
+        if key in info and type(value) is not kind:
+            raise ProtocolError(f"HELLO key {key!r} is no {kind.__name__}")
+        if kind is int and value < 0:
+            raise ProtocolError(f"HELLO key {key!r} is negative")
+        if kind is list and not all(type(item) is str for item in value):
+            raise ProtocolError(f"HELLO key {key!r} holds something that is no string")
+        told[key] = value
+    if told["max_frame"] < messages.HELLO_MAX_FRAME:
+        raise ProtocolError(f"HELLO with max_frame below {messages.HELLO_MAX_FRAME}")
+    limits = dataclasses.replace(
+        ours,
+        max_frame=told["max_frame"],
+        max_calls=told["max_calls"],
+        max_refs=told["max_refs"],
+        max_depth=told["max_depth"],
+        max_floodable_keys=told["max_floodable_keys"],
+        idle_s=told["idle"],
+    )
+    return limits, told["agent"]

@@ -1,0 +1,57 @@
+"""The states of a connection, and what may be received in each: one table, looked at for every message.
+
+Spec: spec/2-frames.md, "States". A message that a row does not name is a protocol violation.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Final
+
+from .messages import ANSWER, BYE, CALL, CANCEL, ERROR, GONE, HELLO, PING, PONG, RELEASE
+
+
+class State(enum.Enum):
+    """Where a connection stands."""
+
+    GREETING = "waiting for the peer's HELLO"
+    OPEN = "open"
+    LEAVING = "BYE sent; the peer's BYE has not arrived"
+    DRAINING = "both have said BYE; what is under way is finished"
+    CLOSED = "closed"
+
+
+_OPEN: Final = {
+    CALL: "receive_call",
+    ANSWER: "receive_answer",
+    ERROR: "receive_error",
+    CANCEL: "receive_cancel",
+    RELEASE: "receive_release",
+    GONE: "receive_gone",
+    PING: "receive_ping",
+    PONG: "receive_pong",
+    BYE: "receive_bye",
+}
+
+# state -> message code -> name of what receives it.
+RECEIVES: Final[dict[State, dict[int, str]]] = {
+    State.GREETING: {HELLO: "receive_hello"},
+    State.OPEN: _OPEN,
+    # A call that crossed our BYE is dropped: the caller learns from `last` that it did not run.
+    State.LEAVING: {**_OPEN, CALL: "drop_call"},
+    State.DRAINING: _OPEN,
+    State.CLOSED: {},
+}
+
+# (state, what happened) -> the next state. "bye" and "peer bye" are the two draining codes; any other
+# code, a violation, or the loss of the transport is "end", and leads to CLOSED from everywhere.
+NEXT: Final[dict[tuple[State, str], State]] = {
+    (State.GREETING, "hello"): State.OPEN,
+    (State.OPEN, "bye"): State.LEAVING,
+    (State.OPEN, "peer bye"): State.DRAINING,
+    (State.LEAVING, "peer bye"): State.DRAINING,
+    (State.DRAINING, "bye"): State.DRAINING,
+    (State.DRAINING, "peer bye"): State.DRAINING,
+    (State.LEAVING, "bye"): State.LEAVING,
+    **{(state, "end"): State.CLOSED for state in State},
+}

@@ -1,0 +1,137 @@
+"""Making a connection: `open_connection`, `get_object_at`."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import TYPE_CHECKING, Any
+
+import jelly
+from pb.limits import Limits
+
+from . import transports
+from .connection import Connection
+from .link import Link
+from .opening import Opening
+from .url import Address
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pb.reference import RemoteReference
+
+
+def open_connection(
+    url: str,
+    *,
+    root: Any = None,
+    registry: jelly.Registry | None = None,
+    limits: Limits | None = None,
+    tls: ssl.SSLContext | None = None,
+    timeout: float | None = None,
+    debug: bool = False,
+    proxy: bool = True,
+) -> Opening[Connection]:
+    """Connect to a server: `async with open_connection(url) as connection`, or await it.
+
+    Args:
+        url: `pb://host:port`, `pbs://[fingerprint@]host:port`, `pb+unix:///path` or `memory://name`.
+        root: an object of ours that the server may call first, or a callable that gets the connection.
+        registry: the classes that may cross, in both directions; None for none but the builtin ones.
+        limits: what this side accepts.
+        tls: for `pbs://` without a fingerprint; the usual authorities are asked where it is None.
+        timeout: seconds for connecting until the server's HELLO; None is `limits.connect_timeout_s`.
+        debug: tell the peer text and traceback of internal errors. Not for production.
+        proxy: let references of other connections be passed on over this one.
+
+    Raises (when awaited or entered):
+        BadURL: the URL cannot be understood.
+        OSError: no connection could be made; TimeoutError (an OSError) where it took too long.
+        ProtocolError: what answers does not speak this protocol.
+    """
+    address = Address.parse(url)
+
+    def make_link() -> Link:
+        return Link(
+            registry=registry,
+            limits=limits or Limits(),
+            root=root,
+            debug=debug,
+            proxy=proxy,
+            check=transports.pin_check(address),
+        )
+
+    return Opening(lambda: _open(address, make_link, tls, _seconds(timeout, limits)))
+
+
+async def get_object_at(
+    url: str,
+    *,
+    registry: jelly.Registry | None = None,
+    limits: Limits | None = None,
+    tls: ssl.SSLContext | None = None,
+    timeout: float | None = None,
+    debug: bool = False,
+    proxy: bool = True,
+) -> Any:
+    """Return a reference to the root object of the server at `url`.
+
+    The connection closes by itself when the last reference that came over it is gone; or close it by
+    `pb.connection_of(reference).close()`. Arguments and errors as for `open_connection`.
+    """
+    address = Address.parse(url)
+
+    def make_link() -> Link:
+        return Link(
+            registry=registry,
+            limits=limits or Limits(),
+            debug=debug,
+            proxy=proxy,
+            check=transports.pin_check(address),
+        )
+
+    connection = await _open(address, make_link, tls, _seconds(timeout, limits))
+    reference: RemoteReference = connection.root
+    connection._link.own()
+    return reference
+
+
+async def _open(
+    address: Address, make_link: Callable[[], Link], tls: ssl.SSLContext | None, timeout_s: float
+) -> Connection:
+    loop = asyncio.get_running_loop()
+    links: list[Link] = []
+
+    def factory() -> Link:
+        link = make_link()
+        link.ready = loop.create_future()
+        links.append(link)
+        return link
+
+    try:
+        async with asyncio.timeout(timeout_s):
+            await transports.connect(address, factory, tls)
+            ready = links[-1].ready
+            assert ready is not None
+            await ready
+    except TimeoutError as error:
+        _abort(links)
+        if isinstance(error.__cause__, asyncio.CancelledError):
+            raise TimeoutError(f"no answer from {address} within {timeout_s:g} s") from None
+        raise
+    except BaseException:
+        _abort(links)
+        raise
+    return links[-1].connection
+
+
+def _seconds(timeout: float | None, limits: Limits | None) -> float:
+    return timeout if timeout is not None else (limits or Limits()).connect_timeout_s
+
+
+def _abort(links: list[Link]) -> None:
+    for link in links:
+        if link.ready is not None and link.ready.done() and not link.ready.cancelled():
+            link.ready.exception()  # seen: it is raised to the caller, or superseded
+        if link.transport is not None:
+            link.transport.abort()

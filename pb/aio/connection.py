@@ -1,0 +1,140 @@
+"""A connection as programs see it."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pb._state import State
+from pb.errors import DeadReference
+from pb.limits import Limits
+from pb.reference import RemoteReference
+
+if TYPE_CHECKING:
+    from .link import Link
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a connection holds right now, to be set against its limits.
+
+    Attributes:
+        calls_made: calls of ours that wait for their answer.
+        calls_served: calls of the peer that are running here.
+        references_held: objects of the peer's that are held here.
+        references_given: objects of ours that the peer holds, its root among them.
+        bytes_waiting: output that the network has not taken yet.
+    """
+
+    calls_made: int
+    calls_served: int
+    references_held: int
+    references_given: int
+    bytes_waiting: int
+
+
+class Connection:
+    """One connection to a peer. Either side may call the other's objects."""
+
+    __slots__ = ("__weakref__", "_link")
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    @property
+    def root(self) -> Any:
+        """The peer's root object, as a remote reference."""
+        if self._link.broker.state in (State.GREETING, State.CLOSED):
+            raise DeadReference(f"no root: the connection is {self._link.broker.state.value}")
+        return self._link.broker.root_reference()
+
+    @property
+    def peer(self) -> str:
+        """Who is at the other end, as the transport tells it, such as `"127.0.0.1:50312"`."""
+        return self._link.broker.tables.peer_name
+
+    @property
+    def is_open(self) -> bool:
+        """Whether calls can be made."""
+        return self._link.broker.calls.is_open
+
+    @property
+    def limits(self) -> Limits:
+        """What this side accepts."""
+        return self._link.broker.limits
+
+    @property
+    def peer_limits(self) -> Limits | None:
+        """What the peer said it accepts; None before its HELLO."""
+        return self._link.broker.peer_limits
+
+    @property
+    def usage(self) -> Usage:
+        """What is held right now."""
+        broker, transport = self._link.broker, self._link.transport
+        return Usage(
+            calls_made=len(broker.calls.pending),
+            calls_served=broker.serving.count,
+            references_held=len(broker.tables.imports),
+            references_given=len(broker.tables.exports),
+            bytes_waiting=0 if transport is None else transport.get_write_buffer_size(),
+        )
+
+    async def close(self) -> None:
+        """End the connection in good order: what is under way is finished, for at most `limits.drain_s`.
+
+        Calls made from here on fail with `NotExecuted`. Closing twice does nothing.
+        """
+        await self._link.close()
+
+    def abort(self) -> None:
+        """End the connection at once. Calls that have no answer yet fail with `OutcomeUnknown`."""
+        if self._link.transport is not None:
+            self._link.transport.abort()
+
+    def __repr__(self) -> str:
+        return f"<Connection with {self.peer}, {self._link.broker.state.value}>"
+
+
+def connection_of(reference: RemoteReference) -> Connection:
+    """Return the connection that a reference came over."""
+    connection: Connection = reference._pb_import.scope.broker.connection
+    return connection
+
+
+def on_disconnect(reference: RemoteReference, callback: Callable[[Any], object]) -> Callable[[], None]:
+    """Call `callback(reference)` once when the connection of `reference` ends; soon, if it has ended.
+
+    The reference is not kept alive for it: where it was collected before, nobody is told. An error in
+    `callback` is logged and does not keep others from being called. What it returns is awaited if it can.
+
+    Returns:
+        A function that takes the registration back; calling it twice, or too late, does nothing.
+    """
+    link: Link = reference._pb_import.scope.broker.face
+    weak = weakref.ref(reference)
+
+    def tell() -> None:
+        found = weak()
+        if found is not None:
+            result = callback(found)
+            if isinstance(result, Awaitable):
+                link.spawn(_await(result))
+
+    return link.watch(tell)
+
+
+async def _await(result: Awaitable[object]) -> None:
+    await result
+
+
+def release(reference: RemoteReference) -> None:
+    """Give the peer's object back now, instead of when the reference is collected.
+
+    The reference is dead from here on; where the peer sends the object again, a new one is made.
+    """
+    handle = reference._pb_import
+    if handle.scope.tables.is_open:
+        handle.scope.tables.drop_now(handle)

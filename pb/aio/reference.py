@@ -1,0 +1,143 @@
+"""What a remote reference looks like to asyncio programs: `await reference.method(...)`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from threading import get_ident
+from typing import TYPE_CHECKING, Any
+
+from pb.dispatch import is_method_name
+from pb.errors import NoSuchMethod
+from pb.reference import Import, RemoteReference
+
+from .promise import Promise
+
+if TYPE_CHECKING:
+    from .link import Link
+
+log = logging.getLogger("pb")
+
+
+class Reference(RemoteReference):
+    """A remote reference of an asyncio program; see `RemoteReference`."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> RemoteMethod:
+        if name[0] == "_":
+            # copy, pickle, inspect and IPython probe objects for such names: never ask the network.
+            raise AttributeError(f"a remote reference has no attribute {name!r}")
+        return RemoteMethod(self, name)
+
+
+class RemoteMethod:
+    """A method of a remote object. Call it; or call its `send` to want no answer."""
+
+    __slots__ = ("_pb_name", "_pb_reference")
+
+    def __init__(self, reference: RemoteReference, name: str) -> None:
+        self._pb_reference = reference
+        self._pb_name = name
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Call the method; the frame is queued now, not when the result is awaited.
+
+        Args:
+            args, kwargs: whatever the registry of the connection admits.
+            pbcallback: called with the value, from the loop. Never sent.
+            pberrback: called with the error, from the loop. Never sent.
+
+        Returns:
+            A `Promise`; or None where `pbcallback` or `pberrback` is given.
+        """
+        if kwargs and ("pbcallback" in kwargs or "pberrback" in kwargs):
+            callback, errback = kwargs.pop("pbcallback", None), kwargs.pop("pberrback", None)
+            promise = start_call(self._pb_reference, self._pb_name, args, kwargs)
+            promise.add_done_callback(_Deliver(callback, errback, self._pb_name))
+            return None
+        return start_call(self._pb_reference, self._pb_name, args, kwargs)
+
+    def send(self, /, *args: Any, **kwargs: Any) -> None:
+        """Call the method and want no answer: none is sent, and no error comes back.
+
+        Raises:
+            NotExecuted: the connection has ended.
+            jelly.Unjellyable: an argument cannot be sent.
+        """
+        handle = self._pb_reference._pb_import
+        _check_name(self._pb_name)
+        link: Link = handle.scope.broker.face
+        if link.thread != get_ident():
+            raise _wrong_thread()
+        handle.scope.broker.calls.send(handle, self._pb_name, args, kwargs)
+
+    def __repr__(self) -> str:
+        return f"<RemoteMethod {self._pb_name} of {self._pb_reference!r}>"
+
+
+def start_call(
+    reference: RemoteReference, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Promise:
+    """Make a call; every error, local ones too, comes out of the promise."""
+    handle: Import = reference._pb_import
+    broker = handle.scope.broker
+    link: Link = broker.face
+    if link.thread != get_ident():
+        raise _wrong_thread()
+    promise = Promise(loop=link.loop)
+    promise._pb_calls = calls = broker.calls
+    try:
+        promise._pb_id = calls.make(handle, name, args, kwargs, promise)
+    except Exception as error:
+        promise._pb_id = 0
+        promise.set_exception(error)
+    return promise
+
+
+def call_remote(reference: RemoteReference, name: str, /, *args: Any, **kwargs: Any) -> Any:
+    """Call a method by its name; for names that Python or this library uses itself.
+
+    Raises:
+        NoSuchMethod: `name` can be no remote method: it starts with an underscore, say.
+    """
+    _check_name(name)
+    return RemoteMethod(reference, name)(*args, **kwargs)
+
+
+def _check_name(name: str) -> None:
+    if not is_method_name(name):
+        raise NoSuchMethod("method names match [A-Za-z][A-Za-z0-9_]* and have at most 128 characters")
+
+
+def _wrong_thread() -> RuntimeError:
+    return RuntimeError(
+        "a remote reference is used in another thread than its connection's loop; "
+        "use loop.call_soon_threadsafe or asyncio.run_coroutine_threadsafe to call it from here"
+    )
+
+
+class _Deliver:
+    """Hands the outcome of a call to the callbacks that the paper's form of a call names."""
+
+    __slots__ = ("_callback", "_errback", "_name")
+
+    def __init__(
+        self, callback: Callable[[Any], object] | None, errback: Callable[[Any], object] | None, name: str
+    ) -> None:
+        self._callback = callback
+        self._errback = errback
+        self._name = name
+
+    def __call__(self, promise: asyncio.Future[Any]) -> None:
+        if promise.cancelled():
+            return
+        error = promise.exception()
+        if error is None:
+            if self._callback is not None:
+                self._callback(promise.result())
+        elif self._errback is not None:
+            self._errback(error)
+        else:
+            log.error("%s failed and has no pberrback", self._name, exc_info=error)

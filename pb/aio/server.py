@@ -1,0 +1,113 @@
+"""Listening: `serve`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import ssl
+from typing import Any
+
+import jelly
+from pb import messages
+from pb.limits import Limits
+
+from . import transports
+from .connection import Connection
+from .link import Link
+from .opening import Opening
+from .url import Address
+
+log = logging.getLogger("pb")
+
+
+class Server:
+    """Something that listens. Made by `serve`.
+
+    Attributes:
+        url: where it listens, with the real port, and the fingerprint of its key for `pbs://`.
+    """
+
+    def __init__(self, listener: transports.Listener, address: Address, links: set[Link]) -> None:
+        self.url = str(address)
+        self._address = address
+        self._listener = listener
+        self._links = links
+        self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def connections(self) -> list[Connection]:
+        """The connections that are open now."""
+        return [link.connection for link in self._links if link.broker.calls.is_open]
+
+    async def serve_forever(self) -> None:
+        """Wait until the server is closed."""
+        await asyncio.shield(self._closed)
+
+    async def close(self) -> None:
+        """Listen no more, and end every connection in good order: what is under way is finished.
+
+        Takes at most `Limits.drain_s`. Closing twice does nothing.
+        """
+        self._listener.close()
+        await asyncio.gather(*(link.close(messages.BYE_GOING_AWAY) for link in list(self._links)))
+        if self._address.scheme == "pb+unix":
+            try:
+                os.unlink(self._address.path)
+            except FileNotFoundError:
+                pass  # the loop removes it itself from Python 3.13 on
+        if not self._closed.done():
+            self._closed.set_result(None)
+
+
+def serve(
+    root: Any,
+    url: str,
+    *,
+    registry: jelly.Registry | None = None,
+    limits: Limits | None = None,
+    tls: ssl.SSLContext | str | os.PathLike[str] | None = None,
+    debug: bool = False,
+    proxy: bool = True,
+) -> Opening[Server]:
+    """Publish `root` at `url`: `async with serve(root, url) as server`, or await it.
+
+    Args:
+        root: what a peer may call first: an object, or a callable that gets each new `Connection` and
+            returns one. Whoever can connect can call it.
+        url: `pb://host:port` (port 0 takes a free one), `pbs://host:port`, `pb+unix:///path` (only its
+            owner may connect), or `memory://name`.
+        registry: the classes that may cross, in both directions; None for none but the builtin ones.
+        limits: what this side accepts, for each connection.
+        tls: for `pbs://`: the file made by `pb keygen`, or a context.
+        debug: tell peers text and traceback of internal errors; logged loudly. Not for production.
+        proxy: let references of other connections be passed on to peers of this server.
+
+    Raises (when awaited or entered):
+        BadURL: the URL cannot be understood.
+        OSError: cannot listen there.
+    """
+    address = Address.parse(url)
+    limits = limits or Limits()
+
+    async def start() -> Server:
+        links: set[Link] = set()
+
+        def factory() -> Link:
+            link = Link(
+                registry=registry,
+                limits=limits,
+                root=root,
+                debug=debug,
+                proxy=proxy,
+                gone=links.discard,
+            )
+            links.add(link)
+            return link
+
+        listener, real = await transports.listen(address, factory, tls)
+        if debug:
+            log.warning("%s tells its peers text and tracebacks of internal errors (debug=True)", real)
+        return Server(listener, real, links)
+
+    return Opening(start)

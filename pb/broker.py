@@ -1,0 +1,387 @@
+"""The broker: one connection's protocol, without a socket, a clock or a loop.
+
+Bytes go in by `receive_data`, bytes come out by `take_output`; the face (`pb.interfaces.IFace`) gives
+everything else. So every conversation can be replayed. Spec: spec/2-frames.md, spec/3-messages.md.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import msgpack
+
+from jelly import MalformedJelly
+
+from . import messages
+from ._calls import Calls
+from ._frames import FrameReader, unpack_frame
+from ._hello import hello_message, limits_of_hello
+from ._outbox import Outbox
+from ._serving import Serving
+from ._state import NEXT, RECEIVES, State
+from ._tables import Scope, Tables
+from .dispatch import Kind
+from .errors import ProtocolError
+
+log = logging.getLogger("pb")
+
+if TYPE_CHECKING:
+    from jelly import Decoder
+
+    from ._codec import Codec
+    from ._tables import Export
+    from .limits import Limits
+    from .reference import RemoteReference
+
+
+class Broker:
+    """Both ends of the protocol on one connection; the protocol is symmetric.
+
+    Args:
+        face: gives clock, tasks and references, and is told what to do (`pb.interfaces.IFace`).
+        codec: the registry in both directions.
+        limits: what this side accepts.
+        root: the object the peer may call first, or None.
+        agent: name and version told in HELLO; for people.
+        debug: send text and traceback of internal errors to the peer.
+        proxy: let references of other connections pass through this one.
+    """
+
+    __slots__ = (
+        "_backlog",
+        "_last",
+        "_receivers",
+        "agent",
+        "calls",
+        "codec",
+        "error",
+        "face",
+        "heard",
+        "is_initiator",
+        "limits",
+        "outbox",
+        "peer_agent",
+        "peer_limits",
+        "reader",
+        "scope",
+        "serving",
+        "speaks_pb",
+        "state",
+        "tables",
+    )
+
+    def __init__(
+        self,
+        face: Any,
+        codec: Codec,
+        limits: Limits,
+        *,
+        root: object = None,
+        agent: str = "",
+        debug: bool = False,
+        proxy: bool = True,
+    ) -> None:
+        self.face = face
+        self.limits = limits
+        self._backlog: deque[Any] = deque()
+        self.agent = agent
+        self.codec = codec
+        self.error: ProtocolError | None = None  # why it ended, if it ended badly
+        self._last = 0  # the `last` of our BYE
+        self.heard = False  # whether bytes came since the last tick of the keepalive
+        self.is_initiator = False  # whether this side said BYE first, and so closes the transport
+        self.peer_agent = ""
+        self.peer_limits: Limits | None = None
+        self.speaks_pb = False  # whether what came first was a HELLO, good or bad
+        self.reader = FrameReader()
+        self.outbox = Outbox(face.wants_write)
+        self.tables = Tables(
+            make_reference=face.make_reference,
+            max_refs=limits.max_refs,
+            wake=face.wants_release,
+            proxy=proxy,
+        )
+        self.scope = Scope(self.tables, self, codec.encoder(limits), codec.decoder(limits))
+        self.calls = Calls(self.outbox, codec.pack)
+        self.serving = Serving(
+            self.scope,
+            self.outbox,
+            codec.pack,
+            limits,
+            spawn=face.spawn,
+            incident=face.incident,
+            settled=self.check_settled,
+            debug=debug,
+        )
+        if root is not None:
+            self.tables.set_root(root, self.scope)
+        self._enter(State.GREETING)
+
+    @property
+    def connection(self) -> Any:
+        """What handlers see as their connection."""
+        return self.face.connection
+
+    @property
+    def relay_decoder(self) -> Decoder:
+        """The decoder for calls that are passed on: unknown classes go through it unharmed."""
+        return self.codec.relay_decoder(self.limits)
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether nothing of the peer's is held or awaited: a connection for its references may close."""
+        return not (self.tables.imports or self.calls.pending) and self.state is State.OPEN
+
+    @property
+    def tick_interval_s(self) -> float:
+        """How often the face looks whether the peer is alive, so that no announced silence is exceeded."""
+        waits = [self.limits.ping_after_s]
+        if self.limits.idle_s:
+            waits.append(self.limits.idle_s / 2)
+        if self.peer_limits is not None and self.peer_limits.idle_s:
+            waits.append(self.peer_limits.idle_s / 2)
+        return min(waits) / 2
+
+    # --- bytes
+
+    def start(self) -> None:
+        """Say HELLO. Call it once, before anything else; then write `take_output()`."""
+        self.outbox.put_alone(hello_message(self.limits, self.agent))
+
+    def receive_data(self, data: bytes | memoryview) -> None:
+        """Take bytes from the peer and act on them, for one turn; then write `take_output()`.
+
+        Any split of the stream will do. `data` is not referred to after the return. What one turn
+        leaves over is done in later ones: the face is asked for them by `wants_turn`.
+        """
+        self.reader.feed(data)
+        self.turn()
+        if self.reader.is_midway:
+            self.reader.hold()
+
+    def turn(self) -> None:
+        """Act on what has arrived, at most as long as one turn may take."""
+        self.heard = True
+        try:
+            self._turn()
+        except ProtocolError as error:
+            self.fail(error)
+        except MalformedJelly as error:
+            code = messages.BYE_TOO_LARGE if error.too_large else messages.BYE_MALFORMED
+            self.fail(ProtocolError(f"payload: {error}", code))
+        except Exception:
+            log.exception("a fault of this side ends the connection with %s", self.tables.peer_name)
+            self.fail(ProtocolError("internal error", messages.BYE_INTERNAL))
+        if self.state is not State.OPEN:
+            self.check_settled()
+
+    def _turn(self) -> None:
+        backlog = self._backlog
+        left = self.limits.turn_envelopes
+        started = 0.0
+        while self.state is not State.CLOSED:
+            if not left:
+                self.face.wants_turn()
+                return
+            if not backlog:
+                # A large payload is a view of the receive buffer, so its message is acted on in this turn.
+                body = self.reader.next_body()
+                if body is None:
+                    return
+                envelopes = unpack_frame(body)
+                if self.state is State.GREETING and type(envelopes) is list:
+                    raise ProtocolError("the first frame is no HELLO")
+                backlog.extend(envelopes)
+            left -= 1
+            if left & 7 == 0:
+                now = self.face.clock()
+                started = started or now
+                if now - started > self.limits.turn_s:
+                    left = 0
+            envelope = backlog.popleft()
+            code = envelope[0] if type(envelope) is list and envelope else None
+            receive = self._receivers.get(code) if type(code) is int else None
+            if receive is None:
+                raise ProtocolError(self._unexpected(code))
+            receive(envelope)
+
+    def _unexpected(self, code: object) -> str:
+        if type(code) is not int:
+            return "a message that is no array starting with its code"
+        for message in messages.MESSAGES:
+            if message.code == code:
+                why = f"; the feature {message.feature!r} was not announced" if message.feature else ""
+                return f"{message.name} while {self.state.value}{why}"
+        return f"unknown message code {code}"
+
+    def take_output(self) -> list[bytes | memoryview]:
+        """Return the buffers to be written now, in order. Write all, or report the connection lost."""
+        if self.tables.owes:
+            self._release_dropped()
+        self.calls.written_id = self.calls.next_id - 1
+        return self.outbox.take()
+
+    @property
+    def has_backlog(self) -> bool:
+        """Whether messages have arrived that later turns must act on."""
+        return bool(self._backlog) or self.reader.is_midway
+
+    # --- states
+
+    def _enter(self, state: State) -> None:
+        self.state = state
+        owners = (self, self.calls, self.serving)
+        self._receivers = {
+            code: next(getattr(owner, name) for owner in owners if hasattr(owner, name))
+            for code, name in RECEIVES[state].items()
+        }
+
+    def receive_hello(self, envelope: list[Any]) -> None:
+        """Learn what the peer can do; from here on calls may be made."""
+        self.speaks_pb = envelope[1:2] == [messages.MAGIC]
+        limits, agent = limits_of_hello(envelope, self.limits)
+        self.peer_limits = limits
+        self.peer_agent = agent
+        self._enter(NEXT[self.state, "hello"])
+        self.reader.max_frame = self.limits.max_frame
+        self.outbox.max_frame = limits.max_frame
+        self.tables.peer_max_refs = limits.max_refs
+        self.scope.encoder = self.codec.encoder(limits)
+        self.calls.peer_max_calls = limits.max_calls
+        self.calls.is_open = True
+        self.face.opened()
+
+    def close(self, code: int = messages.BYE_NORMAL, text: str = "") -> None:
+        """Say BYE: nothing new begins, what is under way is finished, then the face is told `ended`."""
+        if self.state is State.CLOSED:
+            return
+        if self.state is State.GREETING:
+            self._end(None)
+            return
+        if self.state in (State.OPEN, State.LEAVING):
+            self.is_initiator = True
+        if self.state is State.OPEN:
+            self._say_bye(code, text)
+            self.calls.stop("this side is closing the connection")
+        self._enter(NEXT[self.state, "bye"])
+        self.check_settled()
+
+    def _say_bye(self, code: int, text: str) -> None:
+        text = text.encode("utf-8", "replace")[: messages.MAX_BYE_TEXT_BYTES].decode("utf-8", "ignore")
+        if self.state is not State.LEAVING:  # there, whatever came since our BYE was dropped
+            self._last = self.serving.last_id
+        self.calls.bye_id = self.calls.bye_id or self.calls.next_id
+        self.outbox.put_alone(msgpack.packb([messages.BYE, code, text, self._last]))
+
+    def receive_bye(self, envelope: list[Any]) -> None:
+        """The peer leaves: finish what is under way, or, for the abort codes, end at once."""
+        if len(envelope) != 4 or [type(field) for field in envelope[1:]] != [int, str, int]:
+            raise ProtocolError("BYE is [15, code, text, last]")
+        _, code, text, last = envelope
+        meaning = messages.BYE_CODES.get(code, "unknown code")
+        reason = f"the peer said BYE {code} ({meaning})" + (f": {printable(text)}" if text else "")
+        if code not in messages.DRAINING_CODES:
+            self.calls.last_run = last
+            self._end(ProtocolError(reason, code), reason)
+            return
+        if self.state is State.OPEN:
+            self._say_bye(messages.BYE_NORMAL, "")
+        self._enter(NEXT[self.state, "peer bye"])
+        self.calls.stop(reason)
+        self.calls.fail_not_run(last, reason)
+
+    def check_settled(self) -> None:
+        """Close the transport if this side is the one to do so and nothing is under way any longer."""
+        is_settled = not (self.calls.pending or self.serving.count or self._backlog)
+        if is_settled and self.is_initiator and self.state is State.DRAINING:
+            self._end(None)
+
+    def fail(self, error: ProtocolError) -> None:
+        """End the connection because of `error`: say BYE with its code, then close."""
+        if self.state is State.CLOSED:
+            return
+        if self.speaks_pb:  # to others, closing says enough
+            self._say_bye(error.code, str(error))
+        self._end(error)
+
+    def _end(self, error: ProtocolError | None, reason: str | None = None) -> None:
+        self._enter(NEXT[self.state, "end"])
+        self.error = error
+        self._forget(reason or (str(error) if error else "the connection was closed"))
+        self.face.ended(error)
+
+    def connection_lost(self, reason: str) -> None:
+        """The transport is gone: settle every call and forget the peer. Calling it again does nothing."""
+        if self.state is not State.CLOSED:
+            self._enter(NEXT[self.state, "end"])
+            self._forget(reason)
+        self.outbox.clear()
+
+    def _forget(self, reason: str) -> None:
+        self._backlog.clear()
+        for export in self.tables.close():
+            export.scope.broker.revoke(export)
+        self.serving.abandon()
+        self.calls.fail_all(reason)
+
+    # --- references and liveness
+
+    def _release_dropped(self) -> None:
+        """Tell the peer which of its objects nobody here holds any longer."""
+        owed = self.tables.take_dropped()
+        if owed and self.state not in (State.GREETING, State.CLOSED):
+            self.outbox.put(self.codec.pack((messages.RELEASE, owed)))
+
+    def root_reference(self) -> RemoteReference:
+        """Return the reference for the peer's root object."""
+        return self.tables.root(self.scope)
+
+    def receive_release(self, envelope: list[Any]) -> None:
+        """The peer no longer holds some of our objects."""
+        owed = envelope[1] if len(envelope) == 2 else None
+        if type(owed) is not list or len(owed) % 2 or not all(type(number) is int for number in owed):
+            raise ProtocolError("RELEASE is [6, [id, count, id, count, …]]")
+        for index in range(0, len(owed), 2):
+            self.tables.release(owed[index], owed[index + 1])
+
+    def receive_gone(self, envelope: list[Any]) -> None:
+        """The peer revoked some of its objects."""
+        numbers = envelope[1] if len(envelope) == 2 else None
+        if type(numbers) is not list or not all(type(number) is int for number in numbers):
+            raise ProtocolError("GONE is [8, [id, …]]")
+        for number in numbers:
+            for export in self.tables.mark_gone(number):
+                export.scope.broker.revoke(export)
+
+    def revoke(self, export: Export) -> None:
+        """Withdraw an object from the peer: it is told, and calls are answered `pb.Gone` from here on."""
+        if export.kind is not Kind.GONE and self.tables.exports.get(export.id) is export:
+            self.tables.revoke(export)
+            self.outbox.put(self.codec.pack((messages.GONE, [export.id])))
+
+    def ping(self, token: int = 0) -> None:
+        """Ask for a sign of life."""
+        self.outbox.put(self.codec.pack((messages.PING, token)))
+
+    def receive_ping(self, envelope: list[Any]) -> None:
+        """Give a sign of life."""
+        self.outbox.put(self.codec.pack((messages.PONG, _token(envelope, "PING"))))
+
+    def receive_pong(self, envelope: list[Any]) -> None:
+        """Take the sign of life: that bytes came is all that counts."""
+        _token(envelope, "PONG")
+
+
+def _token(envelope: list[Any], name: str) -> int | str:
+    token = envelope[1] if len(envelope) == 2 else None
+    if type(token) is int or (type(token) is str and len(token.encode()) <= messages.MAX_TOKEN_BYTES):
+        return token
+    raise ProtocolError(f"{name} whose token is no int and no string of at most 64 bytes")
+
+
+def printable(text: str) -> str:
+    """Return a peer's text fit for a log line: one line, escaped, at most 200 characters."""
+    cut = text[:200]
+    return cut if cut.isprintable() else ascii(cut)[1:-1][:200]

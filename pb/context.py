@@ -1,0 +1,41 @@
+"""Who is calling: what a handler may know about the call it is serving.
+
+Spec: none of this is on the wire; the caller cannot influence it.
+"""
+
+from __future__ import annotations
+
+import contextvars
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ._tables import Scope
+
+# What the handler runs under: (scope, call id). A plain tuple, because it is made for every call and
+# looked at by few; `current_call` dresses it up.
+serving: contextvars.ContextVar[tuple[Scope, int] | None] = contextvars.ContextVar("pb_serving", default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentCall:
+    """The call that is being served.
+
+    Attributes:
+        connection: the connection it came over, as the face made it.
+        perspective: on whose behalf it is made; None where no one has logged in.
+        answer_wanted: whether the caller waits for a result.
+    """
+
+    connection: Any
+    perspective: Any
+    answer_wanted: bool
+
+
+def current_call() -> CurrentCall | None:
+    """Return the call that the running handler serves, or None outside of one."""
+    found = serving.get()
+    if found is None:
+        return None
+    scope, id = found
+    return CurrentCall(scope.broker.connection, scope.perspective, id != 0)

@@ -1,0 +1,126 @@
+"""From a method name a peer sent to the function that may be run, and to nothing else.
+
+The only place where `getattr` meets a peer's string. Which prefix applies is decided by the row of the
+export table, so that no caller can pick the authority it is answered with. Spec: spec/3-messages.md, CALL.
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from jelly import Referenceable
+
+from . import messages
+from .errors import BadArguments, NoSuchMethod
+from .reference import RemoteReference
+
+_MAX_NAME = messages.MAX_METHOD_BYTES
+
+
+class Kind(enum.Enum):
+    """The role in which an object was exported; the value is the prefix of the methods it publishes."""
+
+    REMOTE = "remote_"
+    PROXY = ""  # a reference of another connection: calls are passed on
+    GONE = None  # revoked
+
+    @property
+    def prefix(self) -> str:
+        """Return the prefix; a row that publishes nothing has one that no name matches."""
+        return self.value or ""
+
+
+def kind_of(value: object) -> Kind:
+    """Return the role in which `value` crosses."""
+    if isinstance(value, RemoteReference):
+        return Kind.PROXY
+    return Kind.REMOTE
+
+
+def is_method_name(name: str) -> bool:
+    """Whether `name` may be called: `[A-Za-z][A-Za-z0-9_]*`, at most 128 characters."""
+    return name.isidentifier() and name.isascii() and name[0] != "_" and len(name) <= _MAX_NAME
+
+
+def find_method(target: object, prefix: str, name: str) -> Callable[..., Any]:
+    """Return what `target` publishes under `name`: methods, instance attributes, its own `__getattr__`.
+
+    Raises:
+        NoSuchMethod: nothing callable. The text is the same whatever the reason.
+    """
+    if is_method_name(name):
+        found = getattr(target, prefix + name, None)
+        if callable(found):
+            return found  # type: ignore[no-any-return]
+        name = f" {name!r}"
+    else:
+        name = " of that name"
+    raise NoSuchMethod(f"no method{name}")
+
+
+def bind_error(error: TypeError, function: Callable[..., Any], name: str) -> BadArguments | None:
+    """Return the refusal where the arguments did not fit `function`; None if the error is its own.
+
+    A call that does not fit fails before the first frame of the function is made: the traceback then
+    ends in our own frame.
+    """
+    traceback = error.__traceback__
+    if traceback is None or traceback.tb_next is not None:
+        return None
+    return BadArguments(f"the arguments do not fit {name!r}")
+
+
+def guards_of(cls: type, kind: Kind) -> Mapping[str, int] | None:
+    """Return, for methods with private parameters, how many positional arguments a peer may give.
+
+    A parameter whose name starts with an underscore is the method's own affair. None where no method
+    of the class has one, so that the ordinary call pays nothing.
+    """
+    return _guards(cls, kind.prefix) if kind is Kind.REMOTE else None
+
+
+@functools.lru_cache(maxsize=4096)
+def _guards(cls: type, prefix: str) -> Mapping[str, int] | None:
+    guards: dict[str, int] = {}
+    for name in dir(cls):
+        if not name.startswith(prefix):
+            continue
+        function = inspect.getattr_static(cls, name)
+        code = getattr(inspect.unwrap(function) if callable(function) else None, "__code__", None)
+        if code is None:
+            continue
+        positional = code.co_varnames[: code.co_argcount]
+        keywords = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+        private = [index for index, parameter in enumerate(positional) if parameter.startswith("_")]
+        if private and private[0] > 0:
+            guards[name.removeprefix(prefix)] = private[0] - 1
+        elif any(parameter.startswith("_") for parameter in keywords):
+            guards[name.removeprefix(prefix)] = max(len(positional) - 1, 0)
+    return guards or None
+
+
+def check_guard(guards: Mapping[str, int], name: str, args: list[Any]) -> None:
+    """Refuse positional arguments that would reach a private parameter.
+
+    Raises:
+        BadArguments: more positional arguments than the method takes from a peer.
+    """
+    most = guards.get(name)
+    if most is not None and len(args) > most:
+        raise BadArguments(f"the arguments do not fit {name!r}")
+
+
+__all__ = [
+    "Kind",
+    "Referenceable",
+    "bind_error",
+    "check_guard",
+    "find_method",
+    "guards_of",
+    "is_method_name",
+    "kind_of",
+]

@@ -1,0 +1,54 @@
+"""What the core asks of a face: the few things that need a loop, a clock or a socket.
+
+The core is given one object that provides this. Spec: none; this is the seam inside the library.
+"""
+
+from __future__ import annotations
+
+from zope.interface import Attribute, Interface
+
+
+class IFace(Interface):
+    """The surroundings of one broker."""
+
+    connection = Attribute("what handlers see as their connection")
+
+    def clock():  # type: ignore[no-untyped-def,misc]
+        """Return monotonic seconds."""
+
+    def incident():  # type: ignore[no-untyped-def,misc]
+        """Return a fresh random id, under which an internal error is logged and told."""
+
+    def make_reference():  # type: ignore[no-untyped-def,misc]
+        """Return a new, empty `RemoteReference` of this face."""
+
+    def spawn(coroutine):  # type: ignore[no-untyped-def,misc]
+        """Run a coroutine; return something with `cancel()`."""
+
+    def wants_write():  # type: ignore[no-untyped-def,misc]
+        """Take the output soon: there was none, and now there is. Called in the thread of the loop."""
+
+    def wants_release():  # type: ignore[no-untyped-def,misc]
+        """Take the output soon: a reference was collected. May be called from any thread, at any moment."""
+
+    def wants_turn():  # type: ignore[no-untyped-def,misc]
+        """Call `Broker.turn` again soon, after others had theirs."""
+
+    def opened():  # type: ignore[no-untyped-def,misc]
+        """The peer's HELLO has arrived: calls can be made."""
+
+    def ended(error):  # type: ignore[no-untyped-def,misc]
+        """Write what is left and close the transport. `error` is None after an orderly end."""
+
+
+class IOutcome(Interface):
+    """Where the outcome of a call goes; `asyncio.Future` and `concurrent.futures.Future` are such."""
+
+    def done():  # type: ignore[no-untyped-def,misc]
+        """Whether nobody waits for the outcome any longer."""
+
+    def set_result(value):  # type: ignore[no-untyped-def,misc]
+        """Take the value."""
+
+    def set_exception(error):  # type: ignore[no-untyped-def,misc]
+        """Take the error."""

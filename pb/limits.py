@@ -1,0 +1,55 @@
+"""What one side of a connection accepts and how long it waits: numbers only, no behaviour.
+
+Spec: spec/6-limits.md and the table in spec/registry.md, which a test compares with this file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import jelly
+
+__all__ = ["Limits"]
+
+_KIB = 1024
+_MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Limits(jelly.Limits):
+    """The limits of one side of a connection; each is per connection.
+
+    They are large enough that honest programs never meet them. Every hit is an error that names the
+    limit, the most that is allowed and what was found.
+
+    Args:
+        max_frame: bytes of one frame this side accepts (at least 4,096).
+        max_calls: unanswered calls of the peer this side serves at once; one more is answered `pb.Busy`.
+        max_refs: live ids of the peer this side holds, and live ids the peer may make this side export.
+        idle_s: seconds of silence after which the connection counts as dead; 0 is never.
+        ping_after_s: seconds of silence after which this side asks for a sign of life.
+        hello_timeout_s: seconds within which the peer's HELLO must have arrived.
+        connect_timeout_s: seconds for making a connection.
+        drain_s: seconds that a graceful close waits for what is under way.
+        turn_envelopes: messages handled before other connections get their turn.
+        turn_s: seconds of work before other connections get their turn.
+        write_high_bytes: output waiting for the network above which producers wait.
+        write_low_bytes: output waiting below which they go on.
+        write_max_bytes: output waiting that closes the connection as a slow consumer.
+        write_stall_s: seconds above `write_high_bytes` that close it likewise.
+    """
+
+    max_frame: int = 4 * _MIB
+    max_calls: int = 1024
+    max_refs: int = 100_000
+    idle_s: float = 50
+    ping_after_s: float = 30
+    hello_timeout_s: float = 10
+    connect_timeout_s: float = 30
+    drain_s: float = 30
+    turn_envelopes: int = 64
+    turn_s: float = 0.005
+    write_high_bytes: int = 256 * _KIB
+    write_low_bytes: int = 64 * _KIB
+    write_max_bytes: int = 16 * _MIB
+    write_stall_s: float = 30

@@ -1,0 +1,85 @@
+"""The stand-in for an object that lives at the other end of a connection.
+
+The core makes and counts them; what a call looks like is the face's matter (`pb.aio.reference`).
+Spec: spec/4-references.md.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import jelly
+
+if TYPE_CHECKING:
+    from msgpack import ExtType
+
+    from ._tables import Scope
+    from .errors import Error
+
+
+class Import(weakref.ref["RemoteReference"]):
+    """What this side knows of one object of the peer's: its id, and how often it was received.
+
+    It outlives the reference: when that is collected, the callback gets this very object, and the count
+    that is owed to the peer stands on it. So no finalizer runs, and nothing can be resurrected.
+    """
+
+    __slots__ = ("count", "dead", "home", "id", "scope")
+
+    id: int
+    count: int
+    dead: type[Error] | None  # why calls on it fail, if they do
+    home: ExtType
+    scope: Scope
+
+    def __new__(
+        cls, reference: RemoteReference, callback: Callable[[Any], None], /, *fields: object
+    ) -> Import:
+        return super().__new__(cls, reference, callback)
+
+    def __init__(
+        self,
+        reference: RemoteReference,
+        callback: Callable[[Any], None],
+        id: int,
+        home: ExtType,
+        scope: Scope,
+    ) -> None:
+        super().__init__(reference, callback)
+        self.id = id
+        self.count = 1
+        self.dead = None
+        self.home = home
+        self.scope = scope
+
+
+class RemoteReference(jelly.ByReference):
+    """An object of the peer's. `await reference.method(...)` calls its method.
+
+    There is one per object and connection, so `is` tells whether two are the same object, and it may be
+    a dictionary key. It has no public attributes of its own: whatever does not start with an underscore
+    is a remote method. Everything else one can do with it is a function of `pb`.
+    """
+
+    __slots__ = ("__weakref__", "_pb_import")
+
+    _pb_import: Import
+
+    def __copy__(self) -> RemoteReference:
+        return self
+
+    def __deepcopy__(self, memo: object) -> RemoteReference:
+        return self
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError(
+            "a remote reference belongs to its connection and cannot be pickled; "
+            "pass it in a call, or ask for the object again by name"
+        )
+
+    def __repr__(self) -> str:
+        handle = self._pb_import
+        state = "live" if handle.dead is None and handle.scope.tables.is_open else "dead"
+        return f"<RemoteReference {handle.id} of {handle.scope.tables.peer_name}, {state}>"

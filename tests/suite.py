@@ -1,0 +1,35 @@
+"""The whole test suite with branch coverage: `python -m tests.suite`, as `make test` runs it.
+
+Extra arguments go to pytest.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+import subprocess
+import sys
+from importlib.metadata import version
+
+# jelly and the core of pb are covered branch by branch, or the line says why not.
+COMPLETE = "jelly/*,pb/*.py"
+
+
+def main(arguments: list[str]) -> int:
+    """Run pytest under coverage, show what is missing, and return the exit status."""
+    uvloop = version("uvloop") if importlib.util.find_spec("uvloop") else "none"
+    print(
+        f"running on {platform.python_implementation()} {platform.python_version()}, "
+        f"msgpack {version('msgpack')}, uvloop {uvloop}, {platform.system()}",
+        flush=True,
+    )
+    run = [sys.executable, "-m", "coverage"]
+    tests = subprocess.run([*run, "run", "-m", "pytest", *arguments])
+    if tests.returncode or arguments:
+        return tests.returncode
+    subprocess.run([*run, "report", "--skip-covered", "--omit=pb/*.py,jelly/*"])
+    return subprocess.run([*run, "report", "--skip-covered", f"--include={COMPLETE}", "--fail-under=100"]).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,118 @@
+"""Imports go down only: what each package may know of the others and of the world."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+# The core must be replayable: no loop, no socket, no thread, no clock and no chance.
+WORLD = {
+    "asyncio",
+    "socket",
+    "ssl",
+    "threading",
+    "time",
+    "random",
+    "secrets",
+    "select",
+    "subprocess",
+    "uvloop",
+}
+OURS = {"jelly", "cred", "pb"}
+
+
+def imports_of(path: Path) -> set[str]:
+    """Return the dotted modules that a file imports, relative ones resolved."""
+    package = path.relative_to(ROOT).with_suffix("").parts[:-1]
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            found |= {f"{module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def test_a_relative_import_is_resolved():
+    """The walk below is worth nothing if it cannot see `from .. import x`."""
+    assert "pb._state.State" in imports_of(ROOT / "pb" / "broker.py")
+    assert "asyncio" in imports_of(ROOT / "pb" / "aio" / "link.py")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "jelly").glob("*.py")), ids=lambda path: path.name)
+def test_jelly_knows_neither_pb_nor_the_world(path):
+    """A serializer that can open a socket is one bug from doing so."""
+    tops = {name.partition(".")[0] for name in imports_of(path)}
+
+    assert set() == tops & (WORLD | OURS - {"jelly"})
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "pb").glob("*.py")), ids=lambda path: path.name)
+def test_the_core_knows_jelly_only(path):
+    """What comes from the world comes in as an argument; faces are loaded by name when first used."""
+    names = imports_of(path)
+    tops = {name.partition(".")[0] for name in names}
+
+    assert set() == tops & (WORLD | {"cred"})
+    if path.name not in ("__init__.py", "__main__.py"):
+        assert not [name for name in names if name.startswith(("pb.aio", "pb.cli", "pb.sync"))]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "pb" / "aio").glob("*.py")), ids=lambda path: path.name)
+def test_cryptography_is_known_to_tls_only(path):
+    """Everything else gets contexts and fingerprints."""
+    tops = {name.partition(".")[0] for name in imports_of(path)}
+
+    assert ("cryptography" in tops) == (path.name == "tls.py")
+
+
+def test_getattr_with_a_name_from_the_peer_is_in_dispatch_only():
+    """One place to read, for who wants to know what a peer can reach."""
+    files = [*(ROOT / "jelly").glob("*.py"), *(ROOT / "pb").glob("*.py")]
+    dynamic = set()
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id == "getattr"
+                and isinstance(node.args[1], ast.BinOp)
+            ):
+                dynamic.add(path.name)
+
+    assert {"dispatch.py"} == dynamic
+
+
+@pytest.mark.parametrize("package", ["jelly", "pb", "tests", "examples"])
+def test_no_file_is_over_400_lines(package):
+    """Every project of this kind regrets its biggest file."""
+    long = {
+        str(path.relative_to(ROOT)): lines
+        for path in (ROOT / package).rglob("*.py")
+        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 400
+    }
+
+    assert {} == long
+
+
+def test_import_pb_loads_neither_ssl_nor_cryptography_nor_a_loop():
+    """Scripts and command-line tools pay for what they use."""
+    code = (
+        "import sys, pb; "
+        "bad = {'asyncio', 'ssl', 'cryptography', 'twisted', 'websockets', 'uvloop'} & set(sys.modules); "
+        "sys.exit(repr(bad) if bad else 0)"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, cwd=ROOT
+    )
+
+    assert "" == done.stderr
+    assert 0 == done.returncode
