@@ -34,11 +34,13 @@ class Blueprint:
         allocate: makes an object without state, for cycles; None if it cannot be had before its state.
         fill: (object, state) -> None, for what allocate made.
         quick: the declared fields, if a state that has exactly these may become the __dict__ as it is.
+        stores: True if build does nothing with what is in the state but store it.
         finish: the post_unjelly hook, or None.
+        is_open: True if assigning to attributes of an instance runs no code of its class.
         is_value: True if equal objects are as good as one, so that identity need not be kept.
     """
 
-    __slots__ = ("allocate", "build", "cls", "fill", "finish", "is_value", "name", "quick", "take")
+    __slots__ = ("allocate", "build", "cls", "fill", "finish", "is_open", "is_value", "name", "quick", "stores", "take")
 
     def __init__(
         self,
@@ -58,8 +60,10 @@ class Blueprint:
         self.allocate = allocate
         self.fill = fill
         self.quick = quick
+        self.stores = False
         self.finish: Callable[[Any], object] | None = getattr(cls, "post_unjelly", None)
-        self.is_value = cls.__hash__ is not object.__hash__
+        self.is_open = _inherits(cls, "__setattr__")
+        self.is_value = not _inherits(cls, "__hash__")
 
 
 def plan_codec(cls: type, name: str, encode: Callable[[Any], object], decode: Build) -> Blueprint:
@@ -91,15 +95,18 @@ def plan_copy(
         )
     declared = declared_fields(cls, fields)
     if declared is None and not (take_hook and (set_hook or factory)):
-        declared = _undeclared(cls, take_hook, set_hook or factory)
+        raise _undeclared(cls, take_hook, set_hook or factory)
     take = take_hook or _take_fields(cls, declared)
     if factory is not None:
         return Blueprint(cls, name, take, _checked(cls.__name__, factory, declared, check))
     if is_named_tuple and not set_hook:
         assert declared is not None
-        new, order = tuple.__new__, declared.names
+        new: Any = tuple.__new__
+        order = declared.names
         make = _checked(cls.__name__, lambda state: new(cls, [state[n] for n in order]), declared, check)
-        return Blueprint(cls, name, take, make)
+        plan = Blueprint(cls, name, take, make)
+        plan.stores = check is None
+        return plan
     return _plan_object(cls, name, take, set_hook, declared, check, take_hook is None)
 
 
@@ -113,8 +120,8 @@ def _plan_object(
     is_taken_by_field: bool,
 ) -> Blueprint:
     """Make the blueprint of a class whose instances are made empty and then filled. __init__ never runs."""
-    new = cls.__new__
-    put = set_hook or _set_fields
+    new: Any = cls.__new__
+    put: Any = set_hook or _set_fields
     accept = _checked(cls.__name__, None, declared if set_hook is None else None, check)
 
     def allocate() -> object:
@@ -130,9 +137,10 @@ def _plan_object(
         return value
 
     quick = None
-    if declared is not None and set_hook is None and check is None and is_taken_by_field:
-        if new is object.__new__ and _is_plain(cls, declared.names):
-            quick = frozenset(declared.names)
+    if declared is not None and is_taken_by_field and set_hook is None and check is None:
+        is_quick = new is object.__new__ and _inherits(cls, "__getattribute__")
+        is_quick = is_quick and _is_plain(cls, declared.names)
+        quick = frozenset(declared.names) if is_quick else None
     return Blueprint(cls, name, take, build, allocate=allocate, fill=fill, quick=quick)
 
 
@@ -176,12 +184,18 @@ def _without_perspective(hook: Callable[[Any], object]) -> Take:
     return lambda value, perspective: hook(value)
 
 
-def _undeclared(cls: type, takes: object, puts: object) -> None:
+def _undeclared(cls: type, takes: object, puts: object) -> TypeError:
     missing = "get_state_to_copy" if puts else "set_copyable_state (or factory=)" if takes else ""
     remedy = f"define {missing}" if missing else "or define get_state_to_copy and set_copyable_state"
-    raise TypeError(
-        f"{cls.__name__} declares no fields; name those that may cross, fields=[...], or annotate them, {remedy}"
+    return TypeError(
+        f"{cls.__name__} declares no fields; name those that may cross, fields=[...], "
+        f"or annotate them, {remedy}"
     )
+
+
+def _inherits(cls: type, name: str) -> bool:
+    """Tell whether a class has this special method from `object` as it is."""
+    return getattr(cls, name, None) is getattr(object, name)
 
 
 def _take_fields(cls: type, declared: Fields | None) -> Take:

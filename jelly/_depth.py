@@ -120,7 +120,11 @@ _FIXED: Final = {
     **{0xCC + n: 1 + (1 << n) for n in range(4)},
     **{0xD0 + n: 1 + (1 << n) for n in range(4)},
     **{0xD4 + n: 2 + (1 << n) for n in range(5)},
-    **{0xC0: 1, 0xC2: 1, 0xC3: 1, 0xCA: 5, 0xCB: 9},
+    0xC0: 1,
+    0xC2: 1,
+    0xC3: 1,
+    0xCA: 5,
+    0xCB: 9,
 }
 
 

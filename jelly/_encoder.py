@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import types
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Literal
 
 import msgpack
 from msgpack import ExtType
 
 from ._blueprint import Blueprint
+from ._errormap import bare_error, fit_error
 from ._errorplan import ErrorPlan
 from ._ext import CONTAINERS, SCALARS
 from ._inert import Opaque, Relayed
 from ._plain import is_plain
-from ._walk import SharedContainer, Unfit, Walk
+from ._unfit import SharedContainer, Unfit
+from ._walk import Walk
 from .builtins_ import LEAF_WRITERS, NeedsWalk
 from .errors import InsecureJelly, RemoteError, Unjellyable
 from .flavours import ByReference, Cacheable, Copyable
 from .graph import GraphWalk
 from .interfaces import ICopyable, IReferenceable
-from .limits import Limits
+from .limits import DEFAULT_LIMITS, Limits
 from .registry import Registry
 
 _NEVER: Final = (
@@ -34,6 +36,7 @@ _NEVER: Final = (
     types.TracebackType,
     type,
 )
+_are_scalars: Final = SCALARS.issuperset
 _BUILTIN_VALUES: Final = (str, bytes, int, float, complex, list, tuple, dict, set, frozenset, bytearray)
 _TAKERS: Final[dict[type, Any]] = {
     list: Walk.take_list,
@@ -64,7 +67,7 @@ class Encoder:
     def __init__(
         self,
         registry: Registry,
-        limits: Limits = Limits(),
+        limits: Limits = DEFAULT_LIMITS,
         *,
         identity: Literal["graph", "tree"] = "graph",
         tuples: Literal["tuple", "list"] = "tuple",
@@ -73,7 +76,14 @@ class Encoder:
         self.limits = limits
         self.keeps_identity = identity == "graph"
         self.tuples_as_lists = tuples == "list"
-        self.plans: dict[type, Blueprint | ErrorPlan] = {plan.cls: plan for plan in registry.snapshot().values()}
+        self.plans: dict[type, Blueprint | ErrorPlan] = {
+            plan.cls: plan for plan in registry.snapshot().values()
+        }
+        self.quick: dict[type, Blueprint] = {
+            plan.cls: plan
+            for plan in self.plans.values()
+            if type(plan) is Blueprint and plan.quick is not None
+        }
         self.takers: dict[type, Any] = dict(_TAKERS)
         for cls, plan in self.plans.items():
             self.takers[cls] = Walk.take_copy if type(plan) is Blueprint else Walk.take_error
@@ -81,7 +91,9 @@ class Encoder:
         self._unadapted: weakref.WeakSet[type] = weakref.WeakSet()
         self._bases: dict[type, list[str]] = {}
         # One Packer is enough: nothing it calls packs anything. A second buffer would be 4 KiB more for each.
-        self.pack = msgpack.Packer(strict_types=True, default=self._write_leaf, buf_size=4096).pack
+        self.pack: Callable[[Any], bytes] = msgpack.Packer(
+            strict_types=True, default=self._write_leaf, buf_size=4096
+        ).pack
 
     def dumps(self, value: object, tables: Any = None, where: str = "value") -> bytes:
         """Return the payload that holds this value.
@@ -118,9 +130,9 @@ class Encoder:
         Raises:
             Unjellyable: as dumps().
         """
-        items = list(args)
+        items = [*args]
         try:
-            if not kwargs and SCALARS.issuperset(map(type, items)):
+            if not kwargs and _are_scalars(map(type, items)):
                 return self.pack([items, kwargs])
             if is_plain([items, kwargs], self.limits.max_depth - 1, self.keeps_identity):
                 return self.pack([items, kwargs])
@@ -139,17 +151,17 @@ class Encoder:
         walk = Walk(self, tables)
         walk.seen = None
         try:
-            return self._finish(walk, walk.fit_error(error, 0))
+            return self._finish(walk, fit_error(walk, error, 0))
         except Unfit:
             self._undo(walk, walk.referred)
         except BaseException:
             self._undo(walk, walk.referred)
             raise
-        return self.pack(Walk(self, None).bare_error(error))
+        return self.pack(bare_error(self, error))
 
     def error_map(self, error: BaseException) -> dict[str, Any] | None:
         """Return type, msg, bases and notes of an error the peer may be told about, else None."""
-        return Walk(self, None).bare_error(error) if self.is_known_error(error) else None
+        return bare_error(self, error) if self.is_known_error(error) else None
 
     # --- for Walk
 

@@ -10,16 +10,16 @@ from typing import Any, Final
 # str, bytes and what hashes through bytes (date, and naive time and datetime) are keyed per process.
 _KEYED: Final = frozenset({NoneType, bool, str, bytes, datetime.date})
 _ZONED: Final = frozenset({datetime.datetime, datetime.time})
+_INTS: Final = {int}
 _BOUND: Final = 1 << 32
 
 
 def count_floodable(keys: Collection[Any]) -> int:
     """Count the keys whose place in a hash table a peer can choose."""
     types = set(map(type, keys))
-    types -= _KEYED
-    if not types:
+    if types <= _KEYED:
         return 0
-    if types == {int} and -_BOUND < min(map(int, keys)) and max(map(int, keys)) < _BOUND:
+    if types == _INTS and -_BOUND < min(keys) and max(keys) < _BOUND:
         return 0
     return sum(map(_is_floodable, keys))
 

@@ -70,6 +70,12 @@ class Holes:
         value = self.values[number]
         return reading.set_apart(value) if type(value) in CONTAINERS else value
 
+    def are_in(self, content: Any) -> bool:
+        """Tell whether a hole stands directly in a list or dict."""
+        if type(content) not in CONTAINERS:
+            return False
+        return Hole in map(type, content.values() if type(content) is dict else content)
+
     def collect(self, reading: Reading, content: Any, direct: bool) -> None:
         """Remember where the fresh holes are in an unpacked object.
 
@@ -88,7 +94,9 @@ class Holes:
                         if direct:
                             self._waiting.setdefault(item.number, []).append((container, key))
                         else:
-                            reading.refuse(InsecureJelly("a forward NODE where only a finished value may stand"))
+                            reading.refuse(
+                                InsecureJelly("a forward NODE where only a finished value may stand")
+                            )
                     elif type(item) in CONTAINERS and id(item) not in apart:
                         below.append(item)
             layer = below

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable
 from itertools import chain
 from typing import Any, Final
@@ -49,6 +50,8 @@ def is_plain(containers: list[Any], max_depth: int, keeps_identity: bool) -> boo
         # A str subclass equal to a str key hides behind it here; the Packer is strict and finds it.
         if dicts and not STR_ONLY.issuperset(map(type, set().union(*dicts))):
             return False
+        if not lists and are_flat(dicts):
+            return max_depth > 0
         types = set(map(type, _items(lists, dicts)))
         if types <= _FLAT:
             # Every Ext counts one level.
@@ -63,6 +66,20 @@ def is_plain(containers: list[Any], max_depth: int, keeps_identity: bool) -> boo
     return False
 
 
+def are_flat(dicts: list[dict[str, Any]]) -> bool:
+    """Tell whether no list or dict is in these dicts. False may mean that it is not known."""
+    if _SEES_TRACKING:
+        return True not in map(gc.is_tracked, dicts)
+    return SCALARS.issuperset(map(type, chain.from_iterable(map(dict.values, dicts))))
+
+
+def is_flat(fields: dict[str, Any]) -> bool:
+    """Tell whether no list or dict is in this dict. False may mean that it is not known."""
+    if _SEES_TRACKING:
+        return not gc.is_tracked(fields)
+    return SCALARS.issuperset(map(type, fields.values()))
+
+
 def _items(lists: list[list[Any]], dicts: list[dict[str, Any]]) -> Iterable[Any]:
     if not dicts:
         return chain.from_iterable(lists)
@@ -70,5 +87,8 @@ def _items(lists: list[list[Any]], dicts: list[dict[str, Any]]) -> Iterable[Any]
     return chain(chain.from_iterable(lists), values) if lists else values
 
 
+# CPython does not track a dict that holds nothing the collector could follow, which no list or dict is:
+# 25 us for 1,000 dicts of five against 156 us for the type of every value. From 3.14 on it tracks every dict.
+_SEES_TRACKING: Final = hasattr(gc, "is_tracked") and not gc.is_tracked({"": 0})
 _CONTAINERS_AND_SCALARS: Final = SCALARS | CONTAINERS
 _MAX_EXPANDED: Final = 1 << 20

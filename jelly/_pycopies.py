@@ -57,3 +57,4 @@ PYTHON_COPIES: Final[dict[str, Blueprint]] = {
         ),
     )
 }
+PYTHON_COPIES["py.slice"].stores = True

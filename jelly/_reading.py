@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 from msgpack import unpackb
 
 from ._blueprint import Blueprint
-from ._depth import native_depth, preflight
-from ._errorplan import ErrorPlan, cut
+from ._checks import check_form, check_id, cut_text, read_uint, too_deep
+from ._depth import native_depth
+from ._errormap import build_error
 from ._ext import (
     ANSWER,
     CACHE,
@@ -31,7 +32,6 @@ from ._ext import (
     REFX,
     SCALARS,
     SET,
-    STR_ONLY,
     STREAM,
     TUPLE,
     quote,
@@ -39,18 +39,18 @@ from ._ext import (
 from ._flood import count_floodable
 from ._holes import Holes
 from ._inert import Opaque, Relayed
+from ._plain import is_flat
 from .builtins_ import LEAF_READERS
 from .errors import InsecureJelly, MalformedJelly
 
 if TYPE_CHECKING:
     from ._decoder import Decoder
 
-_MAX_ID: Final = (1 << 53) - 1
 # From here on headers are checked before anything is allocated for what they promise; below, the worst
 # is 1.6 MiB for a moment.
-_PREFLIGHT_BYTES: Final = 1024
+PREFLIGHT_BYTES: Final = 1024
 _set: Final = object.__setattr__
-_new: Final = object.__new__
+_new: Final[Any] = object.__new__
 
 
 class Reading:
@@ -60,39 +60,28 @@ class Reading:
         violation: the first reason to refuse the payload, or None.
         level: how many Exts are around the one being read.
         weight: the largest weight of an Ext met in the object being read (spec/1-values.md 1.4).
-        apart: the lists and dicts in that object which came out of Exts, by id.
+        apart: the lists and dicts which came out of Exts, by id; they are no part of the object around.
         holes: of a GRAPH, else None.
+        quick: classes whose copies need nothing but their fields; none once anything is special.
+        finishers: (post_unjelly, object) of the copies made so far.
     """
 
-    __slots__ = (
-        "apart",
-        "decoder",
-        "finishers",
-        "floodable",
-        "hook",
-        "holes",
-        "level",
-        "limits",
-        "max_depth",
-        "plans",
-        "tables",
-        "violation",
-        "weight",
-    )
+    # Defaults of the class, not set for each payload: a small one takes a microsecond in all.
+    violation: InsecureJelly | None = None
+    level = 0
+    weight = 0
+    floodable = 0
+    apart: dict[int, object] | None = None
+    holes: Holes | None = None
+    finishers: list[tuple[Callable[[Any], object], Any]] | None = None
 
     def __init__(self, decoder: Decoder, tables: Any) -> None:
         self.decoder = decoder
-        self.plans = decoder.plans
+        self.quick = decoder.quick
         self.limits = decoder.limits
         self.max_depth = decoder.limits.max_depth
+        self.slack = self.max_depth - 3
         self.tables = tables
-        self.violation: InsecureJelly | None = None
-        self.level = 0
-        self.weight = 0
-        self.apart: dict[int, object] | None = None
-        self.holes: Holes | None = None
-        self.floodable = 0
-        self.finishers: list[tuple[Callable[[Any], object], Any]] = []
         self.hook = self.read_ext
 
     # --- the msgpack objects
@@ -100,7 +89,31 @@ class Reading:
     def read_ext(self, code: int, payload: bytes) -> Any:
         """Return what an Ext stands for. Called by msgpack."""
         if code == COPY:
-            return self.read_copy(payload)
+            # What read_data() does, once more and without a call: copies are what bulk consists of.
+            outer = self.weight
+            self.weight = 0
+            level = self.level = self.level + 1
+            if level > self.max_depth or len(payload) > PREFLIGHT_BYTES:
+                self.check_going_down(payload)
+            holes = self.holes
+            marks = 0 if holes is None else holes.marks
+            content = unpackb(payload, ext_hook=self.hook, timestamp=3)
+            self.level = level - 1
+            try:
+                name, state = content
+                quick = self.quick[name]
+                if state.keys() == quick.quick and is_flat(state) and self.weight <= self.slack:
+                    weight = 3 + self.weight
+                    self.weight = outer if outer > weight else weight
+                    made = _new(quick.cls)
+                    if quick.is_open:
+                        made.__dict__ = state
+                    else:
+                        _set(made, "__dict__", state)
+                    return made
+            except (KeyError, ValueError, TypeError, AttributeError):
+                pass  # not of the usual form: read_copy() says what it is
+            return self.read_copy(content, outer, marks)
         leaf = LEAF_READERS.get(code)
         if leaf is not None:
             if not self.weight:
@@ -115,19 +128,20 @@ class Reading:
             return self.refuse(InsecureJelly(f"Ext {code} is not known here"))
         return read(self, payload)
 
-    def refuse(self, error: InsecureJelly) -> None:
-        """Note that the payload is unacceptable; the first reason counts."""
+    def refuse(self, error: InsecureJelly) -> Any:
+        """Note that the payload is unacceptable; the first reason counts. Return what stands in for it."""
         if self.violation is None:
             self.violation = error
+            self.quick = {}
+        return None
 
-    def refuse_failed(self, what: str, error: Exception) -> None:
+    def refuse_failed(self, what: str, error: Exception) -> Any:
         """Refuse the payload because code that builds values failed on it."""
         if isinstance(error, InsecureJelly):
-            self.refuse(error)
-        else:
-            refusal = InsecureJelly(f"{what}: {type(error).__name__}: {cut_text(error)}")
-            refusal.__cause__ = error
-            self.refuse(refusal)
+            return self.refuse(error)
+        refusal = InsecureJelly(f"{what}: {type(error).__name__}: {cut_text(error)}")
+        refusal.__cause__ = error
+        return self.refuse(refusal)
 
     def read_data(self, payload: bytes, kind: type, name: str, *, direct: bool = False) -> Any:
         """Unpack the data of an Ext: one array or map.
@@ -135,10 +149,11 @@ class Reading:
         Args:
             direct: whether forward references may stand in that array or map itself.
         """
-        outer, apart = self.weight, self.apart
-        self.weight, self.apart = 0, None
-        self.go_down(payload)
+        outer, self.weight = self.weight, 0
+        self.level += 1
+        self.check_going_down(payload)
         holes = self.holes
+        content: Any
         if holes is not None and name == "MAP" and b"\x15" in payload:
             content = holes.unpack_pairs(self, payload)
         else:
@@ -146,22 +161,21 @@ class Reading:
         self.level -= 1
         if type(content) is not kind:
             raise MalformedJelly(f"the data of {name} are no {'array' if kind is list else 'map'}")
-        inside: Any = content if kind is list else content.values()
+        inside: Any = content.values() if type(content) is dict else content
         depth = 1 if SCALARS.issuperset(map(type, inside)) else native_depth(content, self.apart)
         weight = 1 + depth + self.weight
         if weight > self.max_depth:
             raise too_deep(self.max_depth)
         if holes is not None and holes.fresh:
             holes.collect(self, content, direct)
-        self.weight, self.apart = (outer if outer > weight else weight), apart
+        self.weight = outer if outer > weight else weight
         return content
 
-    def go_down(self, payload: bytes) -> None:
-        """Prepare to unpack the data of an Ext inside the one being read."""
-        self.level += 1
+    def check_going_down(self, payload: bytes) -> None:
+        """Refuse to unpack data too far inside, or whose headers promise what is not there."""
         if self.level > self.max_depth:
             raise too_deep(self.max_depth)
-        if len(payload) > _PREFLIGHT_BYTES:
+        if len(payload) > PREFLIGHT_BYTES:
             check_form(payload, self.max_depth)
 
     def read_array(self, payload: bytes, name: str) -> list[Any]:
@@ -224,8 +238,8 @@ class Reading:
             if self.floodable > self.limits.max_floodable_keys:
                 self.refuse(
                     InsecureJelly(
-                        f"more than max_floodable_keys={self.limits.max_floodable_keys} keys and members have "
-                        "a hash that can be chosen; send a list of pairs",
+                        f"more than max_floodable_keys={self.limits.max_floodable_keys} keys and members "
+                        "have a hash that can be chosen; send a list of pairs",
                         "pb.TooLarge",
                     )
                 )
@@ -234,15 +248,9 @@ class Reading:
 
     # --- copies
 
-    def read_copy(self, payload: bytes) -> Any:
-        # What read_data() does, once more: copies are what bulk consists of (tests/bench).
-        outer, apart = self.weight, self.apart
-        self.weight, self.apart = 0, None
-        self.go_down(payload)
+    def read_copy(self, content: Any, outer: int, marks: int) -> Any:
+        """Return what a COPY of this data stands for; `outer` is the weight met before it."""
         holes = self.holes
-        marks = 0 if holes is None else holes.marks
-        content = unpackb(payload, ext_hook=self.hook, timestamp=3)
-        self.level -= 1
         if type(content) is not list or len(content) != 2 or type(content[0]) is not str:
             raise MalformedJelly("the data of COPY are not [name, state]")
         name, state = content
@@ -252,38 +260,46 @@ class Reading:
             weight = 1 + native_depth(content, self.apart) + self.weight
         if weight > self.max_depth:
             raise too_deep(self.max_depth)
+        self.weight = outer if outer > weight else weight
         if holes is not None and holes.fresh:
             holes.collect(self, content, False)
-        self.weight, self.apart = (outer if outer > weight else weight), apart
-        plan = self.plans.get(name)
+        plan = self.decoder.plans.get(name)
         if type(plan) is not Blueprint:
             return self.read_unknown(name, state)
         if self.violation is not None:
             return None
         if holes is not None and holes.marks != marks:
             return self.build_late(plan, state, holes)
-        if plan.quick is not None and type(state) is dict and state.keys() == plan.quick:
-            made = _new(plan.cls)
-            _set(made, "__dict__", state)
-        else:
-            try:
-                made = plan.build(state)
-            except Exception as error:
-                return self.refuse_failed(name, error)
-            if type(made) in CONTAINERS:
-                self.set_apart(made)
+        try:
+            made = plan.build(state)
+        except Exception as error:
+            return self.refuse_failed(name, error)
+        if type(made) in CONTAINERS:
+            self.set_apart(made)
         if plan.finish is not None:
-            self.finishers.append((plan.finish, made))
+            self.finish_later(plan.finish, made)
         return made
+
+    def finish_later(self, finish: Callable[[Any], object], made: object) -> None:
+        """Remember to call a post_unjelly hook once the whole payload is there."""
+        if self.finishers is None:
+            self.finishers = []
+        self.finishers.append((finish, made))
 
     def read_unknown(self, name: str, state: object) -> Any:
         """Refuse a copy of an unknown class, or carry it along."""
-        if self.decoder.relay and name not in self.plans and 0 < len(name.encode()) <= self.limits.max_name_bytes:
+        if (
+            self.decoder.relay
+            and name not in self.decoder.plans
+            and 0 < len(name.encode()) <= self.limits.max_name_bytes
+        ):
             return Relayed(name, state)
         return self.refuse(InsecureJelly(f"{quote(name)} is not registered here", "pb.Unregistered"))
 
     def build_late(self, plan: Blueprint, state: Any, holes: Holes) -> Any:
         """Make a copy whose state waits for what comes later in the GRAPH."""
+        if plan.stores and not holes.are_in(state):
+            return plan.build(state)
         if plan.allocate is None or plan.fill is None:
             return self.refuse(InsecureJelly(f"{plan.name} cannot be part of a cycle", "pb.Unsupported"))
         try:
@@ -292,7 +308,7 @@ class Reading:
             return self.refuse_failed(plan.name, error)
         holes.late.append((plan.name, plan.fill, made, state))
         if plan.finish is not None:
-            self.finishers.append((plan.finish, made))
+            self.finish_later(plan.finish, made)
         return made
 
     # --- errors and the rest
@@ -302,51 +318,7 @@ class Reading:
         content = self.read_data(payload, dict, "ERROR", direct=True)
         if self.holes is not None and self.holes.marks != marks:
             self.refuse(InsecureJelly("an error cannot be part of a cycle", "pb.Unsupported"))
-        return self.build_error(content)
-
-    def build_error(self, content: dict[str, Any]) -> BaseException | None:
-        """Make an exception of an error map. The map is malformed or an exception comes out."""
-        kind, message = content.get("type"), content.get("msg")
-        bases, notes = content.get("bases", ()), content.get("notes", ())
-        trace, cause = content.get("trace"), content.get("cause")
-        for key, is_right in (
-            ("type", type(kind) is str),
-            ("msg", type(message) is str),
-            ("bases", type(bases) is list or "bases" not in content),
-            ("notes", type(notes) is list or "notes" not in content),
-            ("trace", type(trace) is str or "trace" not in content),
-            ("cause", type(cause) is dict or "cause" not in content),
-        ):
-            if not is_right and self.violation is None:
-                raise MalformedJelly(f"an error map without a proper {key!r}")
-        if self.violation is None and not STR_ONLY.issuperset(map(type, (*bases, *notes))):
-            raise MalformedJelly("an error map whose bases or notes are no text")
-        reason = None if cause is None else self.build_error(cause)
-        if self.violation is not None:
-            return None
-        assert type(kind) is str and type(message) is str
-        if not 0 < len(kind.encode()) <= self.limits.max_name_bytes:
-            return self.refuse(InsecureJelly("the type of an error is no name of 1 to 128 bytes"))
-        most = self.limits.max_error_bytes
-        message, notes = cut(message, most), [cut(note, most) for note in notes]
-        data = content.get("data")
-        for name in (kind, *bases[:_MAX_BASES]):
-            plan = self.plans.get(name)
-            if type(plan) is not ErrorPlan:
-                continue
-            try:
-                error = plan.build(data, message)
-                error.__cause__ = reason
-                if notes:
-                    error.__notes__ = notes
-            except Exception:  # its data do not fit; the next base, or RemoteError, can tell it still
-                continue
-            if plan.finish is not None:
-                self.finishers.append((plan.finish, error))
-            return error
-        return self.decoder.remote_error(
-            kind, message, bases=bases[:_MAX_BASES], data=data, trace=trace, cause=reason, notes=notes
-        )
+        return build_error(self, content)
 
     def read_opaque(self, payload: bytes) -> Opaque:
         self.weight = self.weight or 1
@@ -370,7 +342,9 @@ class Reading:
     def resolve(self, method: str, *args: Any) -> Any:
         self.weight = self.weight or 1
         if self.tables is None:
-            return self.refuse(InsecureJelly("a reference came where there is no connection", "pb.Unsupported"))
+            return self.refuse(
+                InsecureJelly("a reference came where there is no connection", "pb.Unsupported")
+            )
         try:
             made = getattr(self.tables, method)(*args)
         except InsecureJelly as error:
@@ -414,7 +388,6 @@ class Reading:
         return self.resolve("cached", read_uint(payload, 1, "CACHED"))
 
 
-_MAX_BASES: Final = 64
 _READERS: Final[dict[int, Callable[[Reading, bytes], Any]]] = {
     REF: Reading.read_ref,
     HOME: Reading.read_home,
@@ -432,38 +405,3 @@ _READERS: Final[dict[int, Callable[[Reading, bytes], Any]]] = {
     GRAPH: Reading.read_graph,
     NODE: Reading.read_node,
 }
-
-
-def read_uint(payload: bytes, least: int, name: str) -> int:
-    """Read an id, a count or an index."""
-    number = int.from_bytes(payload, "big")
-    if len(payload) not in (1, 2, 4, 8) or not least <= number <= _MAX_ID:
-        raise MalformedJelly(f"{name} is not a uint of {least} to 2**53-1 in 1, 2, 4 or 8 bytes")
-    return number
-
-
-def check_id(number: object, name: str) -> int:
-    """Return an id that stands in an array."""
-    if type(number) is not int or not 1 <= number <= _MAX_ID:
-        raise MalformedJelly(f"{name} has an id that is not 1 to 2**53-1")
-    return number
-
-
-def check_form(payload: bytes | memoryview, max_depth: int) -> None:
-    """Raise MalformedJelly unless the headers of an object keep their promises and nest within the limit."""
-    problem = preflight(payload, max_depth)
-    if problem is not None:
-        raise MalformedJelly(problem, too_large=problem.startswith("nests"))
-
-
-def too_deep(max_depth: int) -> MalformedJelly:
-    """Make the error for a payload that nests too deep."""
-    return MalformedJelly(f"nests deeper than max_depth={max_depth}", too_large=True)
-
-
-def cut_text(error: Exception) -> str:
-    """Return the text of an error raised on a peer's value, cut, on one line."""
-    try:
-        return quote(str(error))
-    except Exception:  # a broken __str__, or the text of a value too deep to print
-        return "(no text)"

@@ -19,7 +19,7 @@ from ._ext import BIGINT, CIVIL, DECIMAL, DURATION, TIMESTAMP, UUID, make_ext
 from .errors import InsecureJelly, MalformedJelly, Unjellyable
 from .limits import Limits
 
-_EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+_EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _CIVIL_DATE: Final = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
 _CIVIL_TIME: Final = re.compile(rb"T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{6})?").fullmatch
 _CIVIL_BOTH: Final = re.compile(
@@ -99,14 +99,16 @@ def read_decimal(payload: bytes, limits: Limits) -> decimal.Decimal:
                 f"Decimal is over max_decimal_exponent={limits.max_decimal_exponent}", "pb.TooLarge"
             )
         if len(whole) + len(fraction or b"") > limits.max_decimal_digits:
-            raise InsecureJelly(f"Decimal is over max_decimal_digits={limits.max_decimal_digits}", "pb.TooLarge")
+            raise InsecureJelly(
+                f"Decimal is over max_decimal_digits={limits.max_decimal_digits}", "pb.TooLarge"
+            )
     return value
 
 
 def write_datetime(value: datetime.datetime, limits: Limits) -> ExtType:
     """Write a datetime: in UTC as a timestamp, else as its civil time and the offset it has now."""
     zone = value.tzinfo
-    if zone is datetime.timezone.utc:
+    if zone is datetime.UTC:
         since = value - _EPOCH
         seconds = since.days * 86_400 + since.seconds
         nanoseconds = since.microseconds * 1000

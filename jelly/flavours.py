@@ -97,4 +97,3 @@ class RemoteCache(_Flavoured):
     def set_copyable_state(self, state: object) -> None:
         """Take over the state the replica starts with, by the rule of RemoteCopy."""
         RemoteCopy.set_copyable_state(self, state)  # type: ignore[arg-type]
-

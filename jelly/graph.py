@@ -12,16 +12,21 @@ from typing import Any, Final
 from msgpack import ExtType
 
 from ._blueprint import Blueprint
+from ._errormap import data_of
 from ._ext import GRAPH, NODE, SCALARS, STR_ONLY, make_ext, pack_uint
-from ._walk import Unfit, Walk
+from ._unfit import Unfit
+from ._walk import Walk
 
-_IDENTITY_LOST: Final = "has an identity, stands in a key or a set, and occurs elsewhere too, which has no wire form"
+_IDENTITY_LOST: Final = "has an identity, and is in a key or a set and elsewhere too, which has no wire form"
+
+# Members of a container: where a forward reference may stand, where not, and keys.
+_Members = tuple[Iterable[Any], Iterable[Any], Iterable[Any]]
 
 
 class _Spot:
     """What the survey knows of one container."""
 
-    __slots__ = ("count", "found", "group", "hard", "low", "soft", "value")
+    __slots__ = ("count", "found", "group", "hard", "left", "low", "soft", "value")
 
     def __init__(self, value: object, found: int) -> None:
         self.value = value
@@ -29,6 +34,7 @@ class _Spot:
         self.found = found
         self.low = found
         self.group = -1
+        self.left = -1
         self.soft: list[_Spot] = []
         self.hard: list[_Spot] = []
 
@@ -41,6 +47,7 @@ class Survey:
         self._spots: dict[int, _Spot] = {}
         self._pinned: set[int] = set()
         self._open: list[_Spot] = []
+        self._left = 0
         self.groups: list[list[_Spot]] = []
 
     def visit(self, value: object, level: int) -> _Spot | None:
@@ -66,8 +73,11 @@ class Survey:
                     edges.append(below)
                     if below.group < 0:
                         spot.low = min(spot.low, below.low)
+        self._walk.hashed += 1
         for member in parts[2]:
             self._pin(member, level + 1)
+        self._walk.hashed -= 1
+        spot.left = self._left = self._left + 1
         if spot.low == spot.found:
             at = self._open.index(spot)
             group = self._open[at:]
@@ -99,7 +109,7 @@ class Survey:
         plan = self._walk.encoder.plans.get(type(value))
         return type(plan) is Blueprint and plan.is_value
 
-    def _members(self, value: Any) -> tuple[Iterable[Any], Iterable[Any], Iterable[Any]] | None:
+    def _members(self, value: Any) -> _Members | None:
         """Return what a container holds: where a forward reference may stand, where not, and keys."""
         kind = type(value)
         if kind is list:
@@ -109,11 +119,34 @@ class Survey:
                 return value.values(), (), ()
             return (), value.values(), value
         if kind is tuple:
-            members: Iterable[Any] = value
-            return ((members, (), ()) if self._walk.encoder.tuples_as_lists else ((), members, ())) if value else None
+            if not value:
+                return None
+            return (value, (), ()) if self._walk.encoder.tuples_as_lists else ((), value, ())
         if kind is set or kind is frozenset:
             return ((), (), value) if value else None
-        return self._walk.members_of(value)
+        return self._object_members(value)
+
+    def _object_members(self, value: Any) -> _Members | None:
+        walk = self._walk
+        kind = type(value)
+        take = walk.takers.get(kind) or walk.encoder.resolve(kind, value)
+        is_late = False
+        if take is Walk.take_copy:
+            plan: Any = walk.encoder.plans[kind]
+            state = walk.state_of(value, plan)
+            is_late = plan.allocate is not None
+        elif take is Walk.take_relayed:
+            state = value.state
+        elif take is Walk.take_adapted:
+            state = walk.adapted_state_of(value)[1]
+        elif take is Walk.take_error:
+            return (), data_of(walk, value), ()
+        else:
+            return None
+        if type(state) is list or (type(state) is dict and STR_ONLY.issuperset(map(type, state))):
+            inside: Any = state.values() if type(state) is dict else state
+            return (inside, (), ()) if is_late else ((), inside, ())
+        return (), (state,), ()
 
 
 def order(survey: Survey) -> list[object]:
@@ -127,19 +160,19 @@ def order(survey: Survey) -> list[object]:
                 parts.append(spot.value)
             continue
         # All that cannot hold a forward reference become parts, so that only soft places are left between.
-        chosen = {each.found: each for each in group if each.count > 1 or each.hard}
+        chosen = {each.left: each for each in group if each.count > 1 or each.hard}
         waiting = sorted(chosen)
         done: set[int] = set()
         while waiting:
-            for found in waiting:
-                needs = {below.found for below in chosen[found].hard if below.group == spot.group}
+            for left in waiting:
+                needs = {below.left for below in chosen[left].hard if below.group == spot.group}
                 if all(need in done for need in needs if need in chosen):
                     break
             else:
-                raise Unfit("lies on a cycle of tuples, keyed maps or copies built at once, which has no wire form")
-            waiting.remove(found)
-            done.add(found)
-            parts.append(chosen[found].value)
+                raise Unfit("is on a cycle of tuples, keyed maps or such, which has no wire form")
+            waiting.remove(left)
+            done.add(left)
+            parts.append(chosen[left].value)
     return parts
 
 
@@ -149,6 +182,7 @@ class GraphWalk(Walk):
     def __init__(self, before: Walk) -> None:
         super().__init__(before.encoder, before.tables)
         self.seen = None
+        self.quick = {}
         self.states = before.states
         self.referred = before.referred
         self.spare = before.given

@@ -14,7 +14,7 @@ class ICopyable(Interface):  # type: ignore[misc]
     def get_type_to_copy():  # type: ignore[no-untyped-def,misc]
         """Return the wire name under which the receiver registered what it builds."""
 
-    def get_state_to_copy_for(perspective):  # type: ignore[no-untyped-def,misc]
+    def get_state_to_copy_for(perspective):  # type: ignore[no-untyped-def]
         """Return the state that this perspective may see, normally a dict with str keys."""
 
 
@@ -31,17 +31,17 @@ class IReferenceTables(Interface):  # type: ignore[misc]
 
     perspective = Attribute("under which payloads are encoded and decoded, None for none")
 
-    def refer(value):  # type: ignore[no-untyped-def,misc]
+    def refer(value):  # type: ignore[no-untyped-def]
         """Count one occurrence of a ByReference value and return the ExtType that stands for it.
 
         Raises:
             Unjellyable: this value may not go to this peer.
         """
 
-    def undo(exts):  # type: ignore[no-untyped-def,misc]
+    def undo(exts):  # type: ignore[no-untyped-def]
         """Give back what refer() counted for these ExtTypes: their payload will not be sent."""
 
-    def reference(id, meta):  # type: ignore[no-untyped-def,misc]
+    def reference(id, meta):  # type: ignore[no-untyped-def]
         """Return the handle of the peer's object, counting one occurrence.
 
         Args:
@@ -51,17 +51,17 @@ class IReferenceTables(Interface):  # type: ignore[misc]
             InsecureJelly: not acceptable; the occurrence still counts.
         """
 
-    def home(id):  # type: ignore[no-untyped-def,misc]
+    def home(id):  # type: ignore[no-untyped-def]
         """Return our own object that came home. Raises InsecureJelly if the id is not valid."""
 
-    def answer(q):  # type: ignore[no-untyped-def,misc]
+    def answer(q):  # type: ignore[no-untyped-def]
         """Return what the peer's call q resolved to. Raises InsecureJelly if it is no reference."""
 
-    def stream(id):  # type: ignore[no-untyped-def,misc]
+    def stream(id):  # type: ignore[no-untyped-def]
         """Return the consumer of a stream the peer announces."""
 
-    def cache(id, name, state):  # type: ignore[no-untyped-def,misc]
+    def cache(id, name, state):  # type: ignore[no-untyped-def]
         """Return the replica that this first occurrence of a cache makes."""
 
-    def cached(id):  # type: ignore[no-untyped-def,misc]
+    def cached(id):  # type: ignore[no-untyped-def]
         """Return the replica of a cache that is already here."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +32,6 @@ class Limits:
     max_decimal_exponent: int = 6144
     max_name_bytes: int = 128
     max_error_bytes: int = 4096
+
+
+DEFAULT_LIMITS: Final = Limits()

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
 from ._blueprint import Blueprint, plan_codec, plan_copy
-from ._names import check_name
 from ._errorplan import ErrorPlan, plan_error
+from ._names import check_name
 from ._pycopies import PYTHON_COPIES
 
 T = TypeVar("T")

@@ -120,7 +120,11 @@ class Calls:
         self.next_id = id + 1
         self.pending[id] = (outcome, scope)
         if len(payload) < LARGE_PAYLOAD:
-            self._outbox.put(self._pack((messages.CALL, id, handle.id, method, payload)))
+            outbox = self._outbox
+            outbox.batch.append(self._pack((messages.CALL, id, handle.id, method, payload)))
+            if not outbox.due:  # Outbox.put, spelled out
+                outbox.due = True
+                outbox.wake()
         else:
             put_message(self._outbox, self._pack, [messages.CALL, id, handle.id, method], payload)
         return id
@@ -160,44 +164,47 @@ class Calls:
 
     def receive_answer(self, envelope: list[Any]) -> None:
         """Settle a call with its value."""
-        outcome, scope, payload = self._settles(envelope, "ANSWER")
+        if len(envelope) != 3 or type(envelope[1]) is not int or type(envelope[2]) not in PAYLOADS:
+            raise ProtocolError("ANSWER is [2, id, payload]")
+        _, id, payload = envelope
+        found = self.pending.get(id)
+        if found is None:
+            raise ProtocolError("ANSWER for a call that is not outstanding")
+        outcome, scope = found
+        # The row stays until the payload is decoded: a malformed one ends the connection, and that must
+        # fail this call too.
         try:
             value = scope.decoder.loads(payload, scope)
         except InsecureJelly as error:
-            self._finish(envelope[1])
+            self._finish(id)
             if not outcome.done():
                 outcome.set_exception(refused(error))
             return
-        self._finish(envelope[1])
+        del self.pending[id]
+        if self._waiting and not self.is_held:
+            self.start_waiting()
         if not outcome.done():
             outcome.set_result(value)
 
     def receive_error(self, envelope: list[Any]) -> None:
         """Settle a call with its error."""
-        outcome, scope, payload = self._settles(envelope, "ERROR")
+        id = envelope[1] if len(envelope) == 3 else None
+        if type(id) is not int or type(envelope[2]) not in PAYLOADS:
+            raise ProtocolError("ERROR is [3, id, payload]")
+        found = self.pending.get(id)
+        if found is None:
+            raise ProtocolError("ERROR for a call that is not outstanding")
+        outcome, scope = found
         error: BaseException
         try:
-            error = scope.decoder.loads_error(payload, scope)
+            error = scope.decoder.loads_error(envelope[2], scope)
         except InsecureJelly as refusal:
             error = refused(refusal)
         if isinstance(error, PeerError):
             error.is_remote = True
-        self._finish(envelope[1])
+        self._finish(id)
         if not outcome.done():
             outcome.set_exception(error)
-
-    def _settles(self, envelope: list[Any], name: str) -> tuple[Any, Scope, bytes]:
-        if len(envelope) != 3:
-            raise ProtocolError(f"{name} of {len(envelope)} elements instead of 3")
-        _, id, payload = envelope
-        if type(payload) not in PAYLOADS:
-            raise ProtocolError(f"{name} whose payload is no bin")
-        found = self.pending.get(id) if type(id) is int else None
-        if found is None:
-            raise ProtocolError(f"{name} for a call that is not outstanding")
-        # The entry stays until the payload is decoded: a malformed one ends the connection, and that
-        # must fail this call too.
-        return found[0], found[1], payload
 
     def _finish(self, id: int) -> None:
         del self.pending[id]

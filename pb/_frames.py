@@ -45,26 +45,22 @@ class FrameReader:
     then take bodies with `next_body` until it returns None. What was not taken stays, after `hold`.
     """
 
-    __slots__ = ("_data", "_frame", "_have", "_length", "_offset", "max_frame")
+    __slots__ = ("_data", "_have", "_length", "_offset", "frame", "left", "max_frame")
 
     def __init__(self) -> None:
         self.max_frame = messages.HELLO_MAX_FRAME
+        self.left = 0  # bytes that were fed and not taken yet
         self._data: bytes | memoryview = b""
         self._offset = 0
-        self._frame: bytearray | None = None  # a frame that is arriving, as far as it has room
+        self.frame: bytearray | None = None  # a frame that is arriving, as far as there is room for it
         self._length = 0
         self._have = 0
 
-    @property
-    def is_midway(self) -> bool:
-        """Whether bytes of an unfinished frame, or frames not yet taken, are kept."""
-        return self._frame is not None or self._offset < len(self._data)
-
     def room(self) -> memoryview | None:
         """Return the rest of the buffer of a long frame that is arriving, or None to read elsewhere."""
-        if self._frame is None or len(self._frame) - self._have < _LARGE or self._offset < len(self._data):
+        if self.frame is None or len(self.frame) - self._have < _LARGE or self.left:
             return None
-        return memoryview(self._frame)[self._have :]
+        return memoryview(self.frame)[self._have :]
 
     def filled(self, size: int) -> None:
         """Tell that `size` bytes were written at the start of what `room` returned."""
@@ -72,15 +68,15 @@ class FrameReader:
 
     def feed(self, data: bytes | memoryview) -> None:
         """Give the bytes that come next; the reader refers to `data` until `hold` or its end."""
-        if self._offset < len(self._data):
+        if self.left:
             data = bytes(self._data[self._offset :]) + bytes(data)
         self._data = data
         self._offset = 0
+        self.left = len(data)
 
     def hold(self) -> None:
         """Copy what is left of the last `feed`, because its buffer is about to be used again."""
-        left = self._data[self._offset :]
-        self._data = bytes(left) if len(left) else b""
+        self._data = bytes(self._data[self._offset :])
         self._offset = 0
 
     def next_body(self) -> bytes | bytearray | memoryview | None:
@@ -89,43 +85,45 @@ class FrameReader:
         Raises:
             ProtocolError: the length is 0, over `max_frame`, or uses the reserved bits.
         """
-        if self._frame is not None:
+        if self.frame is not None:
             return self._continue_frame()
-        start = self._offset + 4
-        available = len(self._data) - start
+        available = self.left - 4
         if available < 0:
             return None
+        start = self._offset + 4
         length = int.from_bytes(self._data[self._offset : start], "big")
         if not 1 <= length <= self.max_frame:
             raise _bad_length(length, self.max_frame)
         if length <= available:
             self._offset = start + length
+            self.left = available - length
             return self._data[start : self._offset]
-        self._frame = bytearray(min(length, max(_FIRST_PART, available)))
+        self.frame = bytearray(min(length, max(_FIRST_PART, available)))
         self._length = length
-        self._frame[:available] = self._data[start:]
+        self.frame[:available] = self._data[start:]
         self._have = available
         self._data = b""
-        self._offset = 0
+        self._offset = self.left = 0
         return None
 
     def _continue_frame(self) -> bytearray | None:
-        frame = self._frame
+        frame = self.frame
         assert frame is not None
         while True:
-            size = min(len(frame) - self._have, len(self._data) - self._offset)
+            size = min(len(frame) - self._have, self.left)
             if size:
                 frame[self._have : self._have + size] = self._data[self._offset : self._offset + size]
                 self._have += size
                 self._offset += size
+                self.left -= size
             if self._have == self._length:
-                self._frame = None
+                self.frame = None
                 return frame
             if self._have < len(frame):
                 return None
             whole = bytearray(self._length)
             whole[: self._have] = frame
-            self._frame = frame = whole
+            self.frame = frame = whole
 
 
 def _bad_length(length: int, limit: int) -> ProtocolError:

@@ -17,67 +17,72 @@ LARGE_PAYLOAD = 16 * 1024
 class Outbox:
     """Envelopes in the order in which they will be read; `take` turns them into frames.
 
-    `wake` is called when something was put while nobody was about to take; `due` says that somebody is.
+    Attributes:
+        batch: envelopes that will share a frame.
+        frames: what is to be written before them.
+        due: whether somebody is about to take.
+        wake: called when something is put and nobody is about to take.
     """
 
-    __slots__ = ("_batch", "_frames", "_wake", "due", "max_frame", "written")
+    __slots__ = ("batch", "due", "frames", "has_spoken", "max_frame", "wake")
 
     def __init__(self, wake: Callable[[], None]) -> None:
         self.max_frame = messages.HELLO_MAX_FRAME
         self.due = False
-        self.written = 0  # bytes handed out by take(), ever
-        self._wake = wake
-        self._batch: list[bytes] = []
-        self._frames: list[bytes | memoryview] = []
-
-    def __bool__(self) -> bool:
-        return bool(self._batch or self._frames)
+        self.has_spoken = False  # whether something was taken since the last tick of the keepalive
+        self.wake = wake
+        self.batch: list[bytes] = []
+        self.frames: list[bytes | memoryview] = []
 
     def put(self, envelope: bytes) -> None:
         """Queue one packed envelope."""
-        self._batch.append(envelope)
+        self.batch.append(envelope)
         if not self.due:
             self.due = True
-            self._wake()
+            self.wake()
 
     def put_alone(self, head: bytes, payload: bytes | memoryview = b"") -> None:
         """Queue one envelope as a frame of its own: its bytes are `head` followed by `payload`."""
         self._seal()
-        self._frames.append((len(head) + len(payload)).to_bytes(4, "big") + head)
+        self.frames.append((len(head) + len(payload)).to_bytes(4, "big") + head)
         if payload:
-            self._frames.append(payload)
+            self.frames.append(payload)
         if not self.due:
             self.due = True
-            self._wake()
+            self.wake()
 
     def take(self) -> list[bytes | memoryview]:
         """Return all that is queued, as buffers to be written one after the other."""
-        self._seal()
-        frames = self._frames
-        self._frames = []
         self.due = False
-        self.written += sum(map(len, frames))
+        self.has_spoken = True
+        frames = self.frames
+        batch = self.batch
+        if not frames and len(batch) == 1:  # one call at a time
+            envelope = batch.pop()
+            return [len(envelope).to_bytes(4, "big") + envelope]
+        self._seal()
+        self.frames = []
         return frames
 
     def clear(self) -> None:
         """Forget what is queued: the transport is gone."""
-        self._batch.clear()
-        self._frames.clear()
+        self.batch.clear()
+        self.frames.clear()
 
     def _seal(self) -> None:
         """Make frames of the envelopes collected so far."""
-        batch = self._batch
+        batch = self.batch
         if not batch:
             return
         count = len(batch)
         if count == 1:
             envelope = batch[0]
-            self._frames.append(len(envelope).to_bytes(4, "big") + envelope)
+            self.frames.append(len(envelope).to_bytes(4, "big") + envelope)
             batch.clear()
             return
         size = sum(map(len, batch)) + 3
         if count <= messages.MAX_BATCH and size <= self.max_frame:
-            self._frames.append(_batch_frame(batch))
+            self.frames.append(_batch_frame(batch))
             batch.clear()
             return
         first = 0
@@ -85,10 +90,10 @@ class Outbox:
         for index, envelope in enumerate(batch):
             size += len(envelope)
             if index > first and (size > self.max_frame or index - first == messages.MAX_BATCH):
-                self._frames.append(_batch_frame(batch[first:index]))
+                self.frames.append(_batch_frame(batch[first:index]))
                 first = index
                 size = 3 + len(envelope)
-        self._frames.append(_batch_frame(batch[first:]))
+        self.frames.append(_batch_frame(batch[first:]))
         batch.clear()
 
 

@@ -17,9 +17,8 @@ from . import messages
 from ._calls import PAYLOADS, Pack, put_message, refused
 from ._outbox import LARGE_PAYLOAD, Outbox
 from .context import serving
-from .dispatch import Kind, bind_error, check_guard, find_method
+from .dispatch import Kind, bind_error, check_arguments, find_method
 from .errors import (
-    BadArguments,
     Busy,
     Cancelled,
     ConnectionLost,
@@ -110,6 +109,7 @@ class Serving:
 
     __slots__ = (
         "_debug",
+        "_exports",
         "_incident",
         "_limits",
         "_outbox",
@@ -119,6 +119,7 @@ class Serving:
         "_spawn",
         "_tables",
         "base",
+        "count",
         "last_id",
         "running",
     )
@@ -136,10 +137,12 @@ class Serving:
         debug: bool,
     ) -> None:
         self.base = base
+        self.count = 0  # calls that are running
         self.last_id = 0
         self.running: dict[int, Served | Relay] = {}
         self._quiet: set[Served | Relay] = set()
         self._tables: Tables = base.tables
+        self._exports = base.tables.exports
         self._outbox = outbox
         self._pack = pack
         self._limits = limits
@@ -148,15 +151,18 @@ class Serving:
         self._settled = settled
         self._debug = debug
 
-    @property
-    def count(self) -> int:
-        """How many calls are running."""
-        return len(self.running) + len(self._quiet)
-
     def receive_call(self, envelope: list[Any]) -> None:
         """Run one call; answer it now, or when what it returned has finished."""
-        id, target, method, payload = self._fields(envelope)
-        export = self._tables.exports.get(target)
+        _, id, target, method, payload = envelope if len(envelope) == 5 else without_options(envelope)
+        if type(id) is not int or type(target) is not int or type(method) is not str:
+            raise ProtocolError("CALL whose id or target is no integer, or whose method is no string")
+        if type(payload) not in PAYLOADS:
+            raise ProtocolError("CALL whose payload is no bin")
+        if id:
+            if not self.last_id < id <= messages.MAX_ID:
+                raise ProtocolError(f"CALL id {id} after {self.last_id}; ids increase and stay below 2^53")
+            self.last_id = id
+        export = self._exports.get(target)
         refusal: BaseException | None = None
         function: Any = None
         if export is None:
@@ -164,15 +170,15 @@ class Serving:
             refusal = NoSuchObject(f"no object {target}")
         else:
             scope = export.scope
-            if export.kind is Kind.GONE:
-                refusal = Gone(f"object {target} was revoked")
-            elif export.kind is not Kind.PROXY:
+            if export.prefix:
                 try:
                     function = find_method(export.object, export.prefix, method)
                 except BaseException as error:  # the object's own __getattr__ may raise anything
                     refusal = error
-        if len(self.running) + len(self._quiet) >= self._limits.max_calls:
-            refusal = Busy(f"{self._limits.max_calls} calls are running, the limit max_calls; it was not run")
+            elif export.kind is Kind.GONE:
+                refusal = Gone(f"object {target} was revoked")
+        if self.count >= self._limits.max_calls:
+            refusal = Busy(f"{self.count} calls are running, the limit max_calls; it was not run")
         # Decoded even when refused: its references must be counted to be released (spec/1-values.md).
         try:
             args, kwargs = scope.decoder.loads_call(payload, scope)
@@ -184,12 +190,8 @@ class Serving:
         assert export is not None
         token = serving.set((scope, id))
         try:
-            if kwargs:
-                for name in kwargs:
-                    if name[:1] == "_":
-                        raise BadArguments(f"the arguments do not fit {method!r}")
-            if export.guards is not None:
-                check_guard(export.guards, method, args)
+            if kwargs or export.guards is not None:
+                check_arguments(export.guards, method, args, kwargs)
             if function is None:
                 self._relay(id, export, method, args, kwargs)
                 return
@@ -208,25 +210,10 @@ class Serving:
 
     def drop_call(self, envelope: list[Any]) -> None:
         """Ignore a call that crossed our BYE, which tells the caller that it did not run."""
-        self._fields(envelope)
-
-    def _fields(self, envelope: list[Any]) -> tuple[int, int, str, bytes]:
-        if len(envelope) == 5:
-            _, id, target, method, payload = envelope
-        elif len(envelope) == 6 and type(envelope[5]) is dict:
-            _, id, target, method, payload, options = envelope
-            check_options(options)
-        else:
-            raise ProtocolError(f"CALL of {len(envelope)} elements, or whose options are no map")
-        if type(id) is not int or type(target) is not int or type(method) is not str:
-            raise ProtocolError("CALL whose id or target is no integer, or whose method is no string")
-        if type(payload) not in PAYLOADS:
-            raise ProtocolError("CALL whose payload is no bin")
-        if id:
-            if not self.last_id < id <= messages.MAX_ID:
-                raise ProtocolError(f"CALL id {id} after {self.last_id}; ids increase and stay below 2^53")
-            self.last_id = id
-        return id, target, method, payload
+        id = envelope[1] if len(envelope) in (5, 6) else None
+        if type(id) is not int or (id and not self.last_id < id <= messages.MAX_ID):
+            raise ProtocolError("CALL whose id is not above all earlier ones")
+        self.last_id = id or self.last_id
 
     def receive_cancel(self, envelope: list[Any]) -> None:
         """Ask a running call to stop; one that has been answered meanwhile is left alone."""
@@ -240,10 +227,7 @@ class Serving:
             served.cancel()
 
     def _run_on(self, served: Served) -> None:
-        if served.id:
-            self.running[served.id] = served
-        else:
-            self._quiet.add(served)
+        self._begin(served.id, served)
         served.task = self._spawn(self._await(served))
 
     async def _await(self, served: Served) -> None:
@@ -272,17 +256,25 @@ class Serving:
             other.calls.send(handle, method, tuple(args), kwargs, handle.scope.relay())
             return
         relay = Relay(self, id, export)
-        self.running[id] = relay
+        self._begin(id, relay)
         try:
             relay.relayed_id = other.calls.make(
                 handle, method, tuple(args), kwargs, relay, handle.scope.relay()
             )
         except BaseException:
-            del self.running[id]
+            self.finish(id, relay)
             raise
+
+    def _begin(self, id: int, served: Served | Relay) -> None:
+        self.count += 1
+        if id:
+            self.running[id] = served
+        else:
+            self._quiet.add(served)
 
     def finish(self, id: int, served: Served | Relay) -> None:
         """Take a call off the list of the running."""
+        self.count -= 1
         if id:
             self.running.pop(id, None)
         else:
@@ -298,7 +290,11 @@ class Serving:
             self.fail(id, scope, error)
             return
         if len(payload) < LARGE_PAYLOAD:
-            self._outbox.put(self._pack((messages.ANSWER, id, payload)))
+            outbox = self._outbox
+            outbox.batch.append(self._pack((messages.ANSWER, id, payload)))
+            if not outbox.due:  # Outbox.put, spelled out
+                outbox.due = True
+                outbox.wake()
         else:
             put_message(self._outbox, self._pack, [messages.ANSWER, id], payload)
 
@@ -339,13 +335,17 @@ class Serving:
                 served.cancel()
 
 
-def check_options(options: dict[str, object]) -> None:
-    """Check the options of a CALL; unknown ones are ignored.
+def without_options(envelope: list[Any]) -> list[Any]:
+    """Return the fields of a CALL that has options, after checking those; unknown ones are ignored.
 
     Raises:
-        ProtocolError: a known option has the wrong type.
+        ProtocolError: it has no options but another length, or a known option has the wrong type.
     """
+    options = envelope[5] if len(envelope) == 6 else None
+    if type(options) is not dict:
+        raise ProtocolError(f"CALL of {len(envelope)} elements, or whose options are no map")
     for name, value in options.items():
         expected = messages.CALL_OPTIONS.get(name)
         if expected is not None and type(value) is not expected:
             raise ProtocolError(f"CALL option {name!r} is no {expected.__name__}")
+    return envelope[:5]

@@ -87,7 +87,7 @@ class Tables:
         self._max_refs = max_refs
         self._wake = wake
         self._proxy = proxy
-        self._dropped: list[Import | tuple[int, int]] = []
+        self.dropped: list[Import | tuple[int, int]] = []  # what waits to be released
         # Rows of other connections over which a reference of this one was passed on.
         self._passed_on: weakref.WeakSet[Export] | None = None
 
@@ -165,6 +165,7 @@ class Tables:
         """Make a tombstone of a row: it answers `pb.Gone` until the peer has released it."""
         self._forget_object(export)
         export.kind = Kind.GONE
+        export.prefix = ""
         export.object = None
 
     def note_passed_on(self, export: Export) -> None:
@@ -188,7 +189,7 @@ class Tables:
                 handle.count += 1
                 return reference
         elif len(self.imports) >= self._max_refs:
-            self._dropped.append((number, 1))
+            self.dropped.append((number, 1))
             raise InsecureJelly(
                 f"this side holds {self._max_refs} references, its limit max_refs; release some first",
                 wire_type="pb.TooLarge",
@@ -211,8 +212,8 @@ class Tables:
     def _drop(self, handle: Import) -> None:
         """Note that a reference was collected. May run at any moment and in any thread."""
         if self.is_open:
-            self._dropped.append(handle)
-            if len(self._dropped) == 1:
+            self.dropped.append(handle)
+            if len(self.dropped) == 1:
                 self._wake()
 
     def drop_now(self, handle: Import) -> None:
@@ -221,19 +222,14 @@ class Tables:
             del self.imports[handle.id]
             handle.dead = DeadReference
             if handle.id:
-                self._dropped.append((handle.id, handle.count))
+                self.dropped.append((handle.id, handle.count))
                 handle.count = 0
                 self._wake()
-
-    @property
-    def owes(self) -> bool:
-        """Whether something waits to be released."""
-        return bool(self._dropped)
 
     def take_dropped(self) -> list[int]:
         """Return `[id, count, id, count, …]` to be released, and forget it."""
         owed: list[int] = []
-        dropped, self._dropped = self._dropped, []
+        dropped, self.dropped = self.dropped, []
         for handle in dropped:
             if type(handle) is tuple:
                 owed += handle
@@ -261,7 +257,7 @@ class Tables:
         self.is_open = False
         self.exports.clear()
         self._by_object.clear()
-        self._dropped.clear()
+        self.dropped.clear()
         self.imports.clear()  # references keep their own rows, and are dead from here on
         passed_on, self._passed_on = self._passed_on, None
         return list(passed_on or ())

@@ -7,7 +7,7 @@ everything else. So every conversation can be replayed. Spec: spec/2-frames.md, 
 from __future__ import annotations
 
 import logging
-from collections import deque
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgpack
@@ -50,7 +50,8 @@ class Broker:
     """
 
     __slots__ = (
-        "_backlog",
+        "_at",
+        "_batch",
         "_last",
         "_receivers",
         "agent",
@@ -59,6 +60,7 @@ class Broker:
         "error",
         "face",
         "heard",
+        "is_cut",
         "is_initiator",
         "limits",
         "outbox",
@@ -85,7 +87,9 @@ class Broker:
     ) -> None:
         self.face = face
         self.limits = limits
-        self._backlog: deque[Any] = deque()
+        self._batch: Sequence[Any] = ()  # the messages of the last frame; those before _at are done
+        self._at = 0
+        self.is_cut = False  # whether the last turn left messages over for later ones
         self.agent = agent
         self.codec = codec
         self.error: ProtocolError | None = None  # why it ended, if it ended badly
@@ -158,54 +162,61 @@ class Broker:
         """
         self.reader.feed(data)
         self.turn()
-        if self.reader.is_midway:
+        if self.reader.left:
             self.reader.hold()
 
     def turn(self) -> None:
-        """Act on what has arrived, at most as long as one turn may take."""
+        """Act on what has arrived, in its order, at most as long as one turn may take."""
         self.heard = True
+        self.is_cut = False
+        reader = self.reader
+        left = self.limits.turn_envelopes
+        deadline = 0.0
+        batch, at = self._batch, self._at
         try:
-            self._turn()
+            while True:
+                if at == len(batch):
+                    batch, at = (), 0
+                    # A large payload is a view of the receive buffer: its message is acted on in this turn.
+                    body = reader.next_body() if reader.left or reader.frame is not None else None
+                    if body is None:
+                        break
+                    batch = unpack_frame(body)
+                    if self.state is State.GREETING and type(batch) is list:
+                        raise ProtocolError("the first frame is no HELLO")
+                envelope = batch[at]
+                at += 1
+                code = envelope[0] if type(envelope) is list and envelope else None
+                receive = self._receivers.get(code) if type(code) is int else None
+                if receive is None:
+                    raise ProtocolError(self._unexpected(code))
+                receive(envelope)
+                left -= 1
+                if not left & 7:
+                    now = self.face.clock()
+                    deadline = deadline or now + self.limits.turn_s
+                    if not left or now > deadline:
+                        self.is_cut = True
+                        break
         except ProtocolError as error:
-            self.fail(error)
+            self.fail(error)  # does nothing where a handler has closed the connection meanwhile
         except MalformedJelly as error:
             code = messages.BYE_TOO_LARGE if error.too_large else messages.BYE_MALFORMED
             self.fail(ProtocolError(f"payload: {error}", code))
         except Exception:
             log.exception("a fault of this side ends the connection with %s", self.tables.peer_name)
             self.fail(ProtocolError("internal error", messages.BYE_INTERNAL))
+        self._batch, self._at = batch, at
         if self.state is not State.OPEN:
-            self.check_settled()
+            self._after_turn()
+        if self.is_cut:
+            self.face.wants_turn()
 
-    def _turn(self) -> None:
-        backlog = self._backlog
-        left = self.limits.turn_envelopes
-        started = 0.0
-        while self.state is not State.CLOSED:
-            if not left:
-                self.face.wants_turn()
-                return
-            if not backlog:
-                # A large payload is a view of the receive buffer, so its message is acted on in this turn.
-                body = self.reader.next_body()
-                if body is None:
-                    return
-                envelopes = unpack_frame(body)
-                if self.state is State.GREETING and type(envelopes) is list:
-                    raise ProtocolError("the first frame is no HELLO")
-                backlog.extend(envelopes)
-            left -= 1
-            if left & 7 == 0:
-                now = self.face.clock()
-                started = started or now
-                if now - started > self.limits.turn_s:
-                    left = 0
-            envelope = backlog.popleft()
-            code = envelope[0] if type(envelope) is list and envelope else None
-            receive = self._receivers.get(code) if type(code) is int else None
-            if receive is None:
-                raise ProtocolError(self._unexpected(code))
-            receive(envelope)
+    def _after_turn(self) -> None:
+        """Drop what came after the end, or see whether the end can come now."""
+        if self.state is State.CLOSED:
+            self._batch, self._at, self.is_cut = (), 0, False
+        self.check_settled()
 
     def _unexpected(self, code: object) -> str:
         if type(code) is not int:
@@ -218,15 +229,10 @@ class Broker:
 
     def take_output(self) -> list[bytes | memoryview]:
         """Return the buffers to be written now, in order. Write all, or report the connection lost."""
-        if self.tables.owes:
+        if self.tables.dropped:
             self._release_dropped()
         self.calls.written_id = self.calls.next_id - 1
         return self.outbox.take()
-
-    @property
-    def has_backlog(self) -> bool:
-        """Whether messages have arrived that later turns must act on."""
-        return bool(self._backlog) or self.reader.is_midway
 
     # --- states
 
@@ -294,7 +300,7 @@ class Broker:
 
     def check_settled(self) -> None:
         """Close the transport if this side is the one to do so and nothing is under way any longer."""
-        is_settled = not (self.calls.pending or self.serving.count or self._backlog)
+        is_settled = not (self.calls.pending or self.serving.count or self.is_cut)
         if is_settled and self.is_initiator and self.state is State.DRAINING:
             self._end(None)
 
@@ -320,7 +326,7 @@ class Broker:
         self.outbox.clear()
 
     def _forget(self, reason: str) -> None:
-        self._backlog.clear()
+        self._batch, self._at, self.is_cut = (), 0, False
         for export in self.tables.close():
             export.scope.broker.revoke(export)
         self.serving.abandon()

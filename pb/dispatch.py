@@ -52,7 +52,8 @@ def find_method(target: object, prefix: str, name: str) -> Callable[..., Any]:
     Raises:
         NoSuchMethod: nothing callable. The text is the same whatever the reason.
     """
-    if is_method_name(name):
+    # is_method_name, spelled out: this is on the way of every call.
+    if name.isidentifier() and name.isascii() and name[0] != "_" and len(name) <= _MAX_NAME:
         found = getattr(target, prefix + name, None)
         if callable(found):
             return found  # type: ignore[no-any-return]
@@ -103,14 +104,16 @@ def _guards(cls: type, prefix: str) -> Mapping[str, int] | None:
     return guards or None
 
 
-def check_guard(guards: Mapping[str, int], name: str, args: list[Any]) -> None:
-    """Refuse positional arguments that would reach a private parameter.
+def check_arguments(
+    guards: Mapping[str, int] | None, name: str, args: list[Any], kwargs: Mapping[str, Any]
+) -> None:
+    """Refuse arguments that would reach a private parameter.
 
     Raises:
-        BadArguments: more positional arguments than the method takes from a peer.
+        BadArguments: more positional arguments than the method takes from a peer, or a private keyword.
     """
-    most = guards.get(name)
-    if most is not None and len(args) > most:
+    most = len(args) if guards is None else guards.get(name, len(args))
+    if len(args) > most or any(keyword[:1] == "_" for keyword in kwargs):
         raise BadArguments(f"the arguments do not fit {name!r}")
 
 
@@ -118,7 +121,7 @@ __all__ = [
     "Kind",
     "Referenceable",
     "bind_error",
-    "check_guard",
+    "check_arguments",
     "find_method",
     "guards_of",
     "is_method_name",

@@ -11,7 +11,7 @@ import jsonschema
 import msgpack
 import pytest
 
-from spec_tables import PAGES, SPEC, Example, anchor_of, examples, headings_of
+from .spec_tables import PAGES, SPEC, Example, anchor_of, examples, headings_of
 
 VECTORS = SPEC / "vectors"
 RULE = re.compile(r"PB-[A-Z]\d+")
@@ -101,7 +101,9 @@ def test_what_must_be_done_has_an_id(name: str) -> None:
     assert [] == [block for block in blocks if "MUST" in block and not DEFINED.search(block)]
 
 
-@pytest.mark.parametrize("example", examples(), ids=lambda example: f"{example.page} {example.frame.hex()[:24]}")
+@pytest.mark.parametrize(
+    "example", examples(), ids=lambda example: f"{example.page} {example.frame.hex()[:24]}"
+)
 def test_examples_are_frames_and_their_explanations_repeat_them(example: Example) -> None:
     """A worked example that is wrong costs every implementer a day."""
     decode_frame(example.frame)

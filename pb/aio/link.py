@@ -59,7 +59,6 @@ class Link(asyncio.BufferedProtocol):
         "_tasks",
         "_timer",
         "_watchers",
-        "_written",
         "broker",
         "loop",
         "lost",
@@ -94,7 +93,6 @@ class Link(asyncio.BufferedProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._quiet_since = 0.0
         self._stalled_since = 0.0
-        self._written = 0
         self._tasks: set[asyncio.Task[None]] | None = None
         self._watchers: list[Callable[[], None]] | None = None
         self.broker = Broker(
@@ -199,27 +197,34 @@ class Link(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return where to read to: the frame that is arriving if it is long, else the shared buffer."""
-        self._room = self.broker.reader.room()
-        return self._buffer if self._room is None else self._room
+        if self.broker.reader.frame is not None:
+            self._room = self.broker.reader.room()
+        return self._room or self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         """Act on what was read, and write all that comes of it at once."""
         broker = self.broker
-        broker.outbox.due = True  # the flush below
+        outbox = broker.outbox
+        outbox.due = True  # one of the two flushes below
         if self._room is None:
             broker.receive_data(self._buffer[:nbytes])
         else:
             self._room = None
             broker.reader.filled(nbytes)
             broker.turn()
-        self._flush()
+        if outbox.batch or outbox.frames:
+            self._flush()
+        else:
+            # Answers have come, and woken tasks are about to run: what they call is written behind them,
+            # in the same turn of the loop and as one frame.
+            self.loop.call_soon(self._flush)
 
     def _continue(self) -> None:
         broker = self.broker
         broker.outbox.due = True
         broker.turn()
-        self._flush()
-        if not broker.has_backlog and broker.state is not State.CLOSED:
+        self.loop.call_soon(self._flush)
+        if not broker.is_cut and broker.state is not State.CLOSED:
             self.transport.resume_reading()
 
     def _flush(self) -> None:
@@ -301,10 +306,10 @@ class Link(asyncio.BufferedProtocol):
         if limits.idle_s and quiet_s >= limits.idle_s:
             broker.fail(ProtocolError(f"silent for {quiet_s:.0f} s", messages.BYE_IDLE))
             return
-        said_nothing = broker.outbox.written == self._written
-        self._written = broker.outbox.written
         peer = broker.peer_limits
-        if quiet_s >= limits.ping_after_s or (said_nothing and peer is not None and peer.idle_s):
+        owes_sign = not broker.outbox.has_spoken and peer is not None and peer.idle_s
+        broker.outbox.has_spoken = False
+        if quiet_s >= limits.ping_after_s or owes_sign:
             broker.ping()
         if self._stalled_since:
             self._check_stall()

@@ -18,7 +18,7 @@ from tests.bench.runner import FULL, QUICK, Runner
 def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a minute instead of six, and rougher figures")
+    parser.add_argument("--quick", action="store_true", help="a minute instead of four, and rougher figures")
     parser.add_argument(
         "--only",
         action="append",

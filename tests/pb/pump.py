@@ -5,9 +5,12 @@ No loop, no socket, no clock that runs. A handler that waits does so on a `Gate`
 
 from __future__ import annotations
 
+import contextvars
 from collections.abc import Coroutine, Generator
 from typing import Any
 
+import msgpack
+import pytest
 from zope.interface import implementer
 
 import jelly
@@ -16,6 +19,9 @@ from pb._codec import Codec
 from pb.broker import Broker
 from pb.limits import Limits
 from pb.reference import RemoteReference
+
+# Every conversation must come out the same, however the network cuts it.
+STEPS = pytest.mark.parametrize("step", [None, 1, 7], ids=["whole", "bytewise", "by 7"])
 
 
 class Outcome:
@@ -82,12 +88,19 @@ class Task:
         self.coroutine = coroutine
         self.is_done = False
         self._cancel = False
+        self._context = contextvars.copy_context()  # as a task of asyncio does
 
     def step(self) -> None:
-        if self.is_done:
-            return
+        if not self.is_done:
+            self._context.run(self._step)
+
+    def _step(self) -> None:
         try:
-            gate = self.coroutine.throw(Cancelled()) if self._cancel else self.coroutine.send(None)
+            if self._cancel:
+                self._cancel = False
+                gate = self.coroutine.throw(Cancelled())
+            else:
+                gate = self.coroutine.send(None)
         except StopIteration:
             self.is_done = True
             return
@@ -235,13 +248,16 @@ class Pump:
 
     def run(self) -> None:
         """Carry bytes both ways until all is quiet."""
-        for _ in range(10_000):
-            up, down = self.client.output(), self.server.output()
-            if not up and not down and not self.client.tasks and not self.server.tasks:
-                return
-            self.server.input(up, self.step)
-            self.client.input(down, self.step)
-        raise AssertionError("the two never come to rest")
+        run_all(self)
+
+    def carry(self) -> bool:
+        """Carry what there is both ways, once; tell whether there was anything."""
+        up, down = self.client.output(), self.server.output()
+        if not up and not down and not self.client.tasks and not self.server.tasks:
+            return False
+        self.server.input(up, self.step)
+        self.client.input(down, self.step)
+        return True
 
     def call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
         """Call the server's root and return the value, or raise the error."""
@@ -253,3 +269,66 @@ class Pump:
         """Cut the connection."""
         for side in (self.client, self.server):
             side.broker.connection_lost("the connection was lost")
+
+
+def run_all(*pumps: Pump) -> None:
+    """Run pumps that share objects until all of them are quiet."""
+    for _ in range(10_000):
+        moved = [pump.carry() for pump in pumps]  # all of them, each time
+        if not any(moved):
+            return
+    raise AssertionError("they never come to rest")
+
+
+def packed(value: Any) -> bytes:
+    """Return the payload of a value written by hand."""
+    return msgpack.packb(value)
+
+
+def frame(message: Any) -> bytes:
+    """Return the frame of a message, or of a batch, written by hand."""
+    body = msgpack.packb(message)
+    return len(body).to_bytes(4, "big") + body
+
+
+def messages_in(stream: bytes) -> list[Any]:
+    """Return the messages of a stream of whole frames, those of batches one by one."""
+    found: list[Any] = []
+    while stream:
+        end = 4 + int.from_bytes(stream[:4], "big")
+        assert end <= len(stream), "the stream ends within a frame"
+        message = msgpack.unpackb(stream[4:end], timestamp=0)
+        found += message if type(message[0]) is list else [message]
+        stream = stream[end:]
+    return found
+
+
+class Script:
+    """A broker and a peer that says what the test writes, right or wrong."""
+
+    def __init__(
+        self,
+        root: Any = None,
+        *,
+        limits: Limits | None = None,
+        registry: jelly.Registry | None = None,
+        step: int | None = None,
+        greet: bool = True,
+        info: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        self.step = step
+        self.side = Side("side", root, registry, limits or Limits(), **options)
+        self.broker = self.side.broker
+        self.broker.start()
+        if greet:
+            self.say([0, "PB", 1, info or {}])
+            self.heard()
+
+    def say(self, *messages: Any) -> None:
+        """Send messages, each in a frame of its own."""
+        self.side.input(b"".join(map(frame, messages)), self.step)
+
+    def heard(self) -> list[Any]:
+        """Return the messages that came since the last time."""
+        return messages_in(self.side.output())

@@ -2,7 +2,6 @@
 
 A module offers
 
-* ``DISTRIBUTION``: the distribution whose version the report names,
 * ``WORKLOADS``: the names of the workloads it can do,
 * ``serve(loop, announce)``: serve on a free port of 127.0.0.1, call ``announce(port)``, return never,
 * ``drive(loop, port, rounds)``: connect and do every round of ``rounds``: for each, prepare, do

@@ -17,7 +17,6 @@ import msgpack
 
 from tests.bench.contestants._asyncio import Client, drive_rounds, outstanding, run_for_ever
 
-DISTRIBUTION = "msgpack"
 WORKLOADS = frozenset(
     {"sequential", "outstanding", "connections", "dicts", "bytes", "callbacks", "references", "idle"}
 )

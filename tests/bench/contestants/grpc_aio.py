@@ -14,7 +14,6 @@ import msgpack
 from tests.bench.contestants._asyncio import Client, drive_rounds, run_for_ever
 from tests.bench.workloads import MEBIBYTE
 
-DISTRIBUTION = "grpcio"
 WORKLOADS = frozenset({"sequential", "outstanding", "connections", "dicts", "bytes", "idle"})
 
 OPTIONS = (

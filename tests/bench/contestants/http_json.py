@@ -14,7 +14,6 @@ from aiohttp import ClientSession, ClientTimeout, TCPConnector, web
 from tests.bench.contestants._asyncio import Client, drive_rounds, run_for_ever
 from tests.bench.workloads import MEBIBYTE
 
-DISTRIBUTION = "aiohttp"
 WORKLOADS = frozenset({"sequential", "outstanding", "connections", "dicts", "bytes", "idle"})
 KEPT_S = 3600
 

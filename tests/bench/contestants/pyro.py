@@ -17,7 +17,6 @@ import Pyro5.api
 from tests.bench.contestants._blocking import Client, drive_rounds
 from tests.bench.workloads import OUTSTANDING, OUTSTANDING_EACH, TEXT, shares
 
-DISTRIBUTION = "Pyro5"
 WORKLOADS = frozenset(
     {"sequential", "outstanding", "connections", "dicts", "bytes", "callbacks", "references", "idle"}
 )

@@ -14,7 +14,6 @@ from tests.bench.contestants import pyro
 from tests.bench.contestants._blocking import drive_rounds
 from tests.bench.workloads import OUTSTANDING, OUTSTANDING_EACH, TEXT, shares
 
-DISTRIBUTION = "Pyro5"
 WORKLOADS = frozenset({"outstanding", "connections", "callbacks"})
 
 

@@ -20,7 +20,6 @@ from rpyc.utils.server import ThreadedServer
 from tests.bench.contestants._blocking import Client, drive_rounds
 from tests.bench.workloads import OUTSTANDING, OUTSTANDING_EACH, TEXT, shares
 
-DISTRIBUTION = "rpyc"
 WORKLOADS = frozenset(
     {"sequential", "outstanding", "connections", "dicts", "bytes", "callbacks", "references", "idle"}
 )

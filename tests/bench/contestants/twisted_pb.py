@@ -18,7 +18,6 @@ from tests.bench.workloads import (
     shares,
 )
 
-DISTRIBUTION = "twisted"
 WORKLOADS = frozenset(
     {"sequential", "outstanding", "connections", "dicts", "bytes", "callbacks", "references", "idle"}
 )

@@ -8,7 +8,6 @@ from typing import Any
 import pb
 from tests.bench.contestants._asyncio import Client, drive_rounds, outstanding, run_for_ever
 
-DISTRIBUTION = "perspective-broker"
 WORKLOADS = frozenset(
     {"sequential", "outstanding", "connections", "dicts", "bytes", "callbacks", "references", "idle"}
 )

@@ -1,0 +1,46 @@
+"""Small checks of received data, each with the error it ends in."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ._depth import preflight
+from ._ext import quote
+from .errors import MalformedJelly
+
+_MAX_ID: Final = (1 << 53) - 1
+
+
+def read_uint(payload: bytes, least: int, name: str) -> int:
+    """Read an id, a count or an index."""
+    number = int.from_bytes(payload, "big")
+    if len(payload) not in (1, 2, 4, 8) or not least <= number <= _MAX_ID:
+        raise MalformedJelly(f"{name} is not a uint of {least} to 2**53-1 in 1, 2, 4 or 8 bytes")
+    return number
+
+
+def check_id(number: object, name: str) -> int:
+    """Return an id that stands in an array."""
+    if type(number) is not int or not 1 <= number <= _MAX_ID:
+        raise MalformedJelly(f"{name} has an id that is not 1 to 2**53-1")
+    return number
+
+
+def check_form(payload: bytes | memoryview, max_depth: int) -> None:
+    """Raise MalformedJelly unless the headers of an object keep their promises and nest within the limit."""
+    problem = preflight(payload, max_depth)
+    if problem is not None:
+        raise MalformedJelly(problem, too_large=problem.startswith("nests"))
+
+
+def too_deep(max_depth: int) -> MalformedJelly:
+    """Make the error for a payload that nests too deep."""
+    return MalformedJelly(f"nests deeper than max_depth={max_depth}", too_large=True)
+
+
+def cut_text(error: Exception) -> str:
+    """Return the text of an error raised on a peer's value, cut, on one line."""
+    try:
+        return quote(str(error))
+    except Exception:  # a broken __str__, or the text of a value too deep to print
+        return "(no text)"

@@ -1,0 +1,130 @@
+"""The map an error travels as, both ways. spec/5-errors.md 5.1 and 5.2."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from ._errorplan import ErrorPlan, cut, notes_of, text_of
+from ._ext import STR_ONLY
+from ._unfit import Unfit
+from .errors import InsecureJelly, MalformedJelly, RemoteError
+
+if TYPE_CHECKING:
+    from ._encoder import Encoder
+    from ._reading import Reading
+    from ._walk import Walk
+
+# Causes can form a ring, and only the nearest few are read by anyone.
+_MAX_CAUSES: Final = 8
+_MAX_BASES: Final = 64
+
+
+def bare_error(encoder: Encoder, error: BaseException) -> dict[str, Any]:
+    """Return the map of an error without data and cause: nothing in it can fail to be packed."""
+    most = encoder.limits.max_error_bytes
+    plan = encoder.error_plan(error)
+    notes = notes_of(error, most)
+    if plan is not None:
+        made: dict[str, Any] = {"type": plan.name, "msg": text_of(error, most)}
+        bases = encoder.names_of_bases(type(error))
+    elif isinstance(error, RemoteError):
+        made = {
+            "type": cut(error.remote_type, encoder.limits.max_name_bytes),
+            "msg": cut(error.message, most),
+        }
+        bases = [cut(base, most) for base in error.bases]
+        notes = [cut(note, most) for note in error.notes]
+    else:
+        assert isinstance(error, InsecureJelly)
+        made = {"type": error.wire_type, "msg": text_of(error, most)}
+        bases = []
+    if bases:
+        made["bases"] = bases
+    if notes:
+        made["notes"] = notes
+    return made
+
+
+def fit_error(walk: Walk, error: BaseException, level: int, causes: int = _MAX_CAUSES) -> dict[str, Any]:
+    """Return the map of an error, standing at this level, as the Packer is to be given it.
+
+    Raises:
+        Unfit: its class is not registered, or its data cannot be sent.
+    """
+    encoder = walk.encoder
+    level = walk.go_down(level)
+    if not encoder.is_known_error(error):
+        raise Unfit(encoder.why_not(type(error)))
+    made = bare_error(encoder, error)
+    if "bases" in made or "notes" in made:
+        walk.go_down(level)
+    data = _data(walk, error)
+    if data is not None:
+        made["data"] = walk.fit_hard(data, level)
+    cause = error.__cause__
+    if cause is not None and causes and encoder.is_known_error(cause):
+        made["cause"] = fit_error(walk, cause, level, causes - 1)
+    return made
+
+
+def data_of(walk: Walk, error: BaseException, causes: int = _MAX_CAUSES) -> list[object]:
+    """Return the data of an error and of its causes, for the survey."""
+    found = [_data(walk, error)]
+    cause = error.__cause__
+    if cause is not None and causes and walk.encoder.is_known_error(cause):
+        found += data_of(walk, cause, causes - 1)
+    return found
+
+
+def _data(walk: Walk, error: BaseException) -> Any:
+    plan = walk.encoder.error_plan(error)
+    if plan is not None:
+        return walk.state_of(error, plan)
+    return error.data if isinstance(error, RemoteError) else None
+
+
+def build_error(reading: Reading, content: dict[str, Any]) -> BaseException | None:
+    """Make an exception of an error map. The map is malformed or an exception comes out."""
+    kind, message = content.get("type"), content.get("msg")
+    bases, notes = content.get("bases", ()), content.get("notes", ())
+    trace, cause = content.get("trace"), content.get("cause")
+    for key, is_right in (
+        ("type", type(kind) is str),
+        ("msg", type(message) is str),
+        ("bases", type(bases) is list or "bases" not in content),
+        ("notes", type(notes) is list or "notes" not in content),
+        ("trace", type(trace) is str or "trace" not in content),
+        ("cause", type(cause) is dict or "cause" not in content),
+    ):
+        if not is_right and reading.violation is None:
+            raise MalformedJelly(f"an error map without a proper {key!r}")
+    if reading.violation is None and not STR_ONLY.issuperset(map(type, (*bases, *notes))):
+        raise MalformedJelly("an error map whose bases or notes are no text")
+    reason = None if cause is None else build_error(reading, cause)
+    if reading.violation is not None:
+        return None
+    assert type(kind) is str and type(message) is str
+    if not 0 < len(kind.encode()) <= reading.limits.max_name_bytes:
+        reading.refuse(InsecureJelly("the type of an error is no name of 1 to 128 bytes"))
+        return None
+    most = reading.limits.max_error_bytes
+    message, notes = cut(message, most), [cut(note, most) for note in notes]
+    data = content.get("data")
+    for name in (kind, *bases[:_MAX_BASES]):
+        plan = reading.decoder.plans.get(name)
+        if type(plan) is not ErrorPlan:
+            continue
+        try:
+            error = plan.build(data, message)
+            error.__cause__ = reason
+            if notes:
+                error.__notes__ = notes
+        except Exception:  # its data do not fit; the next base, or RemoteError, can tell it still
+            continue
+        if plan.finish is not None:
+            reading.finish_later(plan.finish, error)
+        return error
+    made: RemoteError = reading.decoder.remote_error(
+        kind, message, bases=bases[:_MAX_BASES], data=data, trace=trace, cause=reason, notes=notes
+    )
+    return made
