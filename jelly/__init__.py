@@ -10,12 +10,13 @@ implements IReferenceTables. spec/1-values.md says what the bytes mean.
 """
 
 from . import interfaces
+from ._bulk import Bulk
 from ._decoder import Decoder
 from ._depth import preflight
 from ._encoder import Encoder
 from ._ext import SCALARS
 from ._inert import Opaque, Relayed
-from .errors import InsecureJelly, JellyError, MalformedJelly, RemoteError, Unjellyable
+from .errors import InsecureJelly, JellyError, MalformedJelly, Oversized, RemoteError, Unjellyable
 from .flavours import ByReference, Cacheable, Copyable, Referenceable, RemoteCache, RemoteCopy, Viewable
 from .interfaces import ICopyable, IReferenceable, IReferenceTables
 from .limits import Limits
@@ -34,6 +35,7 @@ __all__ = [
     "RemoteCopy",
     "Viewable",
     # bytes
+    "Bulk",
     "Decoder",
     "Encoder",
     "Limits",
@@ -47,6 +49,7 @@ __all__ = [
     "InsecureJelly",
     "JellyError",
     "MalformedJelly",
+    "Oversized",
     "Unjellyable",
     # where a stranger plugs in
     "interfaces",

@@ -40,7 +40,19 @@ class Blueprint:
         is_value: True if equal objects are as good as one, so that identity need not be kept.
     """
 
-    __slots__ = ("allocate", "build", "cls", "fill", "finish", "is_open", "is_value", "name", "quick", "stores", "take")
+    __slots__ = (
+        "allocate",
+        "build",
+        "cls",
+        "fill",
+        "finish",
+        "is_open",
+        "is_value",
+        "name",
+        "quick",
+        "stores",
+        "take",
+    )
 
     def __init__(
         self,

@@ -7,11 +7,12 @@ from typing import Any, Final
 from msgpack import unpackb
 
 from ._blueprint import Blueprint
+from ._bulk import BULK_BYTES, cut_bulk, put_bulk
 from ._checks import check_form, too_deep
 from ._depth import count_openers, native_depth, preflight
 from ._errormap import build_error
 from ._errorplan import ErrorPlan
-from ._ext import GRAPH, SCALARS, STR_ONLY
+from ._ext import GRAPH, HOME, REF, SCALARS, STR_ONLY
 from ._holes import Holes
 from ._reading import Reading
 from .errors import MalformedJelly, RemoteError
@@ -21,6 +22,11 @@ from .registry import Registry
 # Below this the first bytes of containers are counted instead of skipped over: 0.1 us instead of 3.
 _SMALL: Final = 1024
 _TINY: Final = 64
+# What a payload begins with that is nothing but an id -> which Ext, and how long the payload is then.
+_BARE: Final = {
+    bytes((0xD4 + width, code)): (code, 2 + (1 << width)) for width in range(3) for code in (REF, HOME)
+}
+_NOT_BARE: Final = (0, -1)
 # First bytes of every form of Ext.
 _EXTS: Final = bytes([0xC7, 0xC8, 0xC9, *range(0xD4, 0xD9)])
 # Where the number of an Ext stands in it.
@@ -70,6 +76,13 @@ class Decoder:
             MalformedJelly: no payload; close the connection.
         """
         if len(payload) <= self._tiny:
+            code, size = _BARE.get(bytes(payload[:2]), _NOT_BARE)
+            if len(payload) == size and tables is not None:  # nothing but a reference
+                id = int.from_bytes(payload[2:], "big")
+                if code == HOME:
+                    return tables.home(id)
+                if id:
+                    return tables.reference(id, None)
             try:
                 return unpackb(payload, ext_hook=_not_plain, timestamp=3)
             except Exception:  # an Ext, or malformed: found again below, with its name
@@ -123,6 +136,11 @@ class Decoder:
 
     def _read(self, reading: Reading, payload: bytes | memoryview) -> Any:
         try:
+            # Inside the try: with a key twice, the place of the bytes may be gone when they are put there.
+            cut = cut_bulk(payload) if len(payload) > BULK_BYTES else None
+            if cut is not None:
+                rest, start, end, steps = cut
+                return put_bulk(self._read(reading, rest), steps, bytes(payload[start:end]))
             at = _CODE_AT.get(payload[0]) if payload else None
             if at is not None and len(payload) > at and payload[at] == GRAPH:
                 return self._read_graph(reading, payload)

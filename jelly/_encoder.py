@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import types
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Literal
 
 import msgpack
 from msgpack import ExtType
 
+from . import _exports
 from ._blueprint import Blueprint
+from ._bulk import BULK_BYTES, Bulk, bulk_call, bulk_value
 from ._errormap import bare_error, fit_error
 from ._errorplan import ErrorPlan
 from ._ext import CONTAINERS, SCALARS
@@ -19,7 +21,7 @@ from ._plain import is_plain
 from ._unfit import SharedContainer, Unfit
 from ._walk import Walk
 from .builtins_ import LEAF_WRITERS, NeedsWalk
-from .errors import InsecureJelly, RemoteError, Unjellyable
+from .errors import InsecureJelly, Oversized, RemoteError, Unjellyable
 from .flavours import ByReference, Cacheable, Copyable
 from .graph import GraphWalk
 from .interfaces import ICopyable, IReferenceable
@@ -95,6 +97,54 @@ class Encoder:
             strict_types=True, default=self._write_leaf, buf_size=4096
         ).pack
 
+    def encode(self, value: object, tables: Any = None, where: str = "value") -> bytes | Bulk:
+        """Return what dumps() returns; large bytes stay where they are, as one buffer of a Bulk.
+
+        Raises:
+            Oversized: the payload would exceed the limit max_payload. Nothing was counted.
+            Unjellyable: as dumps().
+        """
+        kind = type(value)
+        if kind in SCALARS and not (kind is bytes and len(value) >= BULK_BYTES):  # type: ignore[arg-type]
+            try:
+                payload: bytes | Bulk = self.pack(value)
+            except Exception:  # the walk finds it again
+                return self._write(value, tables, where, None)
+        elif kind is bytes:
+            payload = bulk_value(value)  # type: ignore[arg-type]
+        elif self.takers.get(kind) is _exports.take_reference and tables is not None:
+            return self.pack(tables.refer(value))
+        else:
+            payload = self.dumps(value, tables, where)
+        if len(payload) > self.limits.max_payload:
+            raise self._oversized(len(payload))
+        return payload
+
+    def encode_call(
+        self,
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
+        tables: Any = None,
+        method: str = "",
+    ) -> bytes | Bulk:
+        """Return what dumps_call() returns; large bytes stay where they are. Raises as encode()."""
+        payload: bytes | Bulk | None = None
+        if not kwargs:
+            kinds = {*map(type, args)}
+            if kinds <= SCALARS:
+                items = [*args]
+                try:
+                    payload = bulk_call(items, self.pack) if bytes in kinds else None
+                    if payload is None:
+                        payload = self.pack([items, kwargs])
+                except Exception:  # the walk finds it again, and its place
+                    payload = None
+        if payload is None:
+            payload = self.dumps_call(args, kwargs, tables, method)
+        if len(payload) > self.limits.max_payload:
+            raise self._oversized(len(payload))
+        return payload
+
     def dumps(self, value: object, tables: Any = None, where: str = "value") -> bytes:
         """Return the payload that holds this value.
 
@@ -169,16 +219,16 @@ class Encoder:
         """Find out how instances of a type that was not met before travel."""
         taker: Any = None
         if issubclass(kind, Cacheable):
-            taker = Walk.take_cache
+            taker = _exports.take_cache
         elif issubclass(kind, self._by_reference):
-            taker = Walk.take_reference
+            taker = _exports.take_reference
         elif issubclass(kind, RemoteError | InsecureJelly):
             taker = Walk.take_error
         elif kind not in self._unadapted:
             if ICopyable(value, None) is not None:
                 taker = Walk.take_adapted
             elif IReferenceable(value, None) is not None:
-                taker = Walk.take_adapted_reference
+                taker = _exports.take_adapted_reference
             else:
                 self._unadapted.add(kind)
         if taker is None:
@@ -237,7 +287,7 @@ class Encoder:
                 return self._finish(walk, walk.fit(value, 0))
             except SharedContainer:
                 graph = GraphWalk(walk)
-                payload = graph.write(value)
+                payload = self._within_limit(graph.write(value))
                 self._undo(walk, [ext for exts in graph.spare.values() for ext in exts])
                 return payload
         except Unfit as unfit:
@@ -250,7 +300,15 @@ class Encoder:
     def _finish(self, walk: Walk, tree: Any) -> bytes:
         if walk.top + walk.weight > self.limits.max_depth:
             raise Unfit(f"nests deeper than max_depth={self.limits.max_depth}")
-        return walk.pack_checked(tree)
+        return self._within_limit(walk.pack_checked(tree))
+
+    def _within_limit(self, payload: bytes) -> bytes:
+        if len(payload) > self.limits.max_payload:
+            raise self._oversized(len(payload))
+        return payload
+
+    def _oversized(self, size: int) -> Oversized:
+        return Oversized(f"a payload of {size} bytes exceeds what the peer takes, {self.limits.max_payload}")
 
     def _undo(self, walk: Walk, exts: list[ExtType]) -> None:
         if exts:

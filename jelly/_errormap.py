@@ -88,19 +88,20 @@ def build_error(reading: Reading, content: dict[str, Any]) -> BaseException | No
     kind, message = content.get("type"), content.get("msg")
     bases, notes = content.get("bases", ()), content.get("notes", ())
     trace, cause = content.get("trace"), content.get("cause")
-    for key, is_right in (
-        ("type", type(kind) is str),
-        ("msg", type(message) is str),
-        ("bases", type(bases) is list or "bases" not in content),
-        ("notes", type(notes) is list or "notes" not in content),
-        ("trace", type(trace) is str or "trace" not in content),
-        ("cause", type(cause) is dict or "cause" not in content),
-    ):
-        if not is_right and reading.violation is None:
-            raise MalformedJelly(f"an error map without a proper {key!r}")
-    if reading.violation is None and not STR_ONLY.issuperset(map(type, (*bases, *notes))):
-        raise MalformedJelly("an error map whose bases or notes are no text")
-    reason = None if cause is None else build_error(reading, cause)
+    if reading.violation is None:
+        is_right = type(kind) is str and type(message) is str
+        if len(content) > 2:
+            is_right = (
+                is_right
+                and (type(bases) is list or "bases" not in content)
+                and (type(notes) is list or "notes" not in content)
+                and (type(trace) is str or "trace" not in content)
+                and (type(cause) is dict or "cause" not in content)
+                and STR_ONLY.issuperset(map(type, (*bases, *notes)))
+            )
+        if not is_right:
+            raise MalformedJelly("an error map needs str type and msg; bases and notes are lists of str")
+    reason = build_error(reading, cause) if type(cause) is dict else None
     if reading.violation is not None:
         return None
     assert type(kind) is str and type(message) is str

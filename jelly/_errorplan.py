@@ -76,7 +76,10 @@ def _take_args(declared: Fields | None) -> Take:
     names = () if declared is None else declared.names
 
     def take(error: Any, perspective: object) -> object:
-        return {"args": list(error.args), **{name: getattr(error, name) for name in names}}
+        args = list(error.args)
+        if isinstance(error, OSError) and len(args) == 2 and error.filename is not None:
+            args.append(error.filename)  # which OSError takes out of its args
+        return {"args": args, **{name: getattr(error, name) for name in names}}
 
     return take
 

@@ -8,7 +8,7 @@ from types import NoneType
 from typing import Any, Final
 
 # str, bytes and what hashes through bytes (date, and naive time and datetime) are keyed per process.
-_KEYED: Final = frozenset({NoneType, bool, str, bytes, datetime.date})
+KEYED: Final = frozenset({NoneType, bool, str, bytes, datetime.date})
 _ZONED: Final = frozenset({datetime.datetime, datetime.time})
 _INTS: Final = {int}
 _BOUND: Final = 1 << 32
@@ -17,7 +17,7 @@ _BOUND: Final = 1 << 32
 def count_floodable(keys: Collection[Any]) -> int:
     """Count the keys whose place in a hash table a peer can choose."""
     types = set(map(type, keys))
-    if types <= _KEYED:
+    if types <= KEYED:
         return 0
     if types == _INTS and -_BOUND < min(keys) and max(keys) < _BOUND:
         return 0
@@ -26,7 +26,7 @@ def count_floodable(keys: Collection[Any]) -> int:
 
 def _is_floodable(key: Any) -> bool:
     kind = type(key)
-    if kind in _KEYED:
+    if kind in KEYED:
         return False
     if kind is int:
         return not -_BOUND < key < _BOUND

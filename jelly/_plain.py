@@ -32,6 +32,7 @@ def is_plain(containers: list[Any], max_depth: int, keeps_identity: bool) -> boo
     """
     seen: set[int] = set()
     count = 0
+    kinds = set(map(type, containers))
     while max_depth > 0:
         max_depth -= 1
         if keeps_identity:
@@ -39,7 +40,6 @@ def is_plain(containers: list[Any], max_depth: int, keeps_identity: bool) -> boo
             seen.update(map(id, containers))
             if len(seen) != count:
                 return False
-        kinds = set(map(type, containers))
         if kinds == _LIST:
             lists, dicts = containers, []
         elif kinds == _DICT:
@@ -58,7 +58,10 @@ def is_plain(containers: list[Any], max_depth: int, keeps_identity: bool) -> boo
             return types <= SCALARS or max_depth > 0
         if not types <= _PLAIN:
             return False
-        containers = [each for each in _items(lists, dicts) if type(each) in CONTAINERS]
+        kinds = types & CONTAINERS
+        containers = [*_items(lists, dicts)]
+        if kinds != types:
+            containers = [each for each in containers if type(each) in CONTAINERS]
         if not keeps_identity and len(containers) > _MAX_EXPANDED:
             return False
         if not types <= _CONTAINERS_AND_SCALARS:

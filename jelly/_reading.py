@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgpack import unpackb
 
+from . import _imports
 from ._blueprint import Blueprint
-from ._checks import check_form, check_id, cut_text, read_uint, too_deep
+from ._checks import check_form, cut_text, read_uint, too_deep
 from ._depth import native_depth
 from ._errormap import build_error
 from ._ext import (
@@ -36,7 +37,7 @@ from ._ext import (
     TUPLE,
     quote,
 )
-from ._flood import count_floodable
+from ._flood import KEYED, count_floodable
 from ._holes import Holes
 from ._inert import Opaque, Relayed
 from ._plain import is_flat
@@ -114,6 +115,32 @@ class Reading:
             except (KeyError, ValueError, TypeError, AttributeError):
                 pass  # not of the usual form: read_copy() says what it is
             return self.read_copy(content, outer, marks)
+        make = _ARRAYS.get(code)
+        if make is not None and self.holes is None:
+            # The same for the other small things a payload can hold by the hundred thousand.
+            outer = self.weight
+            self.weight = 0
+            level = self.level = self.level + 1
+            if level > self.max_depth or len(payload) > PREFLIGHT_BYTES:
+                self.check_going_down(payload)
+            content = unpackb(payload, ext_hook=self.hook, timestamp=3)
+            self.level = level - 1
+            if type(content) is not list:
+                raise MalformedJelly(f"the data of Ext {code} are no array")
+            kinds = set(map(type, content))
+            depth = 1 if kinds.isdisjoint(CONTAINERS) else native_depth(content, self.apart)
+            weight = 1 + depth + self.weight
+            if weight > self.max_depth:
+                raise too_deep(self.max_depth)
+            self.weight = outer if outer > weight else weight
+            if make is tuple:
+                return tuple(content)
+            if make is dict:
+                return self.make_map(content)
+            if self.violation is None and kinds <= KEYED:
+                made = make(content)
+                return made if len(made) == len(content) else self.refuse_twice()
+            return self.make_set(content, make)
         leaf = LEAF_READERS.get(code)
         if leaf is not None:
             if not self.weight:
@@ -184,29 +211,39 @@ class Reading:
 
     # --- containers
 
+    def read_without_nodes(self, payload: bytes, name: str) -> list[Any]:
+        """Unpack an array that is used at once, so that nothing in it may wait for its place."""
+        if self.holes is None:
+            return self.read_array(payload, name)
+        self.holes.closed += 1
+        content = self.read_array(payload, name)
+        self.holes.closed -= 1
+        return content
+
     def read_tuple(self, payload: bytes) -> Any:
         return tuple(self.read_array(payload, "TUPLE"))
 
     def read_set(self, payload: bytes) -> Any:
-        return self.read_members(payload, "SET", set)
+        return self.make_set(self.read_without_nodes(payload, "SET"), set)
 
     def read_frozenset(self, payload: bytes) -> Any:
-        return self.read_members(payload, "FROZENSET", frozenset)
+        return self.make_set(self.read_without_nodes(payload, "FROZENSET"), frozenset)
 
-    def read_members(self, payload: bytes, name: str, make: Callable[[Any], Any]) -> Any:
-        members = self.read_without_nodes(payload, name)
+    def read_map(self, payload: bytes) -> Any:
+        return self.make_map(self.read_array(payload, "MAP"))
+
+    def make_set(self, members: list[Any], make: Callable[[Any], Any]) -> Any:
+        """Return the set of these members, unless it is refused."""
         if self.is_flood(members):
             return None
         try:
             made = make(members)
         except Exception as error:
             return self.refuse_failed("a member of a set cannot be hashed", error)
-        if len(made) != len(members):
-            return self.refuse(InsecureJelly("a set has a member twice"))
-        return made
+        return made if len(made) == len(members) else self.refuse_twice()
 
-    def read_map(self, payload: bytes) -> Any:
-        items = self.read_array(payload, "MAP")
+    def make_map(self, items: list[Any]) -> Any:
+        """Return the dict of these keys and values, which take turns, unless it is refused."""
         if len(items) & 1:
             raise MalformedJelly("MAP has a key without a value")
         keys = items[::2]
@@ -216,9 +253,11 @@ class Reading:
             made = dict(zip(keys, items[1::2], strict=True))
         except Exception as error:
             return self.refuse_failed("a key cannot be hashed", error)
-        if len(made) != len(keys):
-            return self.refuse(InsecureJelly("a MAP has a key twice"))
-        return self.set_apart(made)
+        return self.set_apart(made) if len(made) == len(keys) else self.refuse_twice()
+
+    def refuse_twice(self) -> Any:
+        """Refuse what other languages may tell apart and Python does not, such as 1 and True."""
+        return self.refuse(InsecureJelly("a key or a member of a set is there twice"))
 
     def set_apart(self, value: Any) -> Any:
         """Remember a list or dict that is not part of the msgpack object it stands in."""
@@ -268,7 +307,7 @@ class Reading:
             return self.read_unknown(name, state)
         if self.violation is not None:
             return None
-        if holes is not None and holes.marks != marks:
+        if holes is not None and holes.marks != marks and (not plan.stores or holes.are_in(state)):
             return self.build_late(plan, state, holes)
         try:
             made = plan.build(state)
@@ -298,8 +337,6 @@ class Reading:
 
     def build_late(self, plan: Blueprint, state: Any, holes: Holes) -> Any:
         """Make a copy whose state waits for what comes later in the GRAPH."""
-        if plan.stores and not holes.are_in(state):
-            return plan.build(state)
         if plan.allocate is None or plan.fill is None:
             return self.refuse(InsecureJelly(f"{plan.name} cannot be part of a cycle", "pb.Unsupported"))
         try:
@@ -337,65 +374,17 @@ class Reading:
     def read_graph(self, payload: bytes) -> Any:
         raise MalformedJelly("GRAPH is not the root of the payload")
 
-    # --- references: every one is counted, also when the payload is refused already
 
-    def resolve(self, method: str, *args: Any) -> Any:
-        self.weight = self.weight or 1
-        if self.tables is None:
-            return self.refuse(
-                InsecureJelly("a reference came where there is no connection", "pb.Unsupported")
-            )
-        try:
-            made = getattr(self.tables, method)(*args)
-        except InsecureJelly as error:
-            return self.refuse(error)
-        return self.set_apart(made) if type(made) in CONTAINERS else made
-
-    def read_ref(self, payload: bytes) -> Any:
-        return self.resolve("reference", read_uint(payload, 1, "REF"), None)
-
-    def read_refx(self, payload: bytes) -> Any:
-        content = self.read_without_nodes(payload, "REFX")
-        if len(content) != 2 or type(content[1]) is not dict:
-            raise MalformedJelly("the data of REFX are not [id, meta]")
-        return self.resolve("reference", check_id(content[0], "REFX"), content[1])
-
-    def read_without_nodes(self, payload: bytes, name: str) -> list[Any]:
-        """Unpack an array that is used at once, so that nothing in it may wait for its place."""
-        if self.holes is None:
-            return self.read_array(payload, name)
-        self.holes.closed += 1
-        content = self.read_array(payload, name)
-        self.holes.closed -= 1
-        return content
-
-    def read_home(self, payload: bytes) -> Any:
-        return self.resolve("home", read_uint(payload, 0, "HOME"))
-
-    def read_answer(self, payload: bytes) -> Any:
-        return self.resolve("answer", read_uint(payload, 1, "ANSWER"))
-
-    def read_stream(self, payload: bytes) -> Any:
-        return self.resolve("stream", read_uint(payload, 1, "STREAM"))
-
-    def read_cache(self, payload: bytes) -> Any:
-        content = self.read_without_nodes(payload, "CACHE")
-        if len(content) != 3 or type(content[1]) is not str:
-            raise MalformedJelly("the data of CACHE are not [id, name, state]")
-        return self.resolve("cache", check_id(content[0], "CACHE"), content[1], content[2])
-
-    def read_cached(self, payload: bytes) -> Any:
-        return self.resolve("cached", read_uint(payload, 1, "CACHED"))
-
-
+# What the array in these makes, where there are no NODEs to look after.
+_ARRAYS: Final[dict[int, Any]] = {TUPLE: tuple, SET: set, FROZENSET: frozenset, MAP: dict}
 _READERS: Final[dict[int, Callable[[Reading, bytes], Any]]] = {
-    REF: Reading.read_ref,
-    HOME: Reading.read_home,
-    ANSWER: Reading.read_answer,
-    REFX: Reading.read_refx,
-    STREAM: Reading.read_stream,
-    CACHE: Reading.read_cache,
-    CACHED: Reading.read_cached,
+    REF: _imports.read_ref,
+    HOME: _imports.read_home,
+    ANSWER: _imports.read_answer,
+    REFX: _imports.read_refx,
+    STREAM: _imports.read_stream,
+    CACHE: _imports.read_cache,
+    CACHED: _imports.read_cached,
     ERROR: Reading.read_error,
     OPAQUE: Reading.read_opaque,
     TUPLE: Reading.read_tuple,

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from ._ext import COPY, MAP
+
 
 class SharedContainer(Exception):
     """Say that a container was met a second time."""
@@ -23,4 +27,15 @@ class Unfit(Exception):
     def at(self, step: str) -> Unfit:
         """Add one step toward the outside."""
         self.steps.append(step)
+        return self
+
+    def seen_in(self, code: int, items: Any) -> Unfit:
+        """Name the outermost steps, found in the data of an Ext, as its sender knows them."""
+        if code == COPY and self.steps:
+            self.steps.pop()  # [name, state]
+            if self.steps and self.steps[-1].startswith("['"):
+                self.steps[-1] = "." + self.steps[-1][2:-2]
+        elif code == MAP and self.steps:
+            at = int(self.steps.pop()[1:-1])
+            self.steps.append(f"[{list(items)[at >> 1]!r:.80}]" if at & 1 else "<a key or member>")
         return self

@@ -24,7 +24,6 @@ from ._ext import (
     FROZENSET,
     MAP,
     OPAQUE,
-    REFX,
     SCALARS,
     SET,
     STR_ONLY,
@@ -38,8 +37,7 @@ from ._plain import are_flat
 from ._unfit import SharedContainer, Unfit
 from .builtins_ import LEAF_WRITERS, write_datetime, write_foreign_datetime
 from .errors import Unjellyable
-from .flavours import ByReference
-from .interfaces import ICopyable, IReferenceable
+from .interfaces import ICopyable
 
 if TYPE_CHECKING:
     from ._encoder import Encoder
@@ -162,7 +160,11 @@ class Walk:
         base, top, weight = self.base, self.top, self.weight
         self.base = self.top = self.go_down(level)
         self.weight = 0
-        payload = self.pack_checked(fit(items, self.base))
+        tree = fit(items, self.base)
+        try:
+            payload = self.pack_checked(tree)
+        except Unfit as unfit:
+            raise unfit.seen_in(code, items) from None
         self._close(base, top, weight)
         return make_ext(code, payload)
 
@@ -396,37 +398,3 @@ class Walk:
 
     def fit_error(self, error: BaseException, level: int) -> dict[str, Any]:
         return fit_error(self, error, level)
-
-    # --- references
-
-    def take_reference(self, value: Any, level: int) -> ExtType:
-        """Write an object that stays here."""
-        if self.tables is None:
-            raise Unfit(
-                f"is a {type(value).__qualname__}, which goes by reference, and there is no connection"
-            )
-        waiting = self.spare.get(id(value))
-        if waiting:
-            ext = waiting.pop(0)
-        else:
-            try:
-                ext = self.tables.refer(value)
-            except Unjellyable as error:
-                raise Unfit(str(error)) from error
-            self.referred.append(ext)
-        self.given.setdefault(id(value), []).append(ext)
-        # REFX holds [id, {"iface": [name]}], all else only a number.
-        self.weight = max(self.weight, 4 if ext.code == REFX else 1)
-        return ext
-
-    def take_adapted_reference(self, value: Any, level: int) -> ExtType:
-        """Write what an adapter to IReferenceable answers for an object."""
-        adapter = IReferenceable(value)
-        if not isinstance(adapter, ByReference):
-            raise Unfit(f"is a {type(value).__qualname__} whose adapter to IReferenceable is no ByReference")
-        self.states[id(adapter)] = (adapter, None)  # kept, so that its id stays its own
-        return self.take_reference(adapter, level)
-
-    def take_cache(self, value: Any, level: int) -> ExtType:
-        """Write an object with replicas, CACHE and then CACHED: the place for it, not there yet."""
-        raise Unfit(f"is a {type(value).__qualname__}, which is Cacheable; this encoder cannot send caches")

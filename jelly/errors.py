@@ -19,6 +19,10 @@ class Unjellyable(JellyError):
     """
 
 
+class Oversized(Unjellyable):
+    """Say that a payload would be larger than its receiver takes. Send less, or in pieces."""
+
+
 class InsecureJelly(JellyError):
     """Say that a payload was understood and is refused.
 

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from jelly import InsecureJelly
+from jelly import Bulk, InsecureJelly, Oversized
 
 from . import messages
 from ._outbox import LARGE_PAYLOAD, Outbox
@@ -25,6 +25,7 @@ from .errors import (
     OutcomeUnknown,
     PeerError,
     ProtocolError,
+    TooLarge,
 )
 
 if TYPE_CHECKING:
@@ -35,16 +36,20 @@ Pack = Callable[[object], bytes]
 PAYLOADS = frozenset({bytes, memoryview})
 
 
-def put_message(outbox: Outbox, pack: Pack, message: list[Any], payload: bytes) -> None:
+def put_message(outbox: Outbox, pack: Pack, message: list[Any], payload: bytes | Bulk) -> None:
     """Queue `message` with `payload` as its next element; a large one is not copied for it."""
-    if len(payload) < LARGE_PAYLOAD:
+    size = len(payload)
+    if size < LARGE_PAYLOAD:
         message.append(payload)
         outbox.put(pack(message))
         return
     head = pack([*message, b""])[:-2]  # all but the two bytes of the empty bin
-    size = len(payload)
     width = b"\xc5" + size.to_bytes(2, "big") if size < 0x10000 else b"\xc6" + size.to_bytes(4, "big")
-    outbox.put_alone(head + width, payload)
+    if type(payload) is bytes:
+        outbox.put_alone(head + width, payload)
+    else:
+        first, *rest = payload.buffers
+        outbox.put_alone(head + width + first, *rest)
 
 
 def refused(error: InsecureJelly) -> Error:
@@ -115,7 +120,10 @@ class Calls:
             self._waiting.append((handle, method, args, kwargs, outcome))
             return 0
         scope = scope or handle.scope
-        payload = scope.encoder.dumps_call(args, kwargs, scope, method)
+        try:
+            payload = scope.encoder.encode_call(args, kwargs, scope, method)
+        except Oversized as error:
+            raise TooLarge(str(error)) from None
         id = self.next_id
         self.next_id = id + 1
         self.pending[id] = (outcome, scope)
@@ -143,7 +151,10 @@ class Calls:
         if not self.is_open and not self._serves_peer(handle.scope):
             raise self._not_sent(handle)
         scope = scope or handle.scope
-        payload = scope.encoder.dumps_call(args, kwargs, scope, method)
+        try:
+            payload = scope.encoder.encode_call(args, kwargs, scope, method)
+        except Oversized as error:
+            raise TooLarge(str(error)) from None
         put_message(self._outbox, self._pack, [messages.CALL, 0, handle.id, method], payload)
 
     def _not_sent(self, handle: Import) -> NotExecuted:

@@ -6,6 +6,8 @@ thread keeps an idle connection small (tests/bench, "idle connection").
 
 from __future__ import annotations
 
+import dataclasses
+
 import msgpack
 
 import jelly
@@ -13,6 +15,8 @@ import jelly
 from .errors import RemoteError, build_registry
 from .limits import Limits
 
+# What a message takes besides its payload: codes and ids, a method name of 128 bytes, small options.
+_ENVELOPE_BYTES = 512
 _ENCODERS = 64  # different limits of peers that are remembered
 
 
@@ -37,7 +41,10 @@ class Codec:
         if encoder is None:
             if len(self._encoders) >= _ENCODERS:
                 self._encoders.clear()
-            encoder = self._encoders[limits] = jelly.Encoder(self._registry, limits)
+            payload = limits.max_frame - _ENVELOPE_BYTES
+            encoder = self._encoders[limits] = jelly.Encoder(
+                self._registry, dataclasses.replace(limits, max_payload=payload)
+            )
         return encoder
 
     def decoder(self, limits: Limits, relay: bool = False) -> jelly.Decoder:

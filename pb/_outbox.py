@@ -32,7 +32,7 @@ class Outbox:
         self.has_spoken = False  # whether something was taken since the last tick of the keepalive
         self.wake = wake
         self.batch: list[bytes] = []
-        self.frames: list[bytes | memoryview] = []
+        self.frames: list[bytes] = []
 
     def put(self, envelope: bytes) -> None:
         """Queue one packed envelope."""
@@ -41,17 +41,17 @@ class Outbox:
             self.due = True
             self.wake()
 
-    def put_alone(self, head: bytes, payload: bytes | memoryview = b"") -> None:
-        """Queue one envelope as a frame of its own: its bytes are `head` followed by `payload`."""
+    def put_alone(self, head: bytes, *rest: bytes) -> None:
+        """Queue one envelope as a frame of its own: its bytes are `head` followed by `rest`."""
         self._seal()
-        self.frames.append((len(head) + len(payload)).to_bytes(4, "big") + head)
-        if payload:
-            self.frames.append(payload)
+        size = len(head) + sum(map(len, rest))
+        self.frames.append(size.to_bytes(4, "big") + head)
+        self.frames.extend(rest)
         if not self.due:
             self.due = True
             self.wake()
 
-    def take(self) -> list[bytes | memoryview]:
+    def take(self) -> list[bytes]:
         """Return all that is queued, as buffers to be written one after the other."""
         self.due = False
         self.has_spoken = True

@@ -81,6 +81,7 @@ class Tables:
         self.is_open = True
         self.peer_name = "the peer"
         self.root_reference: RemoteReference | None = None
+        self._on_drop = self._drop  # bound once
         self._by_object: dict[object, Export] = {}
         self._next_id = 1  # R4: never reused on a connection
         self._make_reference = make_reference
@@ -204,9 +205,13 @@ class Tables:
 
     def _import(self, number: int, scope: Scope) -> RemoteReference:
         reference = self._make_reference()
-        reference._pb_import = self.imports[number] = Import(
-            reference, self._drop, number, _id_ext(_HOME, number), scope
-        )
+        handle = Import(reference, self._on_drop)
+        handle.id = number
+        handle.count = 1
+        handle.dead = None
+        handle.home = _id_ext(_HOME, number)
+        handle.scope = scope
+        reference._pb_import = self.imports[number] = handle
         return reference
 
     def _drop(self, handle: Import) -> None:

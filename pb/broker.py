@@ -227,7 +227,7 @@ class Broker:
                 return f"{message.name} while {self.state.value}{why}"
         return f"unknown message code {code}"
 
-    def take_output(self) -> list[bytes | memoryview]:
+    def take_output(self) -> list[bytes]:
         """Return the buffers to be written now, in order. Write all, or report the connection lost."""
         if self.tables.dropped:
             self._release_dropped()

@@ -22,16 +22,14 @@ _MAX_NAME = messages.MAX_METHOD_BYTES
 
 
 class Kind(enum.Enum):
-    """The role in which an object was exported; the value is the prefix of the methods it publishes."""
+    """The role in which an object was exported, and the prefix of the methods it publishes."""
 
     REMOTE = "remote_"
-    PROXY = ""  # a reference of another connection: calls are passed on
-    GONE = None  # revoked
+    PROXY = "", "a reference of another connection: calls are passed on"
+    GONE = "", "revoked"
 
-    @property
-    def prefix(self) -> str:
-        """Return the prefix; a row that publishes nothing has one that no name matches."""
-        return self.value or ""
+    def __init__(self, prefix: str, meaning: str = "") -> None:
+        self.prefix = prefix  # "" publishes nothing
 
 
 def kind_of(value: object) -> Kind:

@@ -7,8 +7,7 @@ Spec: spec/4-references.md.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import jelly
 
@@ -33,26 +32,7 @@ class Import(weakref.ref["RemoteReference"]):
     dead: type[Error] | None  # why calls on it fail, if they do
     home: ExtType
     scope: Scope
-
-    def __new__(
-        cls, reference: RemoteReference, callback: Callable[[Any], None], /, *fields: object
-    ) -> Import:
-        return super().__new__(cls, reference, callback)
-
-    def __init__(
-        self,
-        reference: RemoteReference,
-        callback: Callable[[Any], None],
-        id: int,
-        home: ExtType,
-        scope: Scope,
-    ) -> None:
-        super().__init__(reference, callback)
-        self.id = id
-        self.count = 1
-        self.dead = None
-        self.home = home
-        self.scope = scope
+    # Its maker sets these: a constructor in Python would double the cost of receiving a reference.
 
 
 class RemoteReference(jelly.ByReference):

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jelly import Decoder, Encoder, InsecureJelly, Limits, MalformedJelly, Opaque, Registry, Unjellyable
 from msgpack import ExtType, packb
+
+from jelly import Decoder, Encoder, InsecureJelly, Limits, MalformedJelly, Opaque, Registry, Unjellyable
 
 encoder = Encoder(Registry())
 decoder = Decoder(Registry())

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from jelly import Decoder, Encoder, InsecureJelly, Registry, Relayed, Unjellyable
 
 from .things import Frozen, Node, Pair, Point, Slotted, Tables, Thing, make_registry
@@ -110,7 +111,9 @@ def test_any_shape_of_lists_tuples_and_dicts_arrives_with_its_sharing(data: st.D
     kinds = data.draw(st.lists(st.sampled_from("ldnt"), min_size=count, max_size=count))
     made: list[Any] = []
     for kind in kinds:
-        members = [made[i] for i in data.draw(st.lists(st.integers(0, len(made) - 1), max_size=3))] if made else []
+        members = (
+            [made[i] for i in data.draw(st.lists(st.integers(0, len(made) - 1), max_size=3))] if made else []
+        )
         match kind:
             case "l":
                 made.append(members)

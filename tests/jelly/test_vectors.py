@@ -10,8 +10,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from jelly import Decoder, Encoder, InsecureJelly, MalformedJelly, Registry
 from msgpack import ExtType
+
+from jelly import Decoder, Encoder, InsecureJelly, MalformedJelly, Registry
 
 VECTORS = Path(__file__).parents[2] / "spec" / "vectors"
 VALUES: list[dict[str, Any]] = json.loads((VECTORS / "values.json").read_text())

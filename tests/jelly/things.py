@@ -6,8 +6,9 @@ import dataclasses
 import enum
 from typing import Any, NamedTuple
 
-from jelly import BUILTIN_ERRORS, InsecureJelly, Referenceable, Registry, Unjellyable
 from msgpack import ExtType
+
+from jelly import BUILTIN_ERRORS, InsecureJelly, Referenceable, Registry, Unjellyable
 
 
 @dataclasses.dataclass

@@ -1,0 +1,158 @@
+"""What the worst payloads cost: time against plain msgpack, and memory for each byte.
+
+    python -m tests.bench.bench_hostile [kilobytes]
+
+The plain way unpacks the same bytes and the data of every composite Ext and every part of a GRAPH, and
+makes nothing of them. Times are process times of interleaved rounds, medians; only ratios mean anything.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from msgpack import ExtType, packb, unpackb
+
+from jelly import Decoder, JellyError, Registry
+
+_COMPOSITE: Final = frozenset({4, 8, 9, 11, 16, 17, 18, 19})
+_ROUNDS: Final = 7
+
+
+@dataclass
+class Point:
+    x: object
+    y: object
+
+
+def plain(payload: bytes) -> Any:
+    """Unpack everything that can be unpacked, and make nothing of it."""
+
+    def hook(code: int, data: bytes) -> Any:
+        if code in _COMPOSITE:
+            return unpackb(data, ext_hook=hook, timestamp=3)
+        if code == 20:
+            return [unpackb(part, ext_hook=hook, timestamp=3) for part in unpackb(data)]
+        return ExtType(code, data)
+
+    return unpackb(payload, ext_hook=hook, timestamp=3)
+
+
+def many(unit: bytes, size: int) -> bytes:
+    """Return an array of as many units as fit."""
+    count = size // len(unit)
+    return b"\xdd" + count.to_bytes(4, "big") + unit * count
+
+
+def ext(code: int, data: bytes) -> bytes:
+    return packb(ExtType(code, data))
+
+
+def graph(parts: list[bytes]) -> bytes:
+    return ext(20, packb(parts))
+
+
+def payloads(size: int) -> dict[str, bytes]:
+    """Return one payload for each way to be expensive."""
+    keys = [key * sys.hash_info.modulus + 1 for key in range(4000)]
+    nest = b"\xc0"
+    for _ in range(31):
+        nest = ext(16, b"\x91" + nest)
+    junk = packb("\x91" * 30)
+    node = ext(21, b"\x00")
+    return {
+        "empty lists": many(b"\x90", size),
+        "empty maps": many(b"\x80", size),
+        "maps of one": many(b"\x81\xa0\xc0", size),
+        "lists of depth 60": many(b"\x91" * 60 + b"\xc0", size),
+        "TUPLE empty": many(ext(16, b"\x90"), size),
+        "TUPLE of one": many(ext(16, b"\x91\xc0"), size),
+        "TUPLE of lists and junk": many(ext(16, b"\x92\x91\x91\xc0" + junk), size),
+        "TUPLE in TUPLE, 31 deep": many(nest, size),
+        "SET empty": many(ext(17, b"\x90"), size),
+        "SET of two": many(ext(17, b"\x92\x01\x02"), size),
+        "FROZENSET of one": many(ext(18, b"\x91\xc0"), size),
+        "MAP of one": many(ext(19, b"\x92\x01\xc0"), size),
+        "MAP of flooding ints": ext(19, packb([item for key in keys if key < 2**64 for item in (key, None)])),
+        "COPY unknown": many(ext(8, packb(["x", {}])), size),
+        "COPY known": many(ext(8, packb(["P", {"x": 1, "y": 2}])), size),
+        "COPY known, list inside": many(ext(8, packb(["P", {"x": [], "y": 2}])), size),
+        "COPY py.range": many(ext(8, packb(["py.range", [1, 2, 3]])), size),
+        "COPY py.Fraction": many(ext(8, packb(["py.Fraction", [1, 3]])), size),
+        "ERROR": many(ext(11, packb({"type": "x", "msg": ""})), size),
+        "ERROR with bases": many(ext(11, packb({"type": "x", "msg": "", "bases": ["y"] * 50})), size),
+        "BIGINT of one byte": many(ext(24, b"\x01"), size),
+        "BIGINT of 513 bytes": many(ext(24, b"\x01" * 513), size),
+        "DECIMAL": many(ext(25, b"1"), size),
+        "DECIMAL of 4096 digits": many(ext(25, b"9" * 4096), size),
+        "CIVIL date": many(ext(26, b"2024-02-29"), size),
+        "CIVIL time": many(ext(26, b"T12:30:00"), size),
+        "CIVIL offset": many(ext(26, b"2024-02-29T12:30:00+02:00"), size),
+        "DURATION": many(ext(27, b"\0" * 12), size),
+        "UUID": many(ext(28, b"\0" * 16), size),
+        "timestamp": many(b"\xd6\xff\0\0\0\0", size),
+        "OPAQUE": many(ext(12, b"x"), size),
+        "REF without tables": many(ext(1, b"\x01"), size),
+        "unknown Ext": many(ext(40, b""), size),
+        "GRAPH of small parts": graph([b"\xc0"] * (size // 3)),
+        "GRAPH of NODEs": graph([b"\x90", many(node, size)]),
+        "GRAPH of rings": graph(
+            [b"\x91" + ext(21, number.to_bytes(4, "big")) for number in range(size // 9)]
+        ),
+        "GRAPH of MAPs with NODEs": graph([b"\x90", many(ext(19, b"\x92\x01" + node), size)]),
+        "promises in a TUPLE": ext(16, b"\xdd\x00\x3f\xff\xff" * (size // 5)),
+        "promises": b"\xdd\x00\x3f\xff\xff" * (size // 5),
+    }
+
+
+def cpu(work: Callable[[bytes], Any], payload: bytes) -> float:
+    """Return the process time of reading a payload, refused or not."""
+    start = time.process_time()
+    try:
+        work(payload)
+    except (JellyError, ValueError):
+        pass
+    return time.process_time() - start
+
+
+def peak(work: Callable[[bytes], Any], payload: bytes) -> int:
+    """Return the memory that reading a payload takes at its worst moment."""
+    tracemalloc.start()
+    try:
+        work(payload)
+    except JellyError:
+        pass
+    finally:
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    return found
+
+
+def main() -> None:
+    """Print a line for each payload, the slowest last."""
+    size = int(sys.argv[1]) * 1024 if len(sys.argv) > 1 else 256 * 1024
+    registry = Registry()
+    registry.add(Point, "P")
+    decoder = Decoder(registry)
+    rows = []
+    for name, payload in payloads(size).items():
+        times: tuple[list[float], list[float]] = ([], [])
+        for _ in range(_ROUNDS):
+            times[0].append(cpu(decoder.loads, payload))
+            times[1].append(cpu(plain, payload))
+        ours, theirs = map(statistics.median, times)
+        rows.append(
+            (ours / max(theirs, 1e-6), ours, peak(decoder.loads, payload) / len(payload), name, len(payload))
+        )
+    print(f"{'ratio':>6} {'ms':>8} {'memory':>7}  payload")
+    for ratio, ours, memory, name, length in sorted(rows):
+        print(f"{ratio:6.2f} {ours * 1000:8.2f} {memory:7.1f}  {name} ({length} bytes)")
+
+
+if __name__ == "__main__":
+    main()

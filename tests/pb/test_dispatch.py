@@ -1,0 +1,237 @@
+"""From a peer's string to a function: what is published, what is not, and which arguments reach it."""
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+
+import pb
+from pb import messages
+from pb.dispatch import Kind, bind_error, find_method, is_method_name, kind_of
+from pb.reference import RemoteReference
+
+from .pump import Pump
+
+
+class Target(pb.Referenceable):
+    remote_number = 42
+
+    def remote_plain(self):
+        return "plain"
+
+    def plain(self):
+        return "not published"
+
+    def view_plain(self, perspective):
+        return "not published either"
+
+    class remote_Class:
+        pass
+
+
+@pytest.mark.parametrize("name", ["a", "A", "a1", "a_", "a_b", "camelCase", "x" * messages.MAX_METHOD_BYTES])
+def test_names_that_may_be_called(name):
+    """`[A-Za-z][A-Za-z0-9_]{0,127}` (PB-M5)."""
+    assert is_method_name(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "_",
+        "_a",
+        "__class__",
+        "1a",
+        "a.b",
+        "a b",
+        "a-b",
+        "a\n",
+        "a\0",
+        "é",
+        "ａ",
+        "a²",
+        "x" * 129,
+        "pb:interfaces",
+    ],
+    ids=repr,
+)
+def test_names_that_may_not(name):
+    """A name never opens a door, whatever a language makes of it."""
+    assert not is_method_name(name)
+    with pytest.raises(pb.NoSuchMethod, match="of that name"):
+        find_method(Target(), "remote_", name)
+
+
+def test_only_what_has_the_prefix_of_the_row_is_found():
+    """The row was decided when the object was exported (PB-M1)."""
+    assert "plain" == find_method(Target(), "remote_", "plain")()
+    assert "not published either" == find_method(Target(), "view_", "plain")(None)
+
+
+@pytest.mark.parametrize("name", ["nothing", "number", "remote_plain", "view_plain"])
+def test_what_is_not_there_or_cannot_be_called_is_told_alike(name):
+    """One text for all reasons."""
+    with pytest.raises(pb.NoSuchMethod, match=f"^no method '{name}'$"):
+        find_method(Target(), "remote_", name)
+
+
+def test_an_object_may_answer_for_names_of_its_own():
+    """`__getattr__` is asked with the prefix."""
+
+    class Dynamic(pb.Referenceable):
+        def __getattr__(self, name):
+            if name == "remote_late":
+                return lambda: name
+            raise AttributeError(name)
+
+    assert "remote_late" == find_method(Dynamic(), "remote_", "late")()
+    with pytest.raises(pb.NoSuchMethod):
+        find_method(Dynamic(), "remote_", "later")
+
+
+@pytest.mark.parametrize("error", [RuntimeError("secret"), SystemExit(1), KeyboardInterrupt()])
+def test_an_object_that_fails_when_asked_fails_the_call(error):
+    """It is not a missing method, and it is not the end of the server."""
+
+    class Broken(pb.Root):
+        def remote_good(self):
+            return 1
+
+        def __getattr__(self, name):
+            if name.startswith("remote_"):
+                raise error
+            raise AttributeError(name)
+
+    pump = Pump(Broken())
+    with pytest.raises(pb.RemoteError, match=r"pb\.Internal"):
+        pump.call("bad")
+    assert 1 == pump.call("good")
+
+
+def test_kinds_have_the_prefixes_of_the_spec():
+    """What a row publishes is said in one place."""
+    assert ("remote_", "", "") == (Kind.REMOTE.prefix, Kind.PROXY.prefix, Kind.GONE.prefix)
+    assert Kind.REMOTE is kind_of(Target())
+    assert Kind.PROXY is kind_of(RemoteReference())
+
+
+def test_an_error_that_was_never_raised_is_no_misfit():
+    """It has no traceback to tell by."""
+    assert None is bind_error(TypeError("made by hand"), find_method, "find")
+
+
+# --- arguments
+
+
+class Guarded(pb.Root):
+    """Every shape a method with private parameters can have."""
+
+    def remote_after(self, a, _b=0):
+        return [a, _b]
+
+    def remote_first(self, _a=0):
+        return [_a]
+
+    def remote_between(self, a, _b=0, c=0):
+        return [a, _b, c]
+
+    def remote_only(self, a, /, _b=0):
+        return [a, _b]
+
+    def remote_keyword(self, a, *, _b=0):
+        return [a, _b]
+
+    def remote_rest(self, *args, _b=0):
+        return [*args, _b]
+
+    def remote_more(self, a, *args, _b=0):
+        return [a, *args, _b]
+
+    def remote_strange_self(_self, a, _b=0):
+        return [a, _b]
+
+    @staticmethod
+    def remote_static(a, _b=0):
+        return [a, _b]
+
+    @classmethod
+    def remote_of_class(cls, a, _b=0):
+        return [a, _b]
+
+    @functools.wraps(remote_after)
+    def remote_wrapped(self, *args, **kwargs):
+        return self.remote_after(*args, **kwargs)
+
+    async def remote_later(self, a, _b=0):
+        return [a, _b]
+
+    def remote_open(self, a, b=0, **more):
+        return [a, b, more]
+
+
+def attached():
+    """Return a root whose guarded method stands on the instance."""
+    root = Guarded()
+    root.remote_instance = lambda a, _b=0: [a, _b]
+    return root
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "result"),
+    [
+        ("after", [1], [1, 0]),
+        ("first", [], [0]),
+        ("between", [1], [1, 0, 0]),
+        ("only", [1], [1, 0]),
+        ("keyword", [1], [1, 0]),
+        ("rest", [1, 2, 3], [1, 2, 3, 0]),
+        ("more", [1, 2, 3], [1, 2, 3, 0]),
+        ("strange_self", [1], [1, 0]),
+        ("static", [1], [1, 0]),
+        ("of_class", [1], [1, 0]),
+        ("wrapped", [1], [1, 0]),
+        ("later", [1], [1, 0]),
+        ("instance", [1], [1, 0]),
+        ("open", [1, 2], [1, 2, {}]),
+    ],
+)
+def test_a_private_parameter_hides_nothing_but_itself(name, args, result):
+    """The other arguments are the caller's as ever."""
+    assert result == Pump(attached()).call(name, *args)
+
+
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [
+        ("after", [1, 2]),
+        ("first", [1]),
+        ("between", [1, 2]),
+        ("between", [1, 2, 3]),
+        ("only", [1, 2]),
+        ("keyword", [1, 2]),
+        ("strange_self", [1, 2]),
+        ("static", [1, 2]),
+        ("of_class", [1, 2]),
+        ("wrapped", [1, 2]),
+        ("later", [1, 2]),
+        ("instance", [1, 2]),
+    ],
+)
+def test_a_private_parameter_cannot_be_reached_by_place(name, args):
+    """It is the method's own affair (PB-E9)."""
+    with pytest.raises(pb.BadArguments, match=f"'{name}'"):
+        Pump(attached()).call(name, *args)
+
+
+@pytest.mark.parametrize("name", ["after", "keyword", "rest", "only", "static", "open", "instance", "later"])
+def test_a_private_parameter_cannot_be_reached_by_name(name):
+    """Nor by way of `**kwargs`."""
+    with pytest.raises(pb.BadArguments):
+        Pump(attached()).call(name, 1, _b=2)
+
+
+def test_names_after_a_private_parameter_can_be_reached_by_name():
+    """They are published."""
+    assert [1, 0, 3] == Pump(Guarded()).call("between", 1, c=3)

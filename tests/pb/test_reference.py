@@ -1,0 +1,249 @@
+"""A reference in the hand: what it says of itself, how it dies, and how many there may be."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import pickle
+
+import msgpack
+import pytest
+
+import pb
+
+from .pump import Pump, Script, packed, send
+from .test_tables import NOTHING, Server, Thing, exported, ext, home, imported, ref, run_call
+
+
+def test_a_reference_can_be_copied_but_not_pickled():
+    """It belongs to its connection."""
+    thing = Pump(Server()).call("thing")[0]
+
+    assert thing is copy.copy(thing)
+    assert thing is copy.deepcopy(thing)
+    with pytest.raises(TypeError, match="pickled"):
+        pickle.dumps(thing)
+
+
+def test_a_reference_shows_whose_it_is_and_whether_it_lives():
+    """And asks nobody."""
+    pump = Pump(Server())
+    thing = pump.call("thing")[0]
+    assert "<RemoteReference 1 of the peer of client, live>" == repr(thing)
+    pump.lose()
+    assert "<RemoteReference 1 of the peer of client, dead>" == repr(thing)
+
+
+# --- given back while it is about
+
+
+def test_a_reference_given_back_is_dead_and_the_next_is_new():
+    """Its owner said that it will not be used any more."""
+    pump = Pump(Server())
+    thing = pump.call("thing", 2)[0]
+    tables = pump.client.broker.tables
+    tables.drop_now(thing._pb_import)
+    tables.drop_now(thing._pb_import)
+
+    with pytest.raises(pb.DeadReference):
+        thing.name().result()
+    with pytest.raises(pb.DeadReference):
+        send(thing, "name")
+    with pytest.raises(pb.DeadReference):
+        pump.root.keep(thing).result()
+    assert "dead" in repr(thing)
+    pump.run()
+    assert {} == exported(pump.server)
+
+    again = pump.call("thing")[0]
+    assert thing is not again
+    assert "thing" == run_call(pump, again.name())
+    del thing
+    gc.collect()
+    pump.run()
+    assert {2: 1} == exported(pump.server) == imported(pump.client)
+
+
+def test_the_root_given_back_is_dead_and_can_be_had_again():
+    """It is never counted, so nothing is said."""
+    pump = Pump(Server())
+    root = pump.root
+    pump.client.broker.tables.drop_now(root._pb_import)
+
+    assert b"" == pump.client.output()
+    with pytest.raises(pb.DeadReference):
+        root.echo().result()
+    assert [] == pump.call("echo")
+
+
+def test_a_release_that_waits_wakes_the_face_once():
+    """A wake-up for each reference would be one for each of thousands."""
+    pump = Pump(Server())
+    things = pump.call("fresh", 3)
+    pump.run()
+    woken = []
+    pump.client.broker.tables._wake = lambda: woken.append(1)
+    del things[0]
+    assert [1] == woken
+    del things[0]
+    assert [1] == woken
+    pump.client.output()
+    del things[0]
+    assert [1, 1] == woken
+
+
+def test_a_wake_up_is_not_lost_behind_a_reference_that_was_too_many():
+    """What is owed for it waits too, and must not wait for something else to be said."""
+    script = Script(limits=pb.Limits(max_refs=1))
+    outcome = script.broker.root_reference().thing()
+    script.heard()
+    woken = []
+    script.broker.tables._wake = lambda: woken.append(1)
+    script.say([2, 1, packed([ref(1), ref(2)])])
+
+    with pytest.raises(pb.TooLarge):
+        outcome.result()
+    assert [] != woken
+
+
+# --- revoked
+
+
+def test_a_revoked_object_is_gone_for_the_peer():
+    """Calls fail on its side already; what is owed is still given back (R15, R17)."""
+    root = Server()
+    pump = Pump(root)
+    thing = pump.call("thing", 2)[0]
+    server = pump.server.broker
+    export = server.tables.exports[1]
+    crossing = thing.name()
+    server.revoke(export)
+    server.revoke(export)
+    pump.run()
+
+    with pytest.raises(pb.Gone):
+        crossing.result()
+    with pytest.raises(pb.Gone):
+        thing.name().result()
+    with pytest.raises(pb.DeadReference):
+        pump.root.keep(thing).result()
+    assert None is export.object
+    assert {1: 2} == exported(pump.server)
+
+    again = pump.call("thing")[0]
+    assert "thing" == run_call(pump, again.name())
+    assert [1, 2] == list(exported(pump.server))
+    del thing
+    crossing.error = None
+    gc.collect()
+    pump.run()
+    assert {2: 1} == exported(pump.server)
+
+
+def test_a_tombstone_answers_and_is_said_once():
+    """GONE once per id, then `pb.Gone` until the count is 0, then `pb.NoSuchObject` (R14 to R16)."""
+    script = Script(Server())
+    script.say([1, 1, 0, "thing", packed([[2], {}])])
+    script.heard()
+    export = script.broker.tables.exports[1]
+    script.broker.revoke(export)
+    script.broker.revoke(export)
+    assert [[8, [1]]] == script.heard()
+
+    script.say([1, 2, 1, "name", NOTHING], [1, 3, 0, "keep", packed([[home(1)], {}])], [6, [1, 2]])
+    script.say([1, 4, 1, "name", NOTHING], [1, 5, 0, "keep", packed([[home(1)], {}])])
+    script.broker.revoke(export)
+    told = [(message[0], message[1], msgpack.unpackb(message[2])["type"]) for message in script.heard()]
+    assert [
+        (3, 2, "pb.Gone"),
+        (3, 3, "pb.Gone"),
+        (3, 4, "pb.NoSuchObject"),
+        (3, 5, "pb.NoSuchObject"),
+    ] == told
+
+
+def test_the_text_for_an_unknown_object_does_not_tell_whether_it_ever_was():
+    """Ids are no secrets, their history is (R9)."""
+    script = Script(Server())
+    script.say([1, 1, 0, "thing", NOTHING], [6, [1, 1]])
+    script.heard()
+    script.say([1, 2, 1, "name", NOTHING], [1, 3, 7, "name", NOTHING])
+    released, never = (msgpack.unpackb(message[2])["msg"] for message in script.heard())
+
+    assert released.replace("1", "7") == never
+
+
+@pytest.mark.parametrize("id", [255, 256, 65_535, 65_536, 2**32 - 1, 2**32, 2**53 - 1])
+def test_ids_of_every_size_cross(id):
+    """In the shortest form that holds them."""
+    pump = Pump(Server())
+    pump.server.broker.tables._next_id = id
+    thing = pump.call("thing")[0]
+
+    assert {id: 1} == imported(pump.client)
+    assert thing is pump.call("echo", thing)[0]
+    assert "thing" == run_call(pump, thing.name())
+
+
+# --- how many
+
+
+def test_no_more_than_the_peer_holds_are_sent():
+    """It said how many it takes; the call fails here, and others go on (R12)."""
+    pump = Pump(Server(), limits=pb.Limits(max_refs=3))
+    things = [Thing() for _ in range(4)]
+    pump.call("keep", things[:3])
+    with pytest.raises(pb.TooLarge, match="max_refs=3"):
+        pump.root.keep(things[3]).result()
+    with pytest.raises(pb.TooLarge, match="max_refs=3"):
+        pump.root.keep(things).result()
+
+    assert {1: 1, 2: 1, 3: 1} == exported(pump.client)
+    assert things[:3] == pump.call("echo", *things[:3])
+    pump.call("forget")
+    pump.run()
+    pump.call("keep", things[3])
+
+
+def test_an_answer_with_more_than_the_caller_holds_fails_its_call():
+    """And not the next one."""
+    pump = Pump(Server(), client_limits=pb.Limits(max_refs=3), limits=pb.Limits())
+    with pytest.raises(pb.TooLarge, match="max_refs"):
+        pump.call("fresh", 4)
+
+    assert {} == exported(pump.server)
+    assert 3 == len(pump.call("fresh", 3))
+
+
+def test_a_peer_that_sends_more_than_we_hold_is_refused_and_loses_no_count():
+    """What came in excess is given back at once (R12, PB-V36)."""
+    script = Script(Server(), limits=pb.Limits(max_refs=2))
+    script.say([1, 1, 0, "keep", packed([[ref(1)], {}])])
+    script.heard()
+    script.say([1, 2, 0, "keep", packed([[ref(1), ref(2), ref(3), ref(3)], {}])])
+    gc.collect()
+    heard = script.heard()
+
+    assert ["pb.TooLarge"] == [msgpack.unpackb(m[2])["type"] for m in heard if m[0] == 3]
+    owed = {1: 0, 2: 0, 3: 0}
+    for message in heard:
+        if message[0] == 6:
+            for number, count in zip(message[1][::2], message[1][1::2], strict=True):
+                owed[number] += count
+    assert {1: 0, 2: 1, 3: 2} == {**owed, 1: owed[1] - (imported(script.side).get(1, 0) == 1)}
+
+
+# --- what is not announced
+
+
+@pytest.mark.parametrize(
+    "value", [ext(3, 1), ext(5, 1), ext(10, 1), msgpack.ExtType(9, packed([5, "shop.Stock", {}]))], ids=repr
+)
+def test_what_needs_a_feature_is_refused_as_unsupported(value):
+    """Results to come, streams and caches are not announced (PB-F20)."""
+    script = Script(Server())
+    script.say([1, 1, 0, "keep", packed([[value], {}])], [1, 2, 0, "echo", NOTHING])
+    (_, _, told), answer = script.heard()
+
+    assert "pb.Unsupported" == msgpack.unpackb(told)["type"]
+    assert [2, 2, packed([])] == answer
