@@ -168,7 +168,7 @@ class Encoder:
     def dumps_call(
         self,
         args: tuple[object, ...],
-        kwargs: dict[str, object],
+        kwargs: Mapping[str, object],
         tables: Any = None,
         method: str = "",
     ) -> bytes:

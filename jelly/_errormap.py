@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ._errorplan import ErrorPlan, cut, notes_of, text_of
 from ._ext import STR_ONLY
-from ._unfit import Unfit
 from .errors import InsecureJelly, MalformedJelly, RemoteError
 
 if TYPE_CHECKING:
@@ -48,13 +47,14 @@ def bare_error(encoder: Encoder, error: BaseException) -> dict[str, Any]:
 def fit_error(walk: Walk, error: BaseException, level: int, causes: int = _MAX_CAUSES) -> dict[str, Any]:
     """Return the map of an error, standing at this level, as the Packer is to be given it.
 
+    Args:
+        error: one that is_known_error() knows.
+
     Raises:
-        Unfit: its class is not registered, or its data cannot be sent.
+        Unfit: its data cannot be sent.
     """
     encoder = walk.encoder
     level = walk.go_down(level)
-    if not encoder.is_known_error(error):
-        raise Unfit(encoder.why_not(type(error)))
     made = bare_error(encoder, error)
     if "bases" in made or "notes" in made:
         walk.go_down(level)

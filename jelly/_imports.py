@@ -5,7 +5,8 @@ Also of those in a payload that is refused already: otherwise they could never b
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
 
 from ._checks import check_id, read_uint
 from ._ext import CONTAINERS
@@ -15,48 +16,60 @@ if TYPE_CHECKING:
     from ._reading import Reading
 
 
-def resolve(reading: Reading, method: str, *args: Any) -> Any:
+class NoTables:
+    """Refuse every id, where there is no connection that could have given one."""
+
+    perspective = None
+
+    def reference(self, *args: object) -> object:
+        """Raise InsecureJelly."""
+        raise InsecureJelly("a reference came where there is no connection", "pb.Unsupported")
+
+    home = answer = stream = cache = cached = reference
+
+
+NO_TABLES: Final = NoTables()
+
+
+def resolve(reading: Reading, ask: Callable[..., Any], *args: Any) -> Any:
+    """Return what the tables have for an id, or None if they refuse it."""
     reading.weight = reading.weight or 1
-    if reading.tables is None:
-        return reading.refuse(
-            InsecureJelly("a reference came where there is no connection", "pb.Unsupported")
-        )
     try:
-        made = getattr(reading.tables, method)(*args)
+        made = ask(*args)
     except InsecureJelly as error:
         return reading.refuse(error)
     return reading.set_apart(made) if type(made) in CONTAINERS else made
 
 
 def read_ref(reading: Reading, payload: bytes) -> Any:
-    return resolve(reading, "reference", read_uint(payload, 1, "REF"), None)
+    return resolve(reading, reading.tables.reference, read_uint(payload, 1, "REF"), None)
 
 
 def read_refx(reading: Reading, payload: bytes) -> Any:
     content = reading.read_without_nodes(payload, "REFX")
     if len(content) != 2 or type(content[1]) is not dict:
         raise MalformedJelly("the data of REFX are not [id, meta]")
-    return resolve(reading, "reference", check_id(content[0], "REFX"), content[1])
+    return resolve(reading, reading.tables.reference, check_id(content[0], "REFX"), content[1])
 
 
 def read_home(reading: Reading, payload: bytes) -> Any:
-    return resolve(reading, "home", read_uint(payload, 0, "HOME"))
+    return resolve(reading, reading.tables.home, read_uint(payload, 0, "HOME"))
 
 
 def read_answer(reading: Reading, payload: bytes) -> Any:
-    return resolve(reading, "answer", read_uint(payload, 1, "ANSWER"))
+    return resolve(reading, reading.tables.answer, read_uint(payload, 1, "ANSWER"))
 
 
 def read_stream(reading: Reading, payload: bytes) -> Any:
-    return resolve(reading, "stream", read_uint(payload, 1, "STREAM"))
+    return resolve(reading, reading.tables.stream, read_uint(payload, 1, "STREAM"))
 
 
 def read_cache(reading: Reading, payload: bytes) -> Any:
     content = reading.read_without_nodes(payload, "CACHE")
     if len(content) != 3 or type(content[1]) is not str:
         raise MalformedJelly("the data of CACHE are not [id, name, state]")
-    return resolve(reading, "cache", check_id(content[0], "CACHE"), content[1], content[2])
+    return resolve(reading, reading.tables.cache, check_id(content[0], "CACHE"), content[1], content[2])
 
 
 def read_cached(reading: Reading, payload: bytes) -> Any:
-    return resolve(reading, "cached", read_uint(payload, 1, "CACHED"))
+    return resolve(reading, reading.tables.cached, read_uint(payload, 1, "CACHED"))

@@ -82,7 +82,7 @@ class Reading:
         self.limits = decoder.limits
         self.max_depth = decoder.limits.max_depth
         self.slack = self.max_depth - 3
-        self.tables = tables
+        self.tables = _imports.NO_TABLES if tables is None else tables
         self.hook = self.read_ext
 
     # --- the msgpack objects

@@ -180,13 +180,14 @@ class Walk:
         """Pack what fit() returned; find the place of what msgpack refuses."""
         try:
             return self.pack(tree)
-        except (UnicodeEncodeError, Unjellyable, TypeError) as error:
+        except (UnicodeEncodeError, Unjellyable) as error:
             raise self.blame(tree, error) from None
 
     def blame(self, tree: Any, error: Exception) -> Unfit:
         """Find the first thing in this tree that cannot be packed."""
         if type(tree) in CONTAINERS:
-            for key, item in tree.items() if type(tree) is dict else enumerate(tree):
+            # What fails as a whole fails in one of its parts, so the loop does not end by itself.
+            for key, item in tree.items() if type(tree) is dict else enumerate(tree):  # pragma: no branch
                 for part in (key, item):
                     try:
                         self.pack(part)
@@ -195,9 +196,7 @@ class Walk:
                         return unfit if part is key else unfit.at(f"[{key!r}]")
         if isinstance(error, UnicodeEncodeError):
             return Unfit("is a str with surrogates, which UTF-8 does not have; encode it to bytes yourself")
-        if isinstance(error, Unjellyable):
-            return Unfit(str(error))
-        return Unfit(f"is, or has a key that is, a {type(tree).__qualname__}: a subclass of a builtin type")
+        return Unfit(str(error))
 
     # --- one taker for each kind of value
 

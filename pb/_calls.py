@@ -112,13 +112,16 @@ class Calls:
             NotExecuted: the connection takes no calls (any longer).
             Gone, DeadReference: the reference is dead.
         """
-        if handle.dead is not None:
-            raise handle.dead("the reference was released or its object revoked; get a new one")
-        if not self.is_open and not self._serves_peer(handle.scope):
-            raise self._not_sent(handle)
-        if (self.is_held or len(self.pending) >= self.peer_max_calls) and not self._serves_peer(handle.scope):
-            self._waiting.append((handle, method, args, kwargs, outcome))
-            return 0
+        if (
+            self.is_held
+            or not self.is_open
+            or handle.dead is not None
+            or len(self.pending) >= self.peer_max_calls
+        ):
+            self._check_open(handle)
+            if not self._serves_peer(handle.scope):
+                self._waiting.append((handle, method, args, kwargs, outcome))
+                return 0
         scope = scope or handle.scope
         try:
             payload = scope.encoder.encode_call(args, kwargs, scope, method)
@@ -146,10 +149,7 @@ class Calls:
         scope: Scope | None = None,
     ) -> None:
         """Call a method and want no answer: none is sent. Raises like `make`."""
-        if handle.dead is not None:
-            raise handle.dead("the reference was released or its object revoked; get a new one")
-        if not self.is_open and not self._serves_peer(handle.scope):
-            raise self._not_sent(handle)
+        self._check_open(handle)
         scope = scope or handle.scope
         try:
             payload = scope.encoder.encode_call(args, kwargs, scope, method)
@@ -157,9 +157,13 @@ class Calls:
             raise TooLarge(str(error)) from None
         put_message(self._outbox, self._pack, [messages.CALL, 0, handle.id, method], payload)
 
-    def _not_sent(self, handle: Import) -> NotExecuted:
-        error = NotExecuted if handle.scope.tables.is_open else DeadReference
-        return error(f"the call was not sent: {self.end_reason}")
+    def _check_open(self, handle: Import) -> None:
+        """Refuse what cannot be called any more."""
+        if handle.dead is not None:
+            raise handle.dead("the reference was released or its object revoked; get a new one")
+        if not self.is_open and not self._serves_peer(handle.scope):
+            error = NotExecuted if handle.scope.tables.is_open else DeadReference
+            raise error(f"the call was not sent: {self.end_reason}")
 
     def cancel(self, id: int, outcome: Any) -> None:
         """Ask the callee to stop. The call stays here until its answer, which may carry references."""
@@ -175,9 +179,11 @@ class Calls:
 
     def receive_answer(self, envelope: list[Any]) -> None:
         """Settle a call with its value."""
-        if len(envelope) != 3 or type(envelope[1]) is not int or type(envelope[2]) not in PAYLOADS:
+        if len(envelope) != 3:
             raise ProtocolError("ANSWER is [2, id, payload]")
         _, id, payload = envelope
+        if type(id) is not int or type(payload) not in PAYLOADS:
+            raise ProtocolError("ANSWER is [2, id, payload]")
         found = self.pending.get(id)
         if found is None:
             raise ProtocolError("ANSWER for a call that is not outstanding")

@@ -5,6 +5,8 @@ Knows nothing of what an envelope means. Spec: spec/2-frames.md.
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Iterator
 from typing import Final
 
 import msgpack
@@ -23,6 +25,7 @@ _LARGE = 32 * 1024
 # A batch around it included; the rest is room for later options (PB-F6).
 _ENVELOPE_DEPTH = 8
 _PREFLIGHT_FROM = 1024
+_LENGTH = struct.Struct(">I").unpack_from
 
 # Where the payload stands in each message that has one.
 _PAYLOAD_INDEX: Final = {
@@ -66,13 +69,22 @@ class FrameReader:
         """Tell that `size` bytes were written at the start of what `room` returned."""
         self._have += size
 
-    def feed(self, data: bytes | memoryview) -> None:
-        """Give the bytes that come next; the reader refers to `data` until `hold` or its end."""
+    def feed(self, data: bytes | memoryview) -> bytes | memoryview | None:
+        """Give the bytes that come next; the reader refers to `data` until `hold` or its end.
+
+        Returns:
+            The body, where `data` is exactly one frame and nothing came before it: the usual case, and
+            then nothing is left to be taken. Otherwise None; then ask `next_body`.
+        """
+        size = len(data) - 4
         if self.left:
             data = bytes(self._data[self._offset :]) + bytes(data)
+        elif 0 < size <= self.max_frame and self.frame is None and _LENGTH(data)[0] == size:
+            return data[4:]
         self._data = data
         self._offset = 0
         self.left = len(data)
+        return None
 
     def hold(self) -> None:
         """Copy what is left of the last `feed`, because its buffer is about to be used again."""
@@ -90,21 +102,26 @@ class FrameReader:
         available = self.left - 4
         if available < 0:
             return None
+        data = self._data
         start = self._offset + 4
-        length = int.from_bytes(self._data[self._offset : start], "big")
+        (length,) = _LENGTH(data, self._offset)
         if not 1 <= length <= self.max_frame:
             raise _bad_length(length, self.max_frame)
-        if length <= available:
-            self._offset = start + length
-            self.left = available - length
-            return self._data[start : self._offset]
-        self.frame = bytearray(min(length, max(_FIRST_PART, available)))
+        if length > available:
+            self._begin_frame(length, data[start:])
+            return None
+        self._offset = stop = start + length
+        self.left = available - length
+        return data[start:stop]
+
+    def _begin_frame(self, length: int, beginning: bytes | memoryview) -> None:
+        have = len(beginning)
+        self.frame = bytearray(min(length, max(_FIRST_PART, have)))
+        self.frame[:have] = beginning
         self._length = length
-        self.frame[:available] = self._data[start:]
-        self._have = available
+        self._have = have
         self._data = b""
         self._offset = self.left = 0
-        return None
 
     def _continue_frame(self) -> bytearray | None:
         frame = self.frame
@@ -142,8 +159,11 @@ def _looks_like(start: bytes) -> str:
     return ""
 
 
-def unpack_frame(body: bytes | bytearray | memoryview) -> tuple[Envelope, ...] | list[Envelope]:
+def unpack_frame(body: bytes | bytearray | memoryview, is_first: bool = False) -> Iterator[Envelope]:
     """Return the envelopes of one frame body, in order. Their fields are not checked yet.
+
+    Args:
+        is_first: whether the frame must hold a single envelope, as the one with HELLO must.
 
     Raises:
         ProtocolError: not one msgpack object, or neither an envelope nor a batch of envelopes.
@@ -153,14 +173,12 @@ def unpack_frame(body: bytes | bytearray | memoryview) -> tuple[Envelope, ...] |
         if size > _LARGE:
             envelope = _unpack_large(memoryview(body))
             if envelope is not None:
-                return (envelope,)
+                return iter((envelope,))
         problem = preflight(body, _ENVELOPE_DEPTH)
         if problem is not None:
             raise ProtocolError(f"frame: {problem}", messages.BYE_MALFORMED)
     try:
-        frame = msgpack.unpackb(
-            body, ext_hook=_refuse_ext, strict_map_key=True, max_array_len=size, max_map_len=size
-        )
+        frame = msgpack.unpackb(body, ext_hook=_refuse_ext)
     except ProtocolError:
         raise
     except Exception as error:  # at least eight types come out of msgpack
@@ -168,14 +186,14 @@ def unpack_frame(body: bytes | bytearray | memoryview) -> tuple[Envelope, ...] |
     if type(frame) is list and frame:
         first = frame[0]
         if type(first) is int:
-            return (frame,)
-        if type(first) is list:
+            return iter((frame,))
+        if type(first) is list and not is_first:
             if len(frame) > messages.MAX_BATCH:
                 raise ProtocolError(
                     f"a batch of {len(frame)} messages; at most {messages.MAX_BATCH} are allowed",
                     messages.BYE_TOO_LARGE,
                 )
-            return frame
+            return iter(frame)
     raise ProtocolError("a frame that is neither a message nor a batch of messages", messages.BYE_MALFORMED)
 
 
@@ -213,7 +231,7 @@ def _unpack_large(body: memoryview) -> Envelope | None:
     rest = bytes(body[:offset]) + b"\xc4\x00" + bytes(body[end:])
     if len(rest) > _LARGE:
         return None
-    (envelope,) = unpack_frame(rest)
+    envelope = next(unpack_frame(rest))
     if len(envelope) <= index:
         return None
     envelope[index] = body[start:end]

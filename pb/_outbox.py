@@ -54,12 +54,16 @@ class Outbox:
     def take(self) -> list[bytes]:
         """Return all that is queued, as buffers to be written one after the other."""
         self.due = False
-        self.has_spoken = True
         frames = self.frames
         batch = self.batch
-        if not frames and len(batch) == 1:  # one call at a time
-            envelope = batch.pop()
-            return [len(envelope).to_bytes(4, "big") + envelope]
+        if not frames:
+            if not batch:
+                return frames
+            self.has_spoken = True
+            if len(batch) == 1:  # one call at a time
+                envelope = batch.pop()
+                return [len(envelope).to_bytes(4, "big") + envelope]
+        self.has_spoken = True
         self._seal()
         self.frames = []
         return frames

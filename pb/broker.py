@@ -7,7 +7,7 @@ everything else. So every conversation can be replayed. Spec: spec/2-frames.md, 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import msgpack
@@ -50,17 +50,16 @@ class Broker:
     """
 
     __slots__ = (
-        "_at",
         "_batch",
         "_last",
         "_receivers",
+        "_turn_envelopes",
         "agent",
         "calls",
         "codec",
         "error",
         "face",
         "heard",
-        "is_cut",
         "is_initiator",
         "limits",
         "outbox",
@@ -87,9 +86,8 @@ class Broker:
     ) -> None:
         self.face = face
         self.limits = limits
-        self._batch: Sequence[Any] = ()  # the messages of the last frame; those before _at are done
-        self._at = 0
-        self.is_cut = False  # whether the last turn left messages over for later ones
+        self._turn_envelopes = limits.turn_envelopes
+        self._batch: Iterator[Any] | None = None  # what the last turn left of its last frame
         self.agent = agent
         self.codec = codec
         self.error: ProtocolError | None = None  # why it ended, if it ended badly
@@ -160,44 +158,49 @@ class Broker:
         Any split of the stream will do. `data` is not referred to after the return. What one turn
         leaves over is done in later ones: the face is asked for them by `wants_turn`.
         """
-        self.reader.feed(data)
-        self.turn()
-        if self.reader.left:
-            self.reader.hold()
-
-    def turn(self) -> None:
-        """Act on what has arrived, in its order, at most as long as one turn may take."""
-        self.heard = True
-        self.is_cut = False
         reader = self.reader
-        left = self.limits.turn_envelopes
+        self.turn(reader.feed(data))
+        if reader.left:
+            reader.hold()
+
+    def turn(self, body: bytes | bytearray | memoryview | None = None) -> None:
+        """Act on what has arrived, in its order, at most as long as one turn may take.
+
+        Args:
+            body: a frame that the reader has already cut out, and the only one there is.
+        """
+        self.heard = True
+        reader = self.reader
+        left = self._turn_envelopes
         deadline = 0.0
-        batch, at = self._batch, self._at
+        batch = self._batch
         try:
             while True:
-                if at == len(batch):
-                    batch, at = (), 0
+                if batch is None:
                     # A large payload is a view of the receive buffer: its message is acted on in this turn.
-                    body = reader.next_body() if reader.left or reader.frame is not None else None
+                    body = body or reader.next_body()
                     if body is None:
                         break
-                    batch = unpack_frame(body)
-                    if self.state is State.GREETING and type(batch) is list:
-                        raise ProtocolError("the first frame is no HELLO")
-                envelope = batch[at]
-                at += 1
-                code = envelope[0] if type(envelope) is list and envelope else None
-                receive = self._receivers.get(code) if type(code) is int else None
-                if receive is None:
-                    raise ProtocolError(self._unexpected(code))
-                receive(envelope)
-                left -= 1
-                if not left & 7:
-                    now = self.face.clock()
-                    deadline = deadline or now + self.limits.turn_s
-                    if not left or now > deadline:
-                        self.is_cut = True
-                        break
+                    batch = unpack_frame(body, self.state is State.GREETING)
+                    body = None
+                for envelope in batch:
+                    code = envelope[0] if type(envelope) is list and envelope else None
+                    receive = self._receivers.get(code) if type(code) is int else None
+                    if receive is None:
+                        raise ProtocolError(self._unexpected(code))
+                    receive(envelope)
+                    left -= 1
+                    if not left & 7:
+                        now = self.face.clock()
+                        deadline = deadline or now + self.limits.turn_s
+                        if not left or now > deadline:
+                            self._batch = batch  # an iterator: what is left of it
+                            break
+                else:
+                    batch = self._batch = None
+                    if reader.left:
+                        continue
+                break
         except ProtocolError as error:
             self.fail(error)  # does nothing where a handler has closed the connection meanwhile
         except MalformedJelly as error:
@@ -206,17 +209,17 @@ class Broker:
         except Exception:
             log.exception("a fault of this side ends the connection with %s", self.tables.peer_name)
             self.fail(ProtocolError("internal error", messages.BYE_INTERNAL))
-        self._batch, self._at = batch, at
         if self.state is not State.OPEN:
-            self._after_turn()
-        if self.is_cut:
+            if self.state is State.CLOSED:
+                self._batch = None
+            self.check_settled()
+        if self._batch is not None:
             self.face.wants_turn()
 
-    def _after_turn(self) -> None:
-        """Drop what came after the end, or see whether the end can come now."""
-        if self.state is State.CLOSED:
-            self._batch, self._at, self.is_cut = (), 0, False
-        self.check_settled()
+    @property
+    def is_cut(self) -> bool:
+        """Whether the last turn left messages over for later ones."""
+        return self._batch is not None
 
     def _unexpected(self, code: object) -> str:
         if type(code) is not int:
@@ -326,7 +329,7 @@ class Broker:
         self.outbox.clear()
 
     def _forget(self, reason: str) -> None:
-        self._batch, self._at, self.is_cut = (), 0, False
+        self._batch = None
         for export in self.tables.close():
             export.scope.broker.revoke(export)
         self.serving.abandon()

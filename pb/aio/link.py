@@ -228,22 +228,24 @@ class Link(asyncio.BufferedProtocol):
             self.transport.resume_reading()
 
     def _flush(self) -> None:
-        broker = self.broker
-        buffers = broker.take_output()
-        transport = self.transport
-        if buffers and transport is not None:
+        buffers = self.broker.take_output()
+        if buffers and self.transport is not None:
             if len(buffers) == 1:
-                transport.write(buffers[0])
-            elif sum(map(len, buffers)) <= _JOIN_BYTES:
-                transport.write(b"".join(buffers))
+                self.transport.write(buffers[0])
             else:
-                for buffer in buffers:
-                    transport.write(buffer)
+                self._write_all(buffers)
             if self._stalled_since:
                 self._check_stall()
-        if self._owned and broker.is_unused:
+        if self._owned and self.broker.is_unused:
             self._owned = False
-            broker.close()
+            self.broker.close()
+
+    def _write_all(self, buffers: list[bytes]) -> None:
+        if sum(map(len, buffers)) <= _JOIN_BYTES:
+            self.transport.write(b"".join(buffers))
+        else:
+            for buffer in buffers:
+                self.transport.write(buffer)
 
     def eof_received(self) -> bool:
         """Close: the peer says nothing more. Returns False, which tells asyncio to close."""

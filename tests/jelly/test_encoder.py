@@ -89,8 +89,9 @@ def test_calls_are_read_as_they_were_made() -> None:
         b"\x92\x80\x80",
         b"\x92\x90\x90",
         b"\x92\x90\x81\xc4\x01a\xc0",
-    ]
-    + [packb([ExtType(16, b"\x90"), {}]), packb([[], ExtType(19, b"\x92\x01\x01")])],
+        packb([ExtType(16, b"\x90"), {}]),
+        packb([[], ExtType(19, b"\x92\x01\x01")]),
+    ],
 )
 def test_a_payload_of_another_shape_is_no_call(payload: bytes) -> None:
     """Its references cannot be given to anybody (spec PB-V39)."""

@@ -279,7 +279,8 @@ def test_an_oserror_never_turns_into_a_class_that_is_not_registered() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"type": 1}, {"msg": None}, {"bases": "x"}, {"bases": [1]}, {"notes": {}}, {"notes": [None]}, {"trace": 1},
+        {"type": 1}, {"msg": None}, {"bases": "x"}, {"bases": [1]}, {"notes": {}}, {"notes": [None]},
+        {"trace": 1},
         {"cause": []}, {"cause": {"type": "x"}}, {"bases": None},
     ],
     ids=repr,

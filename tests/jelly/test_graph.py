@@ -23,7 +23,8 @@ def round_trip(value: Any) -> Any:
 
 @pytest.mark.parametrize(
     "shared",
-    [["x"], {"a": 1}, {1: 2}, (1, 2), {1}, frozenset({1}), Point(1), Frozen([1]), Slotted(1), Pair(1), Node("n"), ValueError("x")],
+    [["x"], {"a": 1}, {1: 2}, (1, 2), {1}, frozenset({1}), Point(1), Frozen([1]), Slotted(1), Pair(1),
+     Node("n"), ValueError("x")],
     ids=lambda value: type(value).__name__,
 )  # fmt: skip
 @pytest.mark.parametrize(

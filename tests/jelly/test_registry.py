@@ -241,9 +241,9 @@ def test_names_and_classes_are_taken_once() -> None:
     registry = Registry()
     registry.add(Point, "a.Point")
 
-    with pytest.raises(ValueError, match="'a.Point' is Point already and cannot be Node too"):
+    with pytest.raises(ValueError, match=r"'a\.Point' is Point already and cannot be Node too"):
         registry.add(Node, "a.Point")
-    with pytest.raises(ValueError, match="Point is 'a.Point' already and cannot be 'b' too"):
+    with pytest.raises(ValueError, match=r"Point is 'a\.Point' already and cannot be 'b' too"):
         registry.add(Point, "b")
     with pytest.raises(ValueError, match=r"py\.complex"):
         registry.add(Node, "py.complex")

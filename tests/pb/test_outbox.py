@@ -22,8 +22,8 @@ class Wakes:
         self.count += 1
 
 
-def outbox(max_frame=messages.HELLO_MAX_FRAME):
-    box = Outbox(Wakes())
+def outbox(max_frame=messages.HELLO_MAX_FRAME, wake=None):
+    box = Outbox(wake or Wakes())
     box.max_frame = max_frame
     return box
 
@@ -119,38 +119,28 @@ def test_a_large_payload_is_not_copied():
 
 def test_the_face_is_woken_once_until_it_has_taken():
     """A wake-up per message would cost more than the message."""
-    box = outbox()
+    wakes = Wakes()
+    box = outbox(wake=wakes)
     put(box, [13, 1], [13, 2])
     box.put_alone(b"\x92\x0d\x03")
-    assert 1 == box._wake.count
+    assert 1 == wakes.count
 
     box.take()
     box.put_alone(b"\x92\x0d\x03")
     put(box, [13, 4])
-    assert 2 == box._wake.count
+    assert 2 == wakes.count
 
 
 def test_nobody_is_woken_who_is_about_to_take():
     """What one read produces is written at its end."""
-    box = outbox()
+    wakes = Wakes()
+    box = outbox(wake=wakes)
     box.due = True
     put(box, [13, 1])
 
-    assert 0 == box._wake.count
+    assert 0 == wakes.count
     assert 1 == len(frames_of(box))
     assert not box.due
-
-
-def test_it_knows_whether_it_holds_something():
-    """Faces ask whether there is anything to write."""
-    box = outbox()
-    assert not box
-    put(box, [13, 1])
-    assert box
-    box.take()
-    assert not box
-    box.put_alone(b"\x92\x0d\x03")
-    assert box
 
 
 def test_taking_nothing_is_not_speaking():
@@ -171,5 +161,4 @@ def test_what_was_cleared_is_not_written():
     put(box, [13, 2])
     box.clear()
 
-    assert not box
     assert [] == box.take()

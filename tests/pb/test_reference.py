@@ -205,6 +205,15 @@ def test_no_more_than_the_peer_holds_are_sent():
     pump.call("keep", things[3])
 
 
+def test_the_root_is_none_of_those_that_are_counted():
+    """Both sides must mean the same number (R1, R12)."""
+    pump = Pump(Server(), client_limits=pb.Limits(max_refs=3), limits=pb.Limits())
+    root = pump.root
+
+    assert 3 == len(pump.call("fresh", 3))
+    assert "live" in repr(root)
+
+
 def test_an_answer_with_more_than_the_caller_holds_fails_its_call():
     """And not the next one."""
     pump = Pump(Server(), client_limits=pb.Limits(max_refs=3), limits=pb.Limits())

@@ -213,6 +213,21 @@ def test_a_result_that_cannot_be_sent_gives_its_counts_back():
     assert {} == exported(pump.server)
 
 
+def test_an_error_nobody_is_told_of_counts_nothing():
+    """What is not sent must not be counted (R7)."""
+    root = Server()
+    pump = Pump(root, registry=jelly.BUILTIN_ERRORS)
+
+    def fail():
+        raise ValueError(root.thing)
+
+    root.remote_fail = fail
+    send(pump.root, "fail")
+    pump.run()
+
+    assert {} == exported(pump.server)
+
+
 @STEPS
 def test_a_refused_payload_counts_all_the_same(step):
     """What was decoded is held, and given back (R7)."""

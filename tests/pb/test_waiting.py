@@ -91,11 +91,13 @@ def test_a_call_given_up_while_it_waits_without_a_word_is_not_sent():
     pump = Pump(root, limits=pb.Limits(max_calls=1))
     pump.root.wait()
     waiting = pump.root.note(1)
+    behind = pump.root.note(2)
     waiting.is_given_up = True
     root.gate.open()
     pump.run()
 
-    assert [] == root.seen
+    assert [2] == root.seen
+    assert None is behind.result()
 
 
 # --- the order of calls

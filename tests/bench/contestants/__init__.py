@@ -32,9 +32,10 @@ class Contestant:
 # gains nothing with small messages and loses a fifth with large ones.
 CONTESTANTS = (
     Contestant("floor", "floor, uvloop", "floor", "uvloop"),
-    Contestant("us", "this project, uvloop", "us", "uvloop"),
+    Contestant("floor-joined", "floor, one write a turn", "floor_joined", "uvloop"),
+    Contestant("us", "Perspective Broker, uvloop", "us", "uvloop"),
     Contestant("floor-asyncio", "floor, asyncio", "floor", "asyncio"),
-    Contestant("us-asyncio", "this project, asyncio", "us", "asyncio"),
+    Contestant("us-asyncio", "Perspective Broker, asyncio", "us", "asyncio"),
     Contestant("twisted", "Twisted PB", "twisted_pb"),
     Contestant("pyro5", "Pyro5 (msgpack)", "pyro"),
     Contestant("pyro5-batch", "Pyro5, in batches", "pyro_batch"),

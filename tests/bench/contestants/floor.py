@@ -1,9 +1,10 @@
 """The floor: the least that an asyncio RPC can be, and what every ratio is taken of.
 
 A frame is a u32 length and a msgpack array: [0, id, oid, method, args] asks, [1, id, value] answers,
-[2, ids] releases. A call is one future in a dict, dispatch one look-up in a dict; frames are unpacked one by
-one; all that one turn of the loop produces leaves in one write. No errors, no limits, no types, no
-reference counts, no cancelling: it may not be used for anything but to compare with.
+[2, ids] releases. A call is one future in a dict and one write, dispatch one look-up in a dict; frames are
+unpacked one by one; the answers of one read leave in one write. No errors, no limits, no types, no reference
+counts, no cancelling: it may not be used for anything but to compare with. `floor_joined` is the same floor
+with one more idea.
 """
 
 from __future__ import annotations
@@ -36,42 +37,35 @@ class Floor(asyncio.Protocol):
         self._new_id = count().__next__
         self._futures: dict[int, asyncio.Future[Any]] = {}
         self._tail = b""
-        self._frames: list[bytes] = []
-        self._flush_is_due = False
 
     def connection_made(self, transport: Any) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._new_future = self._loop.create_future
+        self._new_future = asyncio.get_running_loop().create_future
         self._transport = transport
 
     def call(self, oid: int, method: str, *args: object) -> asyncio.Future[Any]:
         """Ask the other side; the answer comes in the future."""
         call_id = self._new_id()
         self._futures[call_id] = future = self._new_future()
-        body = pack((CALL, call_id, oid, method, args))
-        self._frames += (len(body).to_bytes(4, "big"), body)
-        if not self._flush_is_due:
-            self._flush_is_due = True
-            self._loop.call_soon(self.flush)
+        self.send(pack((CALL, call_id, oid, method, args)))
         return future
 
     def release(self, oids: list[int]) -> None:
-        """Let the other side forget its objects, at the next flush."""
-        body = pack((RELEASE, oids))
-        self._frames += (len(body).to_bytes(4, "big"), body)
+        """Let the other side forget its objects."""
+        self.send(pack((RELEASE, oids)))
 
-    def flush(self) -> None:
-        """Write all that is queued."""
-        self._flush_is_due = False
-        if self._frames:
-            self._transport.write(b"".join(self._frames))
-            self._frames.clear()
+    def send(self, body: bytes) -> None:
+        """Write one frame."""
+        self._transport.write(len(body).to_bytes(4, "big") + body)
+
+    def turn_ends(self) -> None:
+        """Take note that a read has been acted on."""
 
     def data_received(self, data: bytes) -> None:
         if self._tail:
             data = self._tail + data
         at, end = 0, len(data)
-        frames, futures, objects = self._frames, self._futures, self.objects
+        frames: list[bytes] = []
+        futures, objects = self._futures, self.objects
         while end - at >= 4:
             start = at + 4
             stop = start + int.from_bytes(data[at:start], "big")
@@ -91,11 +85,9 @@ class Floor(asyncio.Protocol):
                     del objects[oid]
         self._tail = data[at:]
         if frames:
-            self.flush()
-        elif not self._flush_is_due:
-            # Behind the tasks that the answers woke: what they send leaves in this same turn.
-            self._flush_is_due = True
-            self._loop.call_soon(self.flush)
+            self._transport.write(b"".join(frames))
+        else:
+            self.turn_ends()
 
 
 class Root:
@@ -147,9 +139,13 @@ class Sum:
 class FloorClient(Client):
     """The client's side of one connection."""
 
+    protocol: type[Floor] = Floor
+
     async def open(self, port: int) -> None:
         loop = asyncio.get_running_loop()
-        _, self._connection = await loop.create_connection(lambda: Floor(lambda _: None), "127.0.0.1", port)
+        _, self._connection = await loop.create_connection(
+            lambda: self.protocol(lambda _: None), "127.0.0.1", port
+        )
         self._dropped: list[int] = []
 
     async def echo(self, value: object, n: int) -> object:
@@ -177,7 +173,6 @@ class FloorClient(Client):
 
     def _release(self) -> None:
         self._connection.release(self._dropped)
-        self._connection.flush()
         self._dropped.clear()
 
     async def distinct_references(self, n: int) -> int:
@@ -190,11 +185,11 @@ class FloorClient(Client):
         return len(self._dropped), await self._connection.call(0, "held")
 
 
-def serve(loop: str, announce: Callable[[int], None]) -> None:
+def serve(loop: str, announce: Callable[[int], None], protocol: type[Floor] = Floor) -> None:
     """Serve until the process ends."""
 
     async def start() -> asyncio.Server:
-        server = await asyncio.get_running_loop().create_server(lambda: Floor(Root), "127.0.0.1", 0)
+        server = await asyncio.get_running_loop().create_server(lambda: protocol(Root), "127.0.0.1", 0)
         announce(server.sockets[0].getsockname()[1])
         return server
 
