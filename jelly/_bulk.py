@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import msgpack
 
+from ._ext import SCALARS
+
 BULK_BYTES: Final = 64 * 1024
 _MAX_BIN: Final = 0xFFFFFFFF
 # How many containers may be around the bytes for them to be found; calls have two: [args, kwargs], args.
@@ -45,17 +47,18 @@ def bulk_value(value: bytes) -> Bulk:
     return Bulk(bin_header(len(value)), value)
 
 
-def bulk_call(args: list[Any], pack: Callable[[Any], bytes]) -> Bulk | None:
-    """Return the payload of a call whose arguments are scalars, one of them large bytes; None without one."""
+def bulk_call(args: tuple[Any, ...], kwargs: object, pack: Callable[[Any], bytes]) -> Bulk | None:
+    """Return the payload of a call whose arguments are scalars, one of them large bytes; None for others."""
+    if kwargs or len(args) > 15 or not SCALARS.issuperset(map(type, args)):
+        return None
     for index, arg in enumerate(args):
         if type(arg) is bytes and BULK_BYTES <= len(arg) <= _MAX_BIN:
-            # The rest is packed with empty bytes in its place: their two bytes are where it goes.
-            before = pack([args[:index], {}])[2:-1] if len(args) < 16 else None
-            if before is None:
+            try:
+                before, after = map(pack, args[:index]), [*map(pack, args[index + 1 :])]
+                head = b"".join((bytes((0x92, 0x90 | len(args))), *before, bin_header(len(arg))))
+            except Exception:  # a str that is no UTF-8, say: the walk finds it, and its place
                 return None
-            head = bytes((0x92, 0x90 | len(args))) + before
-            tail = b"".join(map(pack, args[index + 1 :])) + b"\x80"
-            return Bulk(head + bin_header(len(arg)), arg, tail)
+            return Bulk(head, arg, b"".join(after) + b"\x80")
     return None
 
 

@@ -96,6 +96,8 @@ class Encoder:
         self.pack: Callable[[Any], bytes] = msgpack.Packer(
             strict_types=True, default=self._write_leaf, buf_size=4096
         ).pack
+        # For arguments that were looked at: takes their tuple for the array it becomes.
+        self.pack_flat: Callable[[Any], bytes] = msgpack.Packer(buf_size=4096).pack
 
     def encode(self, value: object, tables: Any = None, where: str = "value") -> bytes | Bulk:
         """Return what dumps() returns; large bytes stay where they are, as one buffer of a Bulk.
@@ -128,19 +130,21 @@ class Encoder:
         method: str = "",
     ) -> bytes | Bulk:
         """Return what dumps_call() returns; large bytes stay where they are. Raises as encode()."""
-        payload: bytes | Bulk | None = None
+        payload: bytes | Bulk
         if not kwargs:
-            kinds = {*map(type, args)}
-            if kinds <= SCALARS:
-                items = [*args]
+            for arg in args:
+                kind = type(arg)
+                if kind not in SCALARS or (kind is bytes and len(arg) >= BULK_BYTES):  # type: ignore[arg-type]
+                    break
+            else:
                 try:
-                    payload = bulk_call(items, self.pack) if bytes in kinds else None
-                    if payload is None:
-                        payload = self.pack([items, kwargs])
+                    payload = self.pack_flat((args, kwargs))
                 except Exception:  # the walk finds it again, and its place
-                    payload = None
-        if payload is None:
-            payload = self.dumps_call(args, kwargs, tables, method)
+                    return self.dumps_call(args, kwargs, tables, method)
+                if len(payload) > self.limits.max_payload:
+                    raise self._oversized(len(payload))
+                return payload
+        payload = bulk_call(args, kwargs, self.pack) or self.dumps_call(args, kwargs, tables, method)
         if len(payload) > self.limits.max_payload:
             raise self._oversized(len(payload))
         return payload

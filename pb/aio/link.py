@@ -59,6 +59,7 @@ class Link(asyncio.BufferedProtocol):
         "_tasks",
         "_timer",
         "_watchers",
+        "_writes_at_once",
         "broker",
         "loop",
         "lost",
@@ -88,6 +89,7 @@ class Link(asyncio.BufferedProtocol):
         self._connection: Connection | None = None
         self._root = root
         self._owned = False
+        self._writes_at_once = False  # the next message, without waiting for the end of the turn
         self._check = check
         self._gone = gone
         self._timer: asyncio.TimerHandle | None = None
@@ -136,7 +138,11 @@ class Link(asyncio.BufferedProtocol):
 
     def wants_write(self) -> None:
         """Write soon, together with all else that this turn of the loop produces."""
-        self.loop.call_soon(self._flush)
+        if self._writes_at_once:
+            self._writes_at_once = False
+            self._flush()
+        else:
+            self.loop.call_soon(self._flush)
 
     def wants_release(self) -> None:
         """Write soon; called by the garbage collector, from any thread."""
@@ -205,7 +211,8 @@ class Link(asyncio.BufferedProtocol):
         """Act on what was read, and write all that comes of it at once."""
         broker = self.broker
         outbox = broker.outbox
-        outbox.due = True  # one of the two flushes below
+        outbox.due = True  # the flush below
+        was_single = len(broker.calls.pending) == 1
         if self._room is None:
             broker.receive_data(self._buffer[:nbytes])
         else:
@@ -214,6 +221,10 @@ class Link(asyncio.BufferedProtocol):
             broker.turn()
         if outbox.batch or outbox.frames:
             self._flush()
+        elif was_single:
+            # Somebody makes one call at a time: the next needs no further turn of the loop.
+            outbox.due = False
+            self._writes_at_once = True
         else:
             # Answers have come, and woken tasks are about to run: what they call is written behind them,
             # in the same turn of the loop and as one frame.

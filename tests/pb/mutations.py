@@ -11,6 +11,7 @@ import gc
 import json
 import logging
 import random
+import signal
 import sys
 import time
 import traceback
@@ -21,13 +22,13 @@ import msgpack
 import pb
 from pb import messages
 
+from .nodes import BIN, COMPOSITE, EXT, MAP, build, parse, parse_if
 from .peers import REGISTRY, Victim, ask, call, envelopes_in, framed, hello
 from .pump import Side
 
 VECTORS = Path(__file__).parents[2] / "spec" / "vectors"
 FORBIDDEN = ("import", "exec", "compile", "open", "os.", "subprocess.", "socket.", "pickle.", "marshal.")
 EXT_CODES = [*range(1, 6), *range(8, 13), *range(16, 22), *range(24, 29), 0, 6, 40, 100, -1, -2]
-COMPOSITE = {4, 8, 9, 11, 16, 17, 18, 19, 20}
 NAMES = ["x", "echo", "keep", "wait", "call_back", "type", "msg", "args", "data", "cause", "__class__", ""]
 NAMES += ["é" * 70, "bases", "notes"]
 NAMES += ["pb.Busy", "pb.Internal", "geo.Point", "bank.Insufficient", "py.range", "os.system", "ttl", "needs"]
@@ -36,47 +37,7 @@ NUMBERS = [0, 1, 2, 3, -1, 42, 63, 64, 255, 4096, 2**31, 2**32, 2**53 - 1, 2**53
 BYTES = bytes.fromhex("007f808190 9192a0a1c0c1c3c4c7cacbcfd3d4d5d6d8d9dcdddfe0ff081011141518")
 # How long one frame may take, at least and by byte: far above what the slowest need, far below a hang.
 SLOW_S, SLOW_S_PER_BYTE = 0.25, 20e-6
-
-# A node is a scalar, a list of nodes, or one of these with a node, bytes or a list of nodes inside:
-# ("bin", inside), ("map", inside), ("ext", inside, code).
-BIN, MAP, EXT = "bin", "map", "ext"
-
-
-def build(node):
-    """Write a node as msgpack."""
-    if type(node) is list:
-        return msgpack.Packer().pack_array_header(len(node)) + b"".join(map(build, node))
-    if type(node) is not tuple:
-        return msgpack.packb(node)
-    kind, inside = node[0], node[1]
-    if kind == MAP:
-        return msgpack.Packer().pack_map_header(len(inside) // 2) + b"".join(map(build, inside))
-    data = inside if type(inside) is bytes else build(inside)
-    # tuple.__new__, because ExtType refuses negative codes.
-    return msgpack.packb(data if kind == BIN else tuple.__new__(msgpack.ExtType, (node[2], data)))
-
-
-def parse(data):
-    """Read msgpack as a node; what is in payloads, parts and extensions becomes nodes too where it can."""
-
-    def see(code, content):
-        return (EXT, parse_if(content) if code in COMPOSITE else content, code)
-
-    def walk(value):
-        if type(value) is list:
-            return [walk(each) for each in value]
-        if type(value) is dict:
-            return (MAP, [walk(each) for pair in value.items() for each in pair])
-        return (BIN, parse_if(value)) if type(value) is bytes else value
-
-    return walk(msgpack.unpackb(data, ext_hook=see, strict_map_key=False, timestamp=0))
-
-
-def parse_if(data):
-    try:
-        return parse(data)
-    except Exception:  # plain bytes
-        return data
+HANG_S = 5
 
 
 class Mutator:
@@ -140,13 +101,34 @@ class Mutator:
             ]
         )
 
+    def part(self):
+        """Return a part of a GRAPH with NODEs in it."""
+        node = (EXT, bytes([self.random.randrange(5)]), 21)
+        return self.random.choice(
+            [
+                node,
+                [node],
+                [node, node],
+                [self.node(2), node],
+                (MAP, ["x", node]),
+                (EXT, [node], 16),
+                (EXT, [1, node], 19),
+                (EXT, ["geo.Point", node], 8),
+                (EXT, ["geo.Point", (MAP, ["x", node, "y", [node]])], 8),
+            ]
+        )
+
     def message(self, id):
         """Return a CALL of random values, or what settles one of the calls of the other side."""
         roll = self.random.random()
         values = [self.node() for _ in range(self.random.randrange(3))]
-        if roll < 0.1:
-            parts = [[self.node(2), (EXT, bytes([self.random.randrange(4)]), 21)] for _ in range(3)]
-            values = (EXT, [(BIN, each) for each in [*parts, [values, (MAP, [])]]], 20)
+        if roll < 0.15:
+            parts = [self.part() for _ in range(self.random.randrange(1, 5))]
+            values = (
+                EXT,
+                [(BIN, each) for each in [*parts, self.random.choice([values, [values, (MAP, [])]])]],
+                20,
+            )
         else:
             values = [values, (MAP, ["value", self.node()] if roll < 0.3 else [])]
         if roll < 0.6:
@@ -290,8 +272,6 @@ def close_side(side, replies, watch):
     """Cut the connection and look whether everything is settled."""
     if side.has_ended:
         watch.found[f"BYE {side.error.code}" if side.error is not None else "end"] += 1
-        if side.error is not None and side.error.code == messages.BYE_INTERNAL:
-            watch.faults.append("BYE 9")
     side.broker.connection_lost("cut")
     side.run_tasks()
     if [1] * len(replies) != [reply.settled for reply in replies]:
@@ -307,6 +287,8 @@ def count_answers(data, watch):
             watch.found[msgpack.unpackb(rest[1], strict_map_key=False, timestamp=0)["type"]] += 1
         else:
             watch.found[code] += 1
+            if code == messages.BYE and rest[0] == messages.BYE_INTERNAL:
+                watch.faults.append("BYE 9")
 
 
 def rss_bytes():
@@ -315,9 +297,25 @@ def rss_bytes():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 if sys.platform == "linux" else 0
 
 
+class Hang(BaseException):
+    """One frame has taken HANG_S seconds."""
+
+
+def watch_clock(limit_s=HANG_S):
+    """Raise Hang, wherever the program is by then, so many seconds from now; 0 is never."""
+    if hasattr(signal, "setitimer"):  # elsewhere the test's own time limit has to do
+        signal.setitimer(signal.ITIMER_REAL, limit_s)
+
+
+def give_up(number, where):
+    raise Hang
+
+
 def run(count, seed):
     """Feed so many frames; return what came of them."""
     watch = Watch()
+    if hasattr(signal, "SIGALRM"):
+        signal.signal(signal.SIGALRM, give_up)
     logger = logging.getLogger("pb")
     logger.propagate = False
     logger.addHandler(Faults(watch))
@@ -333,6 +331,7 @@ def run(count, seed):
         frame = mutator.frame(side.broker.serving.last_id + 1)
         fed.append(frame)
         started = time.process_time()
+        watch_clock()
         watch.is_armed = True
         try:
             side.input(frame)
@@ -348,6 +347,7 @@ def run(count, seed):
         if taken > max(SLOW_S, SLOW_S_PER_BYTE * len(frame)):
             watch.faults.append(f"{taken} s for {frame.hex()}")
         count_answers(output, watch)
+    watch_clock(0)
     close_side(side, replies, watch)
     side = replies = None
     peak = rss_bytes()

@@ -10,7 +10,7 @@ import jelly
 import pb
 from pb import messages
 
-from .pump import Gate, Outcome, Side
+from .pump import Cancelled, Gate, Outcome, Side
 
 
 class Reply(Outcome):
@@ -77,6 +77,7 @@ REGISTRY.add(BankError, "bank.BankError")
 REGISTRY.add(Insufficient, "bank.Insufficient")
 
 
+NO_ARGUMENTS = b"\x92\x90\x80"
 MOST = 5_000  # of whatever a peer asks for
 
 
@@ -120,6 +121,12 @@ class Victim(pb.Root):
     async def remote_wait(self):
         return await self.gate
 
+    async def remote_deaf(self):
+        try:
+            await self.gate
+        except Cancelled:  # as work in a thread, it goes on all the same
+            await self.gate
+
     async def remote_call_back(self, reference, value=None):
         return await ask(reference, "x", value)
 
@@ -157,7 +164,7 @@ def hello(**keys):
     return frame([messages.HELLO, messages.MAGIC, messages.VERSION, keys])
 
 
-def call(payload=b"\x92\x90\x80", method="echo", id=1, target=0):
+def call(payload=NO_ARGUMENTS, method="echo", id=1, target=0):
     """Return a CALL with a payload that is bytes already."""
     return frame([messages.CALL, id, target, method, payload])
 
@@ -180,6 +187,11 @@ def array(items):
 def graph(parts):
     """Return a GRAPH of parts that are bytes already."""
     return ext(20, array([msgpack.packb(part) for part in parts]))
+
+
+def references(count, first=1):
+    """Return an array of so many references of the peer's, as bytes."""
+    return array([b"\xd6\x01" + number.to_bytes(4, "big") for number in range(first, first + count)])
 
 
 def victim(told=None, **limits):
@@ -223,3 +235,17 @@ def errors_said(side):
         error = msgpack.unpackb(payload)
         found.append((id, error["type"], error["msg"]))
     return found
+
+
+def bye_of(side):
+    """Return the code of the BYE that a side ended with; it must have said nothing else."""
+    (bye,) = said(side)
+    assert messages.BYE == bye[0]
+    assert side.has_ended
+    return bye[1]
+
+
+def is_alive(side):
+    """Tell whether a side still answers."""
+    side.input(frame([messages.PING, "alive?"]))
+    return [messages.PONG, "alive?"] in said(side)

@@ -155,6 +155,8 @@ class Side:
         self.now = 0.0
         self.tasks: list[Task] = []
         self.turns = 0
+        self.releases = 0  # how often it was told that a reference waits to be released
+        self.runs_at_once = False  # whether handlers take their first step when they are made
         self.has_ended = False
         self.error: BaseException | None = None
         self.incidents = 0
@@ -177,7 +179,10 @@ class Side:
 
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> Task:
         task = Task(coroutine)
-        self.tasks.append(task)
+        if self.runs_at_once:
+            task.step()
+        else:
+            self.tasks.append(task)
         return task
 
     def run_tasks(self) -> None:
@@ -189,7 +194,7 @@ class Side:
         pass
 
     def wants_release(self) -> None:
-        pass
+        self.releases += 1
 
     def wants_turn(self) -> None:
         self.turns += 1

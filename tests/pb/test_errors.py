@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import msgpack
 import pytest
 
 import jelly
 import pb
 from pb.errors import WIRE_ERRORS, PeerError, build_registry
 
-from .pump import STEPS, Gate, Pump
+from .pump import STEPS, Gate, Pump, Script, packed
 
 OWN = [error for error in WIRE_ERRORS.values() if issubclass(error, PeerError)]
 
@@ -203,6 +204,22 @@ def test_a_remote_error_that_caused_a_registered_one_is_not_told():
 
     assert type(found) is Overdrawn
     assert None is found.__cause__
+
+
+def test_an_error_that_is_itself_refused_fails_the_call_with_the_refusal():
+    """What it would have said cannot be read (spec 5.2)."""
+    script = Script()
+    outcome = script.broker.root_reference().echo(1)
+    given_up = script.broker.root_reference().echo(2)
+    given_up.is_given_up = True
+    script.heard()
+    refused = packed({"type": "bank.Closed", "msg": "", "data": msgpack.ExtType(99, b"")})
+    script.say([3, 1, refused], [3, 2, refused], [13, 1])
+
+    with pytest.raises(pb.BadPayload):
+        outcome.result()
+    assert 0 == given_up.settled
+    assert [[14, 1]] == script.heard()
 
 
 def test_the_data_of_an_incident_may_be_anything():

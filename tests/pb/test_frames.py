@@ -17,9 +17,10 @@ LARGE = b"p" * 40_000
 HUGE = b"p" * 70_000
 
 
-def taken(reader):
-    """Return all bodies that are whole, as bytes."""
-    return [bytes(body) for body in iter(reader.next_body, None)]
+def taken(reader, first=None):
+    """Return all bodies that are whole, as bytes; `first` is what feeding gave already."""
+    found = [] if first is None else [bytes(first)]
+    return found + [bytes(body) for body in iter(reader.next_body, None)]
 
 
 def reader_for(max_frame=1 << 20):
@@ -36,8 +37,7 @@ def fed(reader, stream, step):
     for start in range(0, len(stream), step):
         piece = stream[start : start + step]
         buffer[: len(piece)] = piece
-        reader.feed(memoryview(buffer)[: len(piece)])
-        found += taken(reader)
+        found += taken(reader, reader.feed(memoryview(buffer)[: len(piece)]))
         reader.hold()
         buffer[:] = b"\xff" * step
     return found

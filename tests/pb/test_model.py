@@ -21,7 +21,7 @@ import pb
 from .pump import Cancelled, Gate, Outcome, Pump, Reference, cancel
 
 FIRST, COUNT = map(int, os.environ.get("PB_MODEL_SEEDS", "0:60").split(":"))
-STEPS = 250
+MOVES = 250
 MOST_CALLS = 4
 
 
@@ -86,7 +86,8 @@ class Party:
         self.gates = []
         self.calls = []  # (reference, outcome)
         self.known = {}  # name -> weak reference to the reference it must come as
-        self.given = set()  # ids that were ever given
+        self.given = {0}  # ids it is being given, and the highest it ever was
+        self.highest = 0
 
     # --- what it sends
 
@@ -187,8 +188,9 @@ class Party:
         del self.held[rng.randrange(len(self.held) + 1) :]
 
     def give_back(self):
-        """Release a reference though it may be held elsewhere; it is not used again here."""
-        if self.held and not self.side.broker.calls.pending and not self.peer.side.broker.calls.pending:
+        """Release a reference that is still about; what is under way may use it, so that ends first."""
+        self.world.settle()
+        if self.held:
             name, reference = self.world.rng.choice(self.held)
             self.held = [pair for pair in self.held if pair[1] is not reference]
             self.calls = [(None, outcome) for _, outcome in self.calls]
@@ -247,8 +249,8 @@ class World:
         kinds = ["echo", "echo", "fresh", "later", "later", "callback", "error", "unsendable"]
         kinds += ["nope", "misfit", "unknown", "bad argument"]
         action = self.rng.choices(
-            ["call", "flush", "deliver", "tasks", "drop", "give_back", "give_up", "answer", "quiet"],
-            [30, 20, 40, 15, 8, 2, 4, 10, 2],
+            ["call", "flush", "deliver", "turn", "tasks", "drop", "give_back", "give_up", "answer", "quiet"],
+            [30, 20, 40, 30, 15, 8, 2, 4, 10, 2],
         )[0]
         if action == "call":
             party.call(kinds)
@@ -256,6 +258,8 @@ class World:
             self.flush(party)
         elif action == "deliver":
             self.deliver(party, self.rng.randrange(1, 2 * len(party.incoming) + 2))
+        elif action == "turn":
+            self.turn(party)
         elif action == "tasks":
             party.side.run_tasks()
         elif action == "quiet":
@@ -271,8 +275,10 @@ class World:
         chunk = bytes(party.incoming[:size])
         del party.incoming[:size]
         party.side.broker.receive_data(chunk)
-        while party.side.turns:
-            party.side.turns -= 1
+
+    def turn(self, party):
+        if party.side.turns:
+            party.side.turns = 0
             party.side.broker.turn()
 
     def run(self):
@@ -280,11 +286,21 @@ class World:
         while True:
             for party in self.parties:
                 self.flush(party)
-            if not any(party.incoming or party.side.tasks for party in self.parties):
+            if not any(each.incoming or each.side.tasks or each.side.turns for each in self.parties):
                 return
             for party in self.parties:
-                self.deliver(party, len(party.incoming))
+                if party.incoming:
+                    self.deliver(party, len(party.incoming))
+                self.turn(party)
                 party.side.run_tasks()
+
+    def settle(self):
+        """Carry everything, and give every answer that is held back."""
+        self.run()
+        while any(party.gates for party in self.parties):
+            for party in self.parties:
+                party.answer()
+            self.run()
 
     # --- what must hold
 
@@ -294,8 +310,8 @@ class World:
             assert None is party.side.broker.error
             exports = party.peer.side.broker.tables.exports
             new = exports.keys() - party.given
-            assert max(party.given, default=-1) < min(new, default=1), f"{party.name} was given an id twice"
-            party.given |= new
+            assert party.highest < min(new, default=party.highest + 1), f"{party.name} got an id twice"
+            party.given, party.highest = set(exports), max(new, default=party.highest)
             for id, handle in party.side.broker.tables.imports.items():
                 assert id == 0 or handle.count <= exports[id].count, f"{party.name} counts too much of {id}"
 
@@ -308,11 +324,7 @@ class World:
 
     def end(self):
         """Let everything finish and go; then nothing may be left."""
-        self.run()
-        while any(party.gates for party in self.parties):
-            for party in self.parties:
-                party.answer()
-            self.run()
+        self.settle()
         self.check_counts()
         self.check_always()
         for party in self.parties:
@@ -343,7 +355,7 @@ def test_whatever_happens_both_sides_agree(seed, caplog):
     gc.disable()  # collected at times of its own choosing, a run could not be repeated
     try:
         world = World(seed)
-        for _ in range(STEPS):
+        for _ in range(MOVES):
             world.step()
             world.check_always()
         world.end()

@@ -9,6 +9,7 @@ import pickle
 import msgpack
 import pytest
 
+import jelly
 import pb
 
 from .pump import Pump, Script, packed, send
@@ -81,15 +82,14 @@ def test_a_release_that_waits_wakes_the_face_once():
     pump = Pump(Server())
     things = pump.call("fresh", 3)
     pump.run()
-    woken = []
-    pump.client.broker.tables._wake = lambda: woken.append(1)
+    before = pump.client.releases
     del things[0]
-    assert [1] == woken
+    assert before + 1 == pump.client.releases
     del things[0]
-    assert [1] == woken
+    assert before + 1 == pump.client.releases
     pump.client.output()
     del things[0]
-    assert [1, 1] == woken
+    assert before + 2 == pump.client.releases
 
 
 def test_a_wake_up_is_not_lost_behind_a_reference_that_was_too_many():
@@ -97,13 +97,54 @@ def test_a_wake_up_is_not_lost_behind_a_reference_that_was_too_many():
     script = Script(limits=pb.Limits(max_refs=1))
     outcome = script.broker.root_reference().thing()
     script.heard()
-    woken = []
-    script.broker.tables._wake = lambda: woken.append(1)
+    before = script.side.releases
     script.say([2, 1, packed([ref(1), ref(2)])])
 
     with pytest.raises(pb.TooLarge):
         outcome.result()
-    assert [] != woken
+    assert before < script.side.releases
+
+
+# --- given back wrongly
+
+
+@pytest.mark.parametrize(
+    "owed",
+    [[1, 0], [1, -1], [1, 3], [2, 1], [0, 1], [-1, 1], [1, 1, 1, 2], [1, 2, 1, 1], [1, 2**53]],
+    ids=repr,
+)
+def test_a_release_of_what_is_not_held_is_a_violation(owed):
+    """Its sender has lost count (R3)."""
+    script = Script(Server())
+    script.say([1, 1, 0, "thing", packed([[2], {}])])
+    assert {1: 2} == exported(script.side)
+    script.say([6, owed])
+
+    assert [15, 3] == script.heard()[-1][:2]
+
+
+def test_a_release_may_come_in_parts():
+    """Any split is right as long as the sum is."""
+    script = Script(Server())
+    script.say([1, 1, 0, "thing", packed([[3], {}])])
+    script.say([6, [1, 1]])
+    assert {1: 2} == exported(script.side)
+    script.say([6, [1, 1, 1, 1]], [13, 1])
+
+    assert {} == exported(script.side)
+    assert [14, 1] == script.heard()[-1]
+
+
+def test_an_id_beyond_the_largest_is_refused():
+    """Both sides must be able to hold it (PB-F7)."""
+    script = Script(Server())
+    beyond = msgpack.ExtType(1, (2**53).to_bytes(8, "big"))
+    script.say([1, 1, 0, "keep", packed([[beyond], {}])])
+
+    assert [3] == [message[0] for message in script.heard()] or script.side.has_ended
+    assert {} == imported(script.side)
+    with pytest.raises(jelly.InsecureJelly):
+        script.broker.scope.reference(2**53)
 
 
 # --- revoked
@@ -138,6 +179,19 @@ def test_a_revoked_object_is_gone_for_the_peer():
     gc.collect()
     pump.run()
     assert {2: 1} == exported(pump.server)
+
+
+def test_the_death_of_a_reference_is_the_affair_of_the_method_that_holds_it():
+    """`pb.Gone` would tell the caller that its own call was not run (registry, column executed)."""
+    root = Server()
+    root.remote_use = lambda: root.kept[0].name().result()
+    pump = Pump(root)
+    pump.call("keep", Thing())
+    pump.client.broker.revoke(pump.client.broker.tables.exports[1])
+    pump.run()
+
+    with pytest.raises(pb.RemoteError, match=r"pb\.Internal"):
+        pump.call("use")
 
 
 def test_a_tombstone_answers_and_is_said_once():

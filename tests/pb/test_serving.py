@@ -10,7 +10,7 @@ import pytest
 import jelly
 import pb
 
-from .pump import STEPS, Gate, Pump, Script, Task, packed, send
+from .pump import STEPS, Gate, Pump, Script, packed, send
 
 NOTHING = packed([[], {}])
 
@@ -298,13 +298,8 @@ def test_a_handler_that_ends_its_own_connection_harms_nothing():
             script.broker.connection_lost("left")
             return 1
 
-    def spawn(coroutine):
-        task = Task(coroutine)
-        task.step()
-        return task
-
     script = Script(Leaving())
-    script.broker.serving._spawn = spawn
+    script.side.runs_at_once = True
     outcome = script.broker.root_reference().echo(1)
     script.heard()
     script.say([1, 1, 0, "leave", NOTHING])

@@ -229,8 +229,9 @@ def test_an_error_nobody_is_told_of_counts_nothing():
 
 
 @STEPS
-def test_a_refused_payload_counts_all_the_same(step):
+def test_a_refused_payload_counts_all_the_same(step, caplog):
     """What was decoded is held, and given back (R7)."""
+    caplog.set_level("CRITICAL", "pb")  # a record of an error would hold what its frames hold
     script = Script(Server(), step=step)
     for refused in (
         [1, 1, 0, "keep", packed([[ref(1), ref(1), ext(99, 1)], {}])],
@@ -258,6 +259,12 @@ def test_a_refused_answer_counts_all_the_same():
         outcome.result()
     gc.collect()
     assert [[6, [5, 1]]] == script.heard()
+
+    given_up = script.broker.root_reference().thing()
+    given_up.is_given_up = True
+    script.heard()
+    script.say([2, 2, packed([ext(99, 1)])])
+    assert 0 == given_up.settled
 
 
 def test_an_answer_to_a_call_given_up_is_decoded_and_released():
@@ -376,40 +383,3 @@ def test_a_call_that_waits_for_its_turn_keeps_its_arguments():
     pump.run()
 
     assert "live" in repr(waiting.result()[0])
-
-
-@pytest.mark.parametrize(
-    "owed",
-    [[1, 0], [1, -1], [1, 3], [2, 1], [0, 1], [-1, 1], [1, 1, 1, 2], [1, 2, 1, 1], [1, 2**53]],
-    ids=repr,
-)
-def test_a_release_of_what_is_not_held_is_a_violation(owed):
-    """Its sender has lost count (R3)."""
-    script = Script(Server())
-    script.say([1, 1, 0, "thing", packed([[2], {}])])
-    assert {1: 2} == exported(script.side)
-    script.say([6, owed])
-
-    assert [15, 3] == script.heard()[-1][:2]
-
-
-def test_a_release_may_come_in_parts():
-    """Any split is right as long as the sum is."""
-    script = Script(Server())
-    script.say([1, 1, 0, "thing", packed([[3], {}])])
-    script.say([6, [1, 1]])
-    assert {1: 2} == exported(script.side)
-    script.say([6, [1, 1, 1, 1]], [13, 1])
-
-    assert {} == exported(script.side)
-    assert [14, 1] == script.heard()[-1]
-
-
-def test_an_id_beyond_the_largest_is_refused():
-    """Both sides must be able to hold it (PB-F7)."""
-    script = Script(Server())
-    beyond = msgpack.ExtType(1, (2**53).to_bytes(8, "big"))
-    script.say([1, 1, 0, "keep", packed([[beyond], {}])])
-
-    assert [3] == [message[0] for message in script.heard()] or script.side.has_ended
-    assert {} == imported(script.side)

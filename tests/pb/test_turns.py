@@ -67,12 +67,15 @@ def test_the_rest_is_kept_though_the_buffer_is_used_again():
     assert list(range(1, 501)) == root.seen
 
 
-@pytest.mark.parametrize("cut", [1, 5, 1000, 1001])
-def test_what_is_read_between_two_turns_comes_after(cut):
-    """Order is the order of arrival."""
+@pytest.mark.parametrize("size", [None, 100], ids=["frames", "batches"])
+@pytest.mark.parametrize("cut", ["a frame", 1, 5, 1000, 1001])
+def test_what_is_read_between_two_turns_comes_after(cut, size):
+    """Order is the order of arrival, and nothing of it is lost."""
     root = Root()
     script = Script(root)
-    stream = calls(500)
+    stream = calls(500, size)
+    if cut == "a frame":
+        cut = len(stream) - len(calls(499 if size is None else 400, size))
     script.broker.receive_data(stream[:-cut])
     script.broker.receive_data(stream[-cut:])
     while script.side.turns:
@@ -80,6 +83,20 @@ def test_what_is_read_between_two_turns_comes_after(cut):
         script.broker.turn()
 
     assert list(range(1, 501)) == root.seen
+
+
+def test_a_frame_that_comes_while_a_batch_is_half_done_comes_after_it():
+    """Also where it comes alone and whole."""
+    root = Root()
+    script = Script(root)
+    script.broker.receive_data(calls(200, 200))
+    for number in range(201, 221):
+        script.broker.receive_data(frame([1, number, 0, "note", packed([[number], {}])]))
+    while script.side.turns:
+        script.side.turns -= 1
+        script.broker.turn()
+
+    assert list(range(1, 221)) == root.seen
 
 
 def test_a_turn_ends_when_its_time_is_over():

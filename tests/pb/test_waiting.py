@@ -157,3 +157,37 @@ def test_a_handler_that_calls_its_caller_does_not_wait_for_its_turn():
     assert "end" == waiting.result()
     with pytest.raises(pb.Error):
         occupying.result()
+
+
+def test_calls_given_up_while_they_wait_are_not_settled_at_the_end():
+    """Nobody waits for them any more."""
+    pump = Pump(Server(), limits=pb.Limits(max_calls=1))
+    pump.root.wait()
+    given_up, waiting = pump.root.note(1), pump.root.note(2)
+    given_up.is_given_up = True
+    pump.lose()
+
+    assert 0 == given_up.settled
+    with pytest.raises(pb.NotExecuted):
+        waiting.result()
+
+
+def test_a_cancelled_handler_is_not_cancelled_again_at_the_end():
+    """It is about to end."""
+
+    class Slow(Server):
+        async def remote_slow(self):
+            try:
+                await Gate()
+            except BaseException:
+                self.stopped += 1
+                await Gate()
+
+    root = Slow()
+    script = Script(root)
+    script.say([1, 1, 0, "slow", NOTHING])
+    script.say([4, 1])
+    script.broker.connection_lost("gone")
+
+    assert 1 == root.stopped
+    assert 1 == script.broker.serving.count

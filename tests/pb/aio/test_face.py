@@ -157,7 +157,10 @@ def test_a_result_is_a_future_as_it_is(loop):
     """gather, wait_for, TaskGroup and done callbacks need no task around it."""
 
     async def main():
-        async with pb.serve(Root(), "memory://future") as server, pb.open_connection(server.url) as connection:
+        async with (
+            pb.serve(Root(), "memory://future") as server,
+            pb.open_connection(server.url) as connection,
+        ):
             root = connection.root
             assert [1, 2] == await asyncio.gather(root.echo(1), root.echo(2))
             assert 3 == await asyncio.wait_for(root.echo(3), 10)
@@ -343,7 +346,10 @@ def test_release_gives_back_now(loop):
     """The reference is dead from there on; the object may come again."""
 
     async def main():
-        async with pb.serve(Root(), "memory://release") as server, pb.open_connection(server.url) as connection:
+        async with (
+            pb.serve(Root(), "memory://release") as server,
+            pb.open_connection(server.url) as connection,
+        ):
             counter = await connection.root.counter()
             pb.release(counter)
             with pytest.raises(pb.DeadReference):
