@@ -165,7 +165,7 @@ class Decoder:
             if preflight(payload, bound - 1) is not None:
                 check_form(payload, limit)
                 bound = None
-        value = unpackb(payload, ext_hook=reading.hook, timestamp=3)
+        value = unpackb(payload, ext_hook=reading.read_ext, timestamp=3)
         if type(value) in SCALARS:
             bound = 0
         elif bound is None or bound + reading.weight > limit:

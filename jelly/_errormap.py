@@ -61,8 +61,8 @@ def fit_error(walk: Walk, error: BaseException, level: int, causes: int = _MAX_C
     data = _data(walk, error)
     if data is not None:
         made["data"] = walk.fit_hard(data, level)
-    cause = error.__cause__
-    if cause is not None and causes and encoder.is_known_error(cause):
+    cause = _cause_to_tell(encoder, error)
+    if cause is not None and causes:
         made["cause"] = fit_error(walk, cause, level, causes - 1)
     return made
 
@@ -70,10 +70,23 @@ def fit_error(walk: Walk, error: BaseException, level: int, causes: int = _MAX_C
 def data_of(walk: Walk, error: BaseException, causes: int = _MAX_CAUSES) -> list[object]:
     """Return the data of an error and of its causes, for the survey."""
     found = [_data(walk, error)]
-    cause = error.__cause__
-    if cause is not None and causes and walk.encoder.is_known_error(cause):
+    cause = _cause_to_tell(walk.encoder, error)
+    if cause is not None and causes:
         found += data_of(walk, cause, causes - 1)
     return found
+
+
+def _cause_to_tell(encoder: Encoder, error: BaseException) -> BaseException | None:
+    """Return the cause the peer may be told about.
+
+    What another peer answered is told only as part of what that peer answered: a registered error that was
+    raised `from` it is news of ours, and its cause is none of this peer's business.
+    """
+    cause = error.__cause__
+    if cause is None or not encoder.is_known_error(cause):
+        return None
+    is_ours = encoder.error_plan(cause) is not None
+    return cause if is_ours or isinstance(error, RemoteError) else None
 
 
 def _data(walk: Walk, error: BaseException) -> Any:

@@ -105,7 +105,7 @@ class Holes:
 
     def unpack_pairs(self, reading: Reading, payload: bytes) -> list[Any]:
         """Unpack the array of a MAP one by one, to tell a NODE in a key from one in a value."""
-        unpacker = msgpack.Unpacker(ext_hook=reading.hook, timestamp=3, max_buffer_size=len(payload))
+        unpacker = msgpack.Unpacker(ext_hook=reading.read_ext, timestamp=3, max_buffer_size=len(payload))
         unpacker.feed(payload)
         items: list[Any] = []
         for at in range(unpacker.read_array_header()):

@@ -83,7 +83,6 @@ class Reading:
         self.max_depth = decoder.limits.max_depth
         self.slack = self.max_depth - 3
         self.tables = _imports.NO_TABLES if tables is None else tables
-        self.hook = self.read_ext
 
     # --- the msgpack objects
 
@@ -98,7 +97,7 @@ class Reading:
                 self.check_going_down(payload)
             holes = self.holes
             marks = 0 if holes is None else holes.marks
-            content = unpackb(payload, ext_hook=self.hook, timestamp=3)
+            content = unpackb(payload, ext_hook=self.read_ext, timestamp=3)
             self.level = level - 1
             try:
                 name, state = content
@@ -123,7 +122,7 @@ class Reading:
             level = self.level = self.level + 1
             if level > self.max_depth or len(payload) > PREFLIGHT_BYTES:
                 self.check_going_down(payload)
-            content = unpackb(payload, ext_hook=self.hook, timestamp=3)
+            content = unpackb(payload, ext_hook=self.read_ext, timestamp=3)
             self.level = level - 1
             if type(content) is not list:
                 raise MalformedJelly(f"the data of Ext {code} are no array")
@@ -184,7 +183,7 @@ class Reading:
         if holes is not None and name == "MAP" and b"\x15" in payload:
             content = holes.unpack_pairs(self, payload)
         else:
-            content = unpackb(payload, ext_hook=self.hook, timestamp=3)
+            content = unpackb(payload, ext_hook=self.read_ext, timestamp=3)
         self.level -= 1
         if type(content) is not kind:
             raise MalformedJelly(f"the data of {name} are no {'array' if kind is list else 'map'}")

@@ -5,11 +5,12 @@ Spec: spec/3-messages.md, CALL, ANSWER, ERROR, CANCEL.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from jelly import Bulk, InsecureJelly, Oversized
+from jelly import Bulk, InsecureJelly, MalformedJelly, Oversized
 
 from . import messages
 from ._outbox import LARGE_PAYLOAD, Outbox
@@ -32,7 +33,12 @@ if TYPE_CHECKING:
     from ._tables import Scope
     from .reference import Import
 
+log = logging.getLogger("pb")
+
+AnyError = TypeVar("AnyError", bound=BaseException)
 Pack = Callable[[object], bytes]
+# What is called and how, as long as it waits for its turn; the outcome of a call without answer is None.
+Waiting = tuple[object, "Import", str, tuple[Any, ...], Mapping[str, Any], "Scope | None", Any]
 PAYLOADS = frozenset({bytes, memoryview})
 
 
@@ -52,9 +58,18 @@ def put_message(outbox: Outbox, pack: Pack, message: list[Any], payload: bytes |
         outbox.put_alone(head + width + first, *rest)
 
 
-def refused(error: InsecureJelly) -> Error:
+def refused(error: BaseException) -> Error:
     """Return the error of the protocol for a payload that could not be accepted."""
-    return WIRE_ERRORS.get(error.wire_type, BadPayload)(str(error))
+    if isinstance(error, InsecureJelly):
+        return WIRE_ERRORS.get(error.wire_type, BadPayload)(str(error))
+    return BadPayload(f"a hook that takes a value over raised {type(error).__name__}")
+
+
+def of_own_call(error: AnyError) -> AnyError:
+    """Mark an error that ends a call of this side: where a handler lets it pass, it is that handler's own."""
+    if isinstance(error, PeerError):
+        error.is_of_own_call = True
+    return error
 
 
 class Calls:
@@ -90,7 +105,7 @@ class Calls:
         self.end_reason = "the peer's HELLO has not arrived yet"
         self._outbox = outbox
         self._pack = pack
-        self._waiting: deque[tuple[Import, str, tuple[Any, ...], Mapping[str, Any], Any]] = deque()
+        self._waiting: deque[Waiting] = deque()
 
     def make(
         self,
@@ -120,13 +135,14 @@ class Calls:
         ):
             self._check_open(handle)
             if not self._serves_peer(handle.scope):
-                self._waiting.append((handle, method, args, kwargs, outcome))
+                # The reference itself waits too: its RELEASE must not go before the call (R5).
+                self._waiting.append((handle(), handle, method, args, kwargs, scope, outcome))
                 return 0
         scope = scope or handle.scope
         try:
             payload = scope.encoder.encode_call(args, kwargs, scope, method)
         except Oversized as error:
-            raise TooLarge(str(error)) from None
+            raise of_own_call(TooLarge(str(error))) from None
         id = self.next_id
         self.next_id = id + 1
         self.pending[id] = (outcome, scope)
@@ -148,19 +164,35 @@ class Calls:
         kwargs: Mapping[str, Any],
         scope: Scope | None = None,
     ) -> None:
-        """Call a method and want no answer: none is sent. Raises like `make`."""
+        """Call a method and want no answer: none is sent. Raises like `make`.
+
+        It does not count toward the peer's `max_calls`, but it keeps its place behind calls that wait.
+        """
         self._check_open(handle)
+        if self._waiting and not self._serves_peer(handle.scope):
+            self._waiting.append((handle(), handle, method, args, kwargs, scope, None))
+            return
+        self._send(handle, method, args, kwargs, scope)
+
+    def _send(
+        self,
+        handle: Import,
+        method: str,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        scope: Scope | None,
+    ) -> None:
         scope = scope or handle.scope
         try:
             payload = scope.encoder.encode_call(args, kwargs, scope, method)
         except Oversized as error:
-            raise TooLarge(str(error)) from None
+            raise of_own_call(TooLarge(str(error))) from None
         put_message(self._outbox, self._pack, [messages.CALL, 0, handle.id, method], payload)
 
     def _check_open(self, handle: Import) -> None:
         """Refuse what cannot be called any more."""
         if handle.dead is not None:
-            raise handle.dead("the reference was released or its object revoked; get a new one")
+            raise of_own_call(handle.dead("the reference was released or its object revoked; get a new one"))
         if not self.is_open and not self._serves_peer(handle.scope):
             error = NotExecuted if handle.scope.tables.is_open else DeadReference
             raise error(f"the call was not sent: {self.end_reason}")
@@ -192,10 +224,12 @@ class Calls:
         # fail this call too.
         try:
             value = scope.decoder.loads(payload, scope)
-        except InsecureJelly as error:
+        except MalformedJelly:
+            raise
+        except BaseException as error:  # a hook of a copy may raise anything
             self._finish(id)
             if not outcome.done():
-                outcome.set_exception(refused(error))
+                outcome.set_exception(of_own_call(refused(error)))
             return
         del self.pending[id]
         if self._waiting and not self.is_held:
@@ -215,10 +249,11 @@ class Calls:
         error: BaseException
         try:
             error = scope.decoder.loads_error(envelope[2], scope)
-        except InsecureJelly as refusal:
+        except MalformedJelly:
+            raise
+        except BaseException as refusal:  # as above
             error = refused(refusal)
-        if isinstance(error, PeerError):
-            error.is_remote = True
+        of_own_call(error)
         self._finish(id)
         if not outcome.done():
             outcome.set_exception(error)
@@ -236,15 +271,17 @@ class Calls:
         """Send the calls that waited for their turn, as many as may go."""
         self.is_held = False
         while self._waiting and not self.is_held and len(self.pending) < self.peer_max_calls:
-            handle, method, args, kwargs, outcome = self._waiting.popleft()
-            if outcome.done():
-                continue
+            _, handle, method, args, kwargs, scope, outcome = self._waiting.popleft()
             try:
-                id = self.make(handle, method, args, kwargs, outcome)
+                if outcome is None:
+                    self._send(handle, method, args, kwargs, scope)
+                elif not outcome.done():
+                    outcome.call_started(self.make(handle, method, args, kwargs, outcome, scope))
             except Exception as error:
-                outcome.set_exception(error)
-            else:
-                outcome.call_started(id)
+                if outcome is not None:
+                    outcome.set_exception(error)
+                else:
+                    log.error("a call that wanted no answer was not sent", exc_info=error)
 
     def _serves_peer(self, scope: Scope) -> bool:
         """Whether the caller is a handler that serves a call of this very peer."""
@@ -294,5 +331,5 @@ class Calls:
     def _fail_waiting(self, reason: str) -> None:
         waiting, self._waiting = self._waiting, deque()
         for *_, outcome in waiting:
-            if not outcome.done():
+            if outcome is not None and not outcome.done():
                 outcome.set_exception(NotExecuted(f"the call was not sent: {reason}"))

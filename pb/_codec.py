@@ -28,9 +28,11 @@ class Codec:
     """
 
     def __init__(self, registry: jelly.Registry | None) -> None:
-        self._registry = build_registry()
+        self._sending = build_registry(with_base=True)
+        self._receiving = build_registry(with_base=False)
         if registry is not None:
-            self._registry.include(registry)
+            self._sending.include(registry)
+            self._receiving.include(registry)
         self._encoders: dict[jelly.Limits, jelly.Encoder] = {}
         self._decoders: dict[tuple[jelly.Limits, bool], jelly.Decoder] = {}
         self.pack = msgpack.Packer(buf_size=16 * 1024).pack
@@ -43,7 +45,7 @@ class Codec:
                 self._encoders.clear()
             payload = limits.max_frame - _ENVELOPE_BYTES
             encoder = self._encoders[limits] = jelly.Encoder(
-                self._registry, dataclasses.replace(limits, max_payload=payload)
+                self._sending, dataclasses.replace(limits, max_payload=payload)
             )
         return encoder
 
@@ -52,7 +54,7 @@ class Codec:
         decoder = self._decoders.get((limits, relay))
         if decoder is None:
             decoder = self._decoders[limits, relay] = jelly.Decoder(
-                self._registry, limits, relay=relay, remote_error=RemoteError
+                self._receiving, limits, relay=relay, remote_error=RemoteError
             )
         return decoder
 

@@ -69,8 +69,11 @@ class FrameReader:
         """Tell that `size` bytes were written at the start of what `room` returned."""
         self._have += size
 
-    def feed(self, data: bytes | memoryview) -> bytes | memoryview | None:
+    def feed(self, data: bytes | memoryview, is_idle: bool = False) -> bytes | memoryview | None:
         """Give the bytes that come next; the reader refers to `data` until `hold` or its end.
+
+        Args:
+            is_idle: whether whatever came before has been acted on.
 
         Returns:
             The body, where `data` is exactly one frame and nothing came before it: the usual case, and
@@ -79,7 +82,7 @@ class FrameReader:
         size = len(data) - 4
         if self.left:
             data = bytes(self._data[self._offset :]) + bytes(data)
-        elif 0 < size <= self.max_frame and self.frame is None and _LENGTH(data)[0] == size:
+        elif is_idle and 0 < size <= self.max_frame and self.frame is None and _LENGTH(data)[0] == size:
             return data[4:]
         self._data = data
         self._offset = 0

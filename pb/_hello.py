@@ -14,11 +14,13 @@ from . import messages
 from .errors import ProtocolError
 from .limits import Limits
 
+_MAX_AGENT_CHARS = 256  # HELLO as a whole must fit 4,096 bytes
+
 
 def hello_message(limits: Limits, agent: str) -> bytes:
     """Return the packed HELLO of this side."""
     info: dict[str, object] = {
-        "agent": agent,
+        "agent": agent[:_MAX_AGENT_CHARS],
         "features": list(messages.BUILT_FEATURES),
         "max_frame": limits.max_frame,
         "max_calls": limits.max_calls,
@@ -52,8 +54,8 @@ def limits_of_hello(envelope: list[Any], ours: Limits) -> tuple[Limits, str]:
         value = info.get(key, default)
         if key in info and type(value) is not kind:
             raise ProtocolError(f"HELLO key {key!r} is no {kind.__name__}")
-        if kind is int and value < 0:
-            raise ProtocolError(f"HELLO key {key!r} is negative")
+        if kind is int and not 0 <= value <= messages.MAX_ID:
+            raise ProtocolError(f"HELLO key {key!r} is out of range")
         if kind is list and not all(type(item) is str for item in value):
             raise ProtocolError(f"HELLO key {key!r} holds something that is no string")
         told[key] = value
@@ -61,7 +63,7 @@ def limits_of_hello(envelope: list[Any], ours: Limits) -> tuple[Limits, str]:
         raise ProtocolError(f"HELLO with max_frame below {messages.HELLO_MAX_FRAME}")
     limits = dataclasses.replace(
         ours,
-        max_frame=told["max_frame"],
+        max_frame=min(told["max_frame"], messages.MAX_FRAME),
         max_calls=told["max_calls"],
         max_refs=told["max_refs"],
         max_depth=told["max_depth"],

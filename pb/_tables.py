@@ -7,6 +7,7 @@ Knows nothing of frames, calls or the network.
 from __future__ import annotations
 
 import weakref
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +89,7 @@ class Tables:
         self._max_refs = max_refs
         self._wake = wake
         self._proxy = proxy
-        self.dropped: list[Import | tuple[int, int]] = []  # what waits to be released
+        self.dropped: deque[Import | tuple[int, int]] = deque()  # what waits to be released
         # Rows of other connections over which a reference of this one was passed on.
         self._passed_on: weakref.WeakSet[Export] | None = None
 
@@ -110,9 +111,10 @@ class Tables:
         key = id(value) if scope.perspective is None else (id(value), id(scope.perspective))
         export = self._by_object.get(key)
         if export is None:
-            if len(self.exports) > self.peer_max_refs:
+            held = len(self.exports) - (0 in self.exports)
+            if held >= self.peer_max_refs:
                 raise TooLarge(
-                    f"the peer holds {len(self.exports)} references, its limit is max_refs="
+                    f"the peer holds {held} references, its limit is max_refs="
                     f"{self.peer_max_refs}; release some first"
                 )
             kind = kind_of(value)
@@ -125,6 +127,7 @@ class Tables:
                 scope = scope.relay()
             else:
                 ext = _id_ext(_REF, number)
+                scope = scope.direct
             export = Export(number, value, kind, scope, ext)
             self.exports[number] = self._by_object[key] = export
             if kind is Kind.PROXY:
@@ -189,13 +192,13 @@ class Tables:
             if reference is not None:
                 handle.count += 1
                 return reference
-        elif len(self.imports) >= self._max_refs:
-            self.dropped.append((number, 1))
+        elif len(self.imports) - (0 in self.imports) >= self._max_refs:
+            self._drop((number, 1))
             raise InsecureJelly(
                 f"this side holds {self._max_refs} references, its limit max_refs; release some first",
                 wire_type="pb.TooLarge",
             )
-        return self._import(number, scope)
+        return self._import(number, scope.direct)
 
     def root(self, scope: Scope) -> RemoteReference:
         """Return the reference for the peer's root, which is not counted."""
@@ -214,12 +217,11 @@ class Tables:
         reference._pb_import = self.imports[number] = handle
         return reference
 
-    def _drop(self, handle: Import) -> None:
+    def _drop(self, owed: Import | tuple[int, int]) -> None:
         """Note that a reference was collected. May run at any moment and in any thread."""
         if self.is_open:
-            self.dropped.append(handle)
-            if len(self.dropped) == 1:
-                self._wake()
+            self.dropped.append(owed)
+            self._wake()
 
     def drop_now(self, handle: Import) -> None:
         """Give an object back though its reference is still about: that one is dead from here on."""
@@ -227,15 +229,14 @@ class Tables:
             del self.imports[handle.id]
             handle.dead = DeadReference
             if handle.id:
-                self.dropped.append((handle.id, handle.count))
-                handle.count = 0
-                self._wake()
+                owed, handle.count = (handle.id, handle.count), 0
+                self._drop(owed)
 
     def take_dropped(self) -> list[int]:
         """Return `[id, count, id, count, …]` to be released, and forget it."""
         owed: list[int] = []
-        dropped, self.dropped = self.dropped, []
-        for handle in dropped:
+        while self.dropped:  # a deque: other threads may append meanwhile
+            handle = self.dropped.popleft()
             if type(handle) is tuple:
                 owed += handle
                 continue
@@ -250,7 +251,7 @@ class Tables:
 
         Returns the rows of other connections that pass it on: they are to be revoked too.
         """
-        handle = self.imports.get(number)
+        handle = self.imports.get(number) if number else None
         if handle is None:
             return []
         handle.dead = Gone
@@ -272,7 +273,7 @@ class Tables:
 class Scope:
     """The tables of one connection as seen under one perspective: what jelly is given for a payload."""
 
-    __slots__ = ("_relayed", "broker", "decoder", "encoder", "perspective", "tables")
+    __slots__ = ("_relayed", "broker", "decoder", "direct", "encoder", "perspective", "tables")
 
     def __init__(
         self,
@@ -287,6 +288,7 @@ class Scope:
         self.encoder = encoder
         self.decoder = decoder
         self.perspective = perspective
+        self.direct = self  # the scope of what is not passed on, also seen from its relay
         self._relayed: Scope | None = None
 
     def relay(self) -> Scope:
@@ -295,6 +297,7 @@ class Scope:
             self._relayed = Scope(
                 self.tables, self.broker, self.encoder, self.broker.relay_decoder, self.perspective
             )
+            self._relayed.direct = self
             self._relayed._relayed = self._relayed
         return self._relayed
 

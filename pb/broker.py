@@ -159,7 +159,7 @@ class Broker:
         leaves over is done in later ones: the face is asked for them by `wants_turn`.
         """
         reader = self.reader
-        self.turn(reader.feed(data))
+        self.turn(reader.feed(data, self._batch is None))
         if reader.left:
             reader.hold()
 
@@ -267,6 +267,7 @@ class Broker:
         if self.state is State.CLOSED:
             return
         if self.state is State.GREETING:
+            self._say_bye(code, text)
             self._end(None)
             return
         if self.state in (State.OPEN, State.LEAVING):
@@ -289,10 +290,13 @@ class Broker:
         if len(envelope) != 4 or [type(field) for field in envelope[1:]] != [int, str, int]:
             raise ProtocolError("BYE is [15, code, text, last]")
         _, code, text, last = envelope
+        if code < 0 or not 0 <= last <= messages.MAX_ID:
+            raise ProtocolError("BYE whose code or last is out of range")
         meaning = messages.BYE_CODES.get(code, "unknown code")
         reason = f"the peer said BYE {code} ({meaning})" + (f": {printable(text)}" if text else "")
         if code not in messages.DRAINING_CODES:
             self.calls.last_run = last
+            self.outbox.clear()  # nothing is sent after an aborting BYE was seen
             self._end(ProtocolError(reason, code), reason)
             return
         if self.state is State.OPEN:
@@ -311,6 +315,7 @@ class Broker:
         """End the connection because of `error`: say BYE with its code, then close."""
         if self.state is State.CLOSED:
             return
+        self.calls.written_id = self.calls.next_id - 1  # what is queued goes out before the BYE
         if self.speaks_pb:  # to others, closing says enough
             self._say_bye(error.code, str(error))
         self._end(error)

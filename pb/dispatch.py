@@ -10,6 +10,7 @@ import enum
 import functools
 import inspect
 from collections.abc import Callable, Mapping
+from types import FunctionType, MethodType
 from typing import Any
 
 from jelly import Referenceable
@@ -86,32 +87,53 @@ def guards_of(cls: type, kind: Kind) -> Mapping[str, int] | None:
 def _guards(cls: type, prefix: str) -> Mapping[str, int] | None:
     guards: dict[str, int] = {}
     for name in dir(cls):
-        if not name.startswith(prefix):
-            continue
-        function = inspect.getattr_static(cls, name)
-        code = getattr(inspect.unwrap(function) if callable(function) else None, "__code__", None)
-        if code is None:
-            continue
-        positional = code.co_varnames[: code.co_argcount]
-        keywords = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
-        private = [index for index, parameter in enumerate(positional) if parameter.startswith("_")]
-        if private and private[0] > 0:
-            guards[name.removeprefix(prefix)] = private[0] - 1
-        elif any(parameter.startswith("_") for parameter in keywords):
-            guards[name.removeprefix(prefix)] = max(len(positional) - 1, 0)
+        found = inspect.getattr_static(cls, name) if name.startswith(prefix) else None
+        if isinstance(found, staticmethod):
+            continue  # looked at when it is called: it is no method then either
+        most = _most_positional(getattr(found, "__func__", found), 1)
+        if most is not None:
+            guards[name.removeprefix(prefix)] = most
     return guards or None
 
 
+@functools.lru_cache(maxsize=4096)
+def _most_positional(function: object, bound: int) -> int | None:
+    """Return how many positional arguments come before the first private one; None if there is none.
+
+    Args:
+        bound: how many the call itself supplies: 1 for `self` or `cls`, whatever it is called.
+    """
+    try:
+        parameters = list(inspect.signature(function).parameters.values())[bound:]  # type: ignore[arg-type]
+    except (TypeError, ValueError):  # no function, or one that does not tell
+        return None
+    for index, parameter in enumerate(parameters):
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.KEYWORD_ONLY):
+            return None
+        if parameter.name.startswith("_"):
+            return index
+    return None
+
+
 def check_arguments(
-    guards: Mapping[str, int] | None, name: str, args: list[Any], kwargs: Mapping[str, Any]
+    export: Any, function: Callable[..., Any] | None, name: str, args: list[Any], kwargs: Mapping[str, Any]
 ) -> None:
     """Refuse arguments that would reach a private parameter.
 
     Raises:
         BadArguments: more positional arguments than the method takes from a peer, or a private keyword.
     """
-    most = len(args) if guards is None else guards.get(name, len(args))
-    if len(args) > most or any(keyword[:1] == "_" for keyword in kwargs):
+    most: int | None = None
+    if function is not None:
+        if isinstance(function, MethodType) and function.__self__ is export.object:
+            most = None if export.guards is None else export.guards.get(name)
+        elif isinstance(function, MethodType):
+            most = _most_positional(function.__func__, 1)
+        elif isinstance(function, FunctionType):
+            most = _most_positional(function, 0)
+        if any(keyword[:1] == "_" for keyword in kwargs):
+            raise BadArguments(f"the arguments do not fit {name!r}")
+    if most is not None and len(args) > most:
         raise BadArguments(f"the arguments do not fit {name!r}")
 
 

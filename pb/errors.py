@@ -48,7 +48,7 @@ class PeerError(Error):
     """Base of the refusals that the protocol itself defines."""
 
     wire_type: str = "pb.Error"
-    is_remote = False  # whether a peer answered it, as opposed to being raised here
+    is_of_own_call = False  # whether a call that this side made ended with it
 
     @property
     def remote_type(self) -> str:
@@ -203,13 +203,17 @@ class ProtocolError(Error):
         self.code = code
 
 
-def build_registry() -> jelly.Registry:
+def build_registry(*, with_base: bool) -> jelly.Registry:
     """Return a registry that admits the errors of the protocol itself.
 
     Every broker includes it, so that `except pb.NoSuchMethod` works without a word from the user.
+
+    Args:
+        with_base: whether `Error` itself is in it. It is for sending; received, it would take the place of
+            every error of an application that is derived from it and not registered here, and its name.
     """
     registry = jelly.Registry()
     for name, error in WIRE_ERRORS.items():
-        if error is not RemoteError:
+        if error is not RemoteError and (with_base or error is not Error):
             registry.add(error, name)
     return registry

@@ -71,14 +71,14 @@ def test_an_error_of_the_protocol_arrives_as_its_class(how, step, error):
 
     assert (error, "because") == (type(found), str(found))
     assert error.wire_type == found.remote_type
-    assert found.is_remote
+    assert found.is_of_own_call
 
 
 def test_the_wire_types_are_those_of_the_classes():
     """One table, read in both directions."""
     assert {error.wire_type for error in OWN} | {"pb.Error", "pb.Internal"} == set(WIRE_ERRORS)
     names = {"pb.Error"} | {error.wire_type for error in OWN}
-    assert names == {name for name in build_registry().snapshot() if name.startswith("pb.")}
+    assert names == {name for name in build_registry(with_base=True).snapshot() if name.startswith("pb.")}
 
 
 @pytest.mark.parametrize("error", OWN, ids=lambda error: error.wire_type)
@@ -86,7 +86,7 @@ def test_the_errors_of_the_protocol_have_one_base(error):
     """And can all be made of a text."""
     assert isinstance(error("text"), pb.Error)
     assert "text" == str(error("text"))
-    assert not error("text").is_remote
+    assert not error("text").is_of_own_call
 
 
 def test_the_three_families_are_told_apart():
@@ -173,7 +173,7 @@ def test_an_answer_to_a_call_of_the_methods_own_is_not_passed_on():
         pump.call("nope")
     except pb.NoSuchMethod as error:
         found = error
-    assert found.is_remote
+    assert found.is_of_own_call
 
     assert "pb.Internal" == failed(Pump(Server(found))).remote_type
 

@@ -343,7 +343,7 @@ class World:
 
 
 def _with_errors(registry):
-    everything = pb.errors.build_registry()
+    everything = pb.errors.build_registry(with_base=False)
     everything.include(registry)
     return everything
 

@@ -77,17 +77,14 @@ def test_the_root_given_back_is_dead_and_can_be_had_again():
     assert [] == pump.call("echo")
 
 
-def test_a_release_that_waits_wakes_the_face_once():
-    """A wake-up for each reference would be one for each of thousands."""
+def test_every_release_that_waits_wakes_the_face():
+    """Two threads may drop at once: counting which was first would lose a wake-up; the face joins them."""
     pump = Pump(Server())
-    things = pump.call("fresh", 3)
+    things = pump.call("fresh", 2)
     pump.run()
     before = pump.client.releases
     del things[0]
     assert before + 1 == pump.client.releases
-    del things[0]
-    assert before + 1 == pump.client.releases
-    pump.client.output()
     del things[0]
     assert before + 2 == pump.client.releases
 
