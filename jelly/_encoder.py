@@ -64,6 +64,7 @@ class Encoder:
             time it is met, which saves the look for it and refuses cycles.
         tuples: "list" sends tuples as lists, which is ten times faster, and changes them.
         by_reference: further types whose instances the tables give ids to.
+        max_payload: bytes of a payload that the peer takes.
     """
 
     def __init__(
@@ -74,8 +75,10 @@ class Encoder:
         identity: Literal["graph", "tree"] = "graph",
         tuples: Literal["tuple", "list"] = "tuple",
         by_reference: Iterable[type] = (),
+        max_payload: int = 0xFFFFFFFF,
     ) -> None:
         self.limits = limits
+        self.max_payload = max_payload
         self.keeps_identity = identity == "graph"
         self.tuples_as_lists = tuples == "list"
         self.plans: dict[type, Blueprint | ErrorPlan] = {
@@ -118,7 +121,7 @@ class Encoder:
             return self.pack(tables.refer(value))
         else:
             payload = self.dumps(value, tables, where)
-        if len(payload) > self.limits.max_payload:
+        if len(payload) > self.max_payload:
             raise self._oversized(len(payload))
         return payload
 
@@ -141,11 +144,11 @@ class Encoder:
                     payload = self.pack_flat((args, kwargs))
                 except Exception:  # the walk finds it again, and its place
                     return self.dumps_call(args, kwargs, tables, method)
-                if len(payload) > self.limits.max_payload:
+                if len(payload) > self.max_payload:
                     raise self._oversized(len(payload))
                 return payload
         payload = bulk_call(args, kwargs, self.pack) or self.dumps_call(args, kwargs, tables, method)
-        if len(payload) > self.limits.max_payload:
+        if len(payload) > self.max_payload:
             raise self._oversized(len(payload))
         return payload
 
@@ -307,12 +310,12 @@ class Encoder:
         return self._within_limit(walk.pack_checked(tree))
 
     def _within_limit(self, payload: bytes) -> bytes:
-        if len(payload) > self.limits.max_payload:
+        if len(payload) > self.max_payload:
             raise self._oversized(len(payload))
         return payload
 
     def _oversized(self, size: int) -> Oversized:
-        return Oversized(f"a payload of {size} bytes exceeds what the peer takes, {self.limits.max_payload}")
+        return Oversized(f"a payload of {size} bytes exceeds what the peer takes, {self.max_payload}")
 
     def _undo(self, walk: Walk, exts: list[ExtType]) -> None:
         if exts:

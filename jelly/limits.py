@@ -22,7 +22,6 @@ class Limits:
         max_decimal_exponent: largest magnitude of a Decimal's exponent, as decimal128 has it.
             int(Decimal("1E+1000000")) takes 27 s and 13 bytes.
         max_name_bytes: length of a wire name.
-        max_payload: bytes of one payload that is written; connections set it by the peer's max_frame.
         max_error_bytes: length of an error's text as UTF-8; longer text is cut, not refused.
     """
 
@@ -32,7 +31,6 @@ class Limits:
     max_decimal_digits: int = 4096
     max_decimal_exponent: int = 6144
     max_name_bytes: int = 128
-    max_payload: int = 0xFFFFFFFF
     max_error_bytes: int = 4096
 
 

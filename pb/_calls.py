@@ -51,7 +51,7 @@ def put_message(outbox: Outbox, pack: Pack, message: list[Any], payload: bytes |
         return
     head = pack([*message, b""])[:-2]  # all but the two bytes of the empty bin
     width = b"\xc5" + size.to_bytes(2, "big") if size < 0x10000 else b"\xc6" + size.to_bytes(4, "big")
-    if type(payload) is bytes:
+    if isinstance(payload, bytes):
         outbox.put_alone(head + width, payload)
     else:
         first, *rest = payload.buffers

@@ -6,8 +6,6 @@ thread keeps an idle connection small (tests/bench, "idle connection").
 
 from __future__ import annotations
 
-import dataclasses
-
 import msgpack
 
 import jelly
@@ -43,9 +41,8 @@ class Codec:
         if encoder is None:
             if len(self._encoders) >= _ENCODERS:
                 self._encoders.clear()
-            payload = limits.max_frame - _ENVELOPE_BYTES
             encoder = self._encoders[limits] = jelly.Encoder(
-                self._sending, dataclasses.replace(limits, max_payload=payload)
+                self._sending, limits, max_payload=limits.max_frame - _ENVELOPE_BYTES
             )
         return encoder
 

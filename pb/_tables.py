@@ -236,14 +236,14 @@ class Tables:
         """Return `[id, count, id, count, …]` to be released, and forget it."""
         owed: list[int] = []
         while self.dropped:  # a deque: other threads may append meanwhile
-            handle = self.dropped.popleft()
-            if type(handle) is tuple:
-                owed += handle
+            dropped = self.dropped.popleft()
+            if isinstance(dropped, tuple):
+                owed += dropped
                 continue
-            if self.imports.get(handle.id) is handle:
-                del self.imports[handle.id]
-            if handle.id and handle.count:
-                owed += (handle.id, handle.count)
+            if self.imports.get(dropped.id) is dropped:
+                del self.imports[dropped.id]
+            if dropped.id and dropped.count:
+                owed += (dropped.id, dropped.count)
         return owed
 
     def mark_gone(self, number: int) -> list[Export]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from zope.interface import Attribute, Interface
 
 
-class IFace(Interface):
+class IFace(Interface):  # type: ignore[misc]
     """The surroundings of one broker."""
 
     connection = Attribute("what handlers see as their connection")
@@ -22,7 +22,7 @@ class IFace(Interface):
     def make_reference():  # type: ignore[no-untyped-def,misc]
         """Return a new, empty `RemoteReference` of this face."""
 
-    def spawn(coroutine):  # type: ignore[no-untyped-def,misc]
+    def spawn(coroutine):  # type: ignore[no-untyped-def]
         """Run a coroutine; return something with `cancel()`."""
 
     def wants_write():  # type: ignore[no-untyped-def,misc]
@@ -37,18 +37,18 @@ class IFace(Interface):
     def opened():  # type: ignore[no-untyped-def,misc]
         """The peer's HELLO has arrived: calls can be made."""
 
-    def ended(error):  # type: ignore[no-untyped-def,misc]
+    def ended(error):  # type: ignore[no-untyped-def]
         """Write what is left and close the transport. `error` is None after an orderly end."""
 
 
-class IOutcome(Interface):
+class IOutcome(Interface):  # type: ignore[misc]
     """Where the outcome of a call goes; `asyncio.Future` and `concurrent.futures.Future` are such."""
 
     def done():  # type: ignore[no-untyped-def,misc]
         """Whether nobody waits for the outcome any longer."""
 
-    def set_result(value):  # type: ignore[no-untyped-def,misc]
+    def set_result(value):  # type: ignore[no-untyped-def]
         """Take the value."""
 
-    def set_exception(error):  # type: ignore[no-untyped-def,misc]
+    def set_exception(error):  # type: ignore[no-untyped-def]
         """Take the error."""

@@ -346,7 +346,8 @@ def half_a_frame() -> float:
     side = prepared(None)
     data = side.broker.limits.max_frame.to_bytes(4, "big") + bytes(LARGE + 1)
     tracemalloc.start()
-    side.broker.receive_data(data)
+    side.broker.receive_data(data[:-1])
+    side.broker.receive_data(data[-1:])
     kept = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     return kept / len(data)
