@@ -14,7 +14,6 @@ import msgpack
 from ._ext import SCALARS
 
 BULK_BYTES: Final = 64 * 1024
-_MAX_BIN: Final = 0xFFFFFFFF
 # How many containers may be around the bytes for them to be found; calls have two: [args, kwargs], args.
 _MAX_LEVELS: Final = 6
 _INT_WIDTH: Final = {0xCC: 2, 0xCD: 3, 0xCE: 5, 0xCF: 9, 0xD0: 2, 0xD1: 3, 0xD2: 5, 0xD3: 9, 0xCB: 9}
@@ -48,18 +47,21 @@ def bulk_value(value: bytes) -> Bulk:
 
 
 def bulk_call(args: tuple[Any, ...], kwargs: object, pack: Callable[[Any], bytes]) -> Bulk | None:
-    """Return the payload of a call whose arguments are scalars, one of them large bytes; None for others."""
+    """Return the payload of a call whose arguments are scalars, one of them large bytes; None for others.
+
+    Args:
+        args: not all small scalars; that was looked at before.
+    """
     if kwargs or len(args) > 15 or not SCALARS.issuperset(map(type, args)):
         return None
-    for index, arg in enumerate(args):
-        if type(arg) is bytes and BULK_BYTES <= len(arg) <= _MAX_BIN:
-            try:
-                before, after = map(pack, args[:index]), [*map(pack, args[index + 1 :])]
-                head = b"".join((bytes((0x92, 0x90 | len(args))), *before, bin_header(len(arg))))
-            except Exception:  # a str that is no UTF-8, say: the walk finds it, and its place
-                return None
-            return Bulk(head, arg, b"".join(after) + b"\x80")
-    return None
+    index = next(index for index, arg in enumerate(args) if type(arg) is bytes and len(arg) >= BULK_BYTES)
+    arg = args[index]
+    try:
+        before, after = map(pack, args[:index]), [*map(pack, args[index + 1 :])]
+        head = b"".join((bytes((0x92, 0x90 | len(args))), *before, bin_header(len(arg))))
+    except Exception:  # a str that is no UTF-8, say: the walk finds it, and its place
+        return None
+    return Bulk(head, arg, b"".join(after) + b"\x80")
 
 
 def cut_bulk(payload: bytes | memoryview) -> tuple[bytes, int, int, list[Any]] | None:
@@ -103,8 +105,6 @@ def cut_bulk(payload: bytes | memoryview) -> tuple[bytes, int, int, list[Any]] |
             try:
                 step: Any = msgpack.unpackb(payload[at : at + width])
             except Exception:
-                return None
-            if type(step) is not str:
                 return None
             at += width
         else:

@@ -235,7 +235,5 @@ def _unpack_large(body: memoryview) -> Envelope | None:
     if len(rest) > _LARGE:
         return None
     envelope = next(unpack_frame(rest))
-    if len(envelope) <= index:
-        return None
     envelope[index] = body[start:end]
     return envelope

@@ -320,7 +320,10 @@ class Serving:
             return
         if not id:
             # Not encoded: what it holds would be counted and never sent (R7).
-            log.error("a call that wanted no answer failed", exc_info=error)
+            if isinstance(error, PeerError):
+                log.info("a call that wanted no answer was refused: %s", type(error).__name__)
+            else:
+                log.error("a call that wanted no answer failed", exc_info=error)
             return
         is_own = isinstance(error, RemoteError) or (isinstance(error, PeerError) and error.is_of_own_call)
         payload: bytes | None = None

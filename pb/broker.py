@@ -23,7 +23,7 @@ from ._serving import Serving
 from ._state import NEXT, RECEIVES, State
 from ._tables import Scope, Tables
 from .dispatch import Kind
-from .errors import ProtocolError
+from .errors import ProtocolError, printable
 
 log = logging.getLogger("pb")
 
@@ -393,9 +393,3 @@ def _token(envelope: list[Any], name: str) -> int | str:
     if type(token) is int or (type(token) is str and len(token.encode()) <= messages.MAX_TOKEN_BYTES):
         return token
     raise ProtocolError(f"{name} whose token is no int and no string of at most 64 bytes")
-
-
-def printable(text: str) -> str:
-    """Return a peer's text fit for a log line: one line, escaped, at most 200 characters."""
-    cut = text[:200]
-    return cut if cut.isprintable() else ascii(cut)[1:-1][:200]

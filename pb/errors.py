@@ -217,3 +217,9 @@ def build_registry(*, with_base: bool) -> jelly.Registry:
         if error is not RemoteError and (with_base or error is not Error):
             registry.add(error, name)
     return registry
+
+
+def printable(text: str) -> str:
+    """Return a peer's text fit for a log line: one line, escaped, at most 200 characters."""
+    cut = text[:200]
+    return cut if cut.isprintable() else ascii(cut)[1:-1][:200]

@@ -28,7 +28,9 @@ def main(arguments: list[str]) -> int:
     if tests.returncode or arguments:
         return tests.returncode
     subprocess.run([*run, "report", "--skip-covered", "--omit=pb/*.py,jelly/*"])
-    return subprocess.run([*run, "report", "--skip-covered", f"--include={COMPLETE}", "--fail-under=100"]).returncode
+    return subprocess.run(
+        [*run, "report", "--skip-covered", f"--include={COMPLETE}", "--fail-under=100"]
+    ).returncode
 
 
 if __name__ == "__main__":

@@ -6,9 +6,12 @@ import sys
 
 
 def main():
-    server = subprocess.Popen(
-        [sys.executable, "-m", "examples.demo.server", "pb://127.0.0.1:0"], stdout=subprocess.PIPE, text=True
-    )
+    command = [sys.executable, "-m", "examples.demo.server", "pb://127.0.0.1:0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        return run_client(server)
+
+
+def run_client(server):
     try:
         url = server.stdout.readline().strip()
         if not url:

@@ -291,3 +291,23 @@ def test_the_registry_is_read_when_the_encoder_is_made() -> None:
         early_encoder.dumps(Point(1))
     with pytest.raises(InsecureJelly):
         early_decoder.loads(Encoder(late).dumps(Point(1)))
+
+
+def test_a_tree_that_would_grow_without_end_is_refused() -> None:
+    """Without identity each level of a shared list doubles what is written; a cycle never ends."""
+    value: list[object] = []
+    for _ in range(40):
+        value = [value, value]
+
+    with pytest.raises(Unjellyable):
+        Encoder(Registry(), identity="tree").dumps(value)
+
+
+def test_a_copyable_that_is_not_registered_is_told_apart() -> None:
+    """It has a flavour; what it lacks is a name."""
+
+    class Draft(Copyable):
+        pass
+
+    with pytest.raises(Unjellyable, match=r"is a .*Draft, which is Copyable and not registered"):
+        Encoder(Registry()).dumps([Draft()])

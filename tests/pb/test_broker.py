@@ -6,7 +6,8 @@ import pytest
 
 import pb
 from pb._state import NEXT, RECEIVES, State
-from pb.broker import Broker, printable
+from pb.broker import Broker
+from pb.errors import printable
 
 from .pump import STEPS, Gate, Pump, Script, frame, packed
 

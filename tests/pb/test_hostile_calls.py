@@ -9,6 +9,7 @@ import random
 import msgpack
 import pytest
 
+import pb
 from pb import messages
 
 from .peers import (
@@ -17,6 +18,7 @@ from .peers import (
     bye_of,
     call,
     errors_said,
+    ext,
     frame,
     is_alive,
     said,
@@ -234,3 +236,18 @@ def test_an_answer_after_the_caller_gave_up_is_taken_and_dropped():
     assert [[messages.RELEASE, [7, 1]]] == said(side)
     assert 0 == reply.settled
     assert is_alive(side)
+
+
+@pytest.mark.xfail(
+    reason="InsecureJelly.__init__ sets wire_type on pb.Unregistered and pb.BadPayload", strict=True
+)
+def test_a_refused_result_has_the_type_of_its_refusal():
+    """Callers tell errors apart by remote_type, whether a peer or this side refused."""
+    side = victim()
+    reply = ask(side.broker.root_reference(), "x")
+    said(side)
+
+    side.input(frame([messages.ANSWER, 1, ext(8, b"\x92\xa9os.system\x80")]))
+
+    assert isinstance(reply.error, pb.Unregistered)
+    assert "pb.Unregistered" == reply.error.remote_type

@@ -188,7 +188,16 @@ def test_nothing_that_is_sent_exceeds_the_frames_the_peer_takes():
         output = output[4 + size :]
 
 
-@pytest.mark.xfail(reason="GONE 0 kills the reference to the root", strict=True)
+def test_refusals_that_nobody_waits_for_do_not_fill_the_log(caplog):
+    """Fifteen bytes of a peer must not become a kilobyte on the disk, again and again."""
+    side = victim()
+
+    side.input(b"".join(call(id=0, target=99) + call(id=0, method="nope") for _ in range(500)))
+
+    assert [] == said(side)
+    assert len([record for record in caplog.records if record.exc_info]) < 10
+
+
 def test_gone_of_the_root_is_ignored():
     """The root is never counted and never revoked; a GONE for it names nothing."""
     side = victim()

@@ -221,3 +221,33 @@ def test_a_fault_of_our_own_ends_the_connection_and_tells_nothing(caplog):
 
     assert [15, 9, "internal error", 0] == script.heard()[-1]
     assert "secret" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        ([1, 1, 2**53, "echo", b"\x92\x90\x80"], "target is out of range"),
+        ([1, 1, 0, "echo", b"\x92\x90\x80", {"ttl": -1}], "'ttl' is negative"),
+        ([1, 1, 0, "echo", b"\x92\x90\x80", {"ttl": "5"}], "'ttl' is no int"),
+    ],
+    ids=["target", "negative ttl", "ttl of text"],
+)
+def test_fields_out_of_range_end_the_connection_with_a_word(message, text):
+    """Who sends them is broken, and is told how."""
+    script = Script()
+    script.say(message)
+
+    assert script.side.has_ended
+    assert text in str(script.side.error)
+
+
+def test_a_malformed_error_ends_the_connection_and_settles_its_call():
+    """The row stays until the payload is decoded, so that nobody waits for ever."""
+    script = Script()
+    outcome = script.broker.root_reference().thing()
+    script.heard()
+    script.say([3, 1, b"\xc1"])
+
+    assert script.side.has_ended
+    with pytest.raises(pb.OutcomeUnknown):
+        outcome.result()

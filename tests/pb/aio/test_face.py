@@ -384,7 +384,7 @@ def test_a_server_that_never_answers_is_a_timeout(loop):
 
         server = await asyncio.start_server(silent, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        with pytest.raises(TimeoutError, match="127.0.0.1"):
+        with pytest.raises(TimeoutError, match=r"127\.0\.0\.1"):
             await pb.get_object_at(f"pb://127.0.0.1:{port}", timeout=0.05)
         server.close()
 
