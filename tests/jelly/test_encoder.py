@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import pytest
@@ -311,3 +312,12 @@ def test_a_copyable_that_is_not_registered_is_told_apart() -> None:
 
     with pytest.raises(Unjellyable, match=r"is a .*Draft, which is Copyable and not registered"):
         Encoder(Registry()).dumps([Draft()])
+
+
+def test_a_leaf_beside_containers_counts_its_level() -> None:
+    """A UUID is an Ext, and an Ext is a level of its own, also where lists go on below."""
+    value = [[[1]], uuid.UUID(int=1)]
+
+    assert value == Decoder(Registry()).loads(Encoder(Registry()).dumps(value))
+    with pytest.raises(Unjellyable):
+        Encoder(Registry(), Limits(max_depth=2)).dumps(value)
