@@ -16,8 +16,8 @@ from jelly import preflight
 from . import messages
 from .errors import ProtocolError
 
-# A frame that has not arrived whole is collected in its own buffer. Its first part is this long, so
-# that four bytes that promise 4 MiB do not make us commit 4 MiB; the rest is taken once this arrived.
+# A frame that has not arrived whole is collected in its own buffer. That is at first this long and four
+# times as long whenever it is full, so that a promise of 4 MiB does not make us commit 4 MiB.
 _FIRST_PART = 64 * 1024
 # Below this a frame is unpacked in one go; from here on its payload is cut out by hand and decoded
 # where it lies: 1 MiB of bytes is then copied once instead of twice (tests/bench, "1 MiB bytes").
@@ -141,9 +141,9 @@ class FrameReader:
                 return frame
             if self._have < len(frame):
                 return None
-            whole = bytearray(self._length)
-            whole[: self._have] = frame
-            self.frame = frame = whole
+            larger = bytearray(min(self._length, 4 * len(frame)))
+            larger[: self._have] = frame
+            self.frame = frame = larger
 
 
 def _bad_length(length: int, limit: int) -> ProtocolError:

@@ -61,9 +61,12 @@ def limits_of_hello(envelope: list[Any], ours: Limits) -> tuple[Limits, str]:
         told[key] = value
     if told["max_frame"] < messages.HELLO_MAX_FRAME:
         raise ProtocolError(f"HELLO with max_frame below {messages.HELLO_MAX_FRAME}")
+    if told["max_depth"] < messages.MIN_DEPTH:
+        raise ProtocolError(f"HELLO with max_depth below {messages.MIN_DEPTH}: no error could be told")
     limits = dataclasses.replace(
         ours,
-        max_frame=min(told["max_frame"], messages.MAX_FRAME),
+        # Nor more than this side would take itself: otherwise the peer could choose how much waits here.
+        max_frame=min(told["max_frame"], ours.max_frame, messages.MAX_FRAME),
         max_calls=told["max_calls"],
         max_refs=told["max_refs"],
         max_depth=told["max_depth"],

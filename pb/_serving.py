@@ -371,6 +371,11 @@ def without_options(envelope: list[Any]) -> tuple[list[Any], BaseException | Non
         expected = messages.CALL_OPTIONS.get(name)
         if expected is not None and type(value) is not expected:
             raise ProtocolError(f"CALL option {name!r} is no {expected.__name__}")
+    if not all(type(q) is int for q in options.get("needs", ())):
+        raise ProtocolError("CALL option 'needs' holds something that is no call id")
+    for name in ("trace", "meta"):
+        if not all(type(value) is str for value in options.get(name, {}).values()):
+            raise ProtocolError(f"CALL option {name!r} holds something that is no str")
     ttl_ms = options.get("ttl", 1)
     if ttl_ms < 0:
         raise ProtocolError("CALL option 'ttl' is negative")

@@ -90,8 +90,6 @@ class Tables:
         self._wake = wake
         self._proxy = proxy
         self.dropped: deque[Import | tuple[int, int]] = deque()  # what waits to be released
-        # Rows of other connections over which a reference of this one was passed on.
-        self._passed_on: weakref.WeakSet[Export] | None = None
 
     # --- what we let the peer hold
 
@@ -112,10 +110,10 @@ class Tables:
         export = self._by_object.get(key)
         if export is None:
             held = len(self.exports) - (0 in self.exports)
-            if held >= self.peer_max_refs:
+            most = min(self.peer_max_refs, self._max_refs)
+            if held >= most:
                 raise TooLarge(
-                    f"the peer holds {held} references, its limit is max_refs="
-                    f"{self.peer_max_refs}; release some first"
+                    f"the peer holds {held} references, the limit max_refs is {most}; release some first"
                 )
             kind = kind_of(value)
             if kind is Kind.PROXY and not self._proxy:
@@ -131,7 +129,7 @@ class Tables:
             export = Export(number, value, kind, scope, ext)
             self.exports[number] = self._by_object[key] = export
             if kind is Kind.PROXY:
-                value._pb_import.scope.tables.note_passed_on(export)
+                value._pb_import.passed_on += (weakref.ref(export),)
         return export
 
     def give_back(self, ext: ExtType) -> None:
@@ -172,12 +170,6 @@ class Tables:
         export.prefix = ""
         export.object = None
 
-    def note_passed_on(self, export: Export) -> None:
-        """Remember that a reference of this connection was passed on over another."""
-        if self._passed_on is None:
-            self._passed_on = weakref.WeakSet()
-        self._passed_on.add(export)
-
     # --- what we hold of the peer's
 
     def reference(self, number: int, scope: Scope) -> RemoteReference:
@@ -212,6 +204,7 @@ class Tables:
         handle.id = number
         handle.count = 1
         handle.dead = None
+        handle.passed_on = ()
         handle.home = _id_ext(_HOME, number)
         handle.scope = scope
         reference._pb_import = self.imports[number] = handle
@@ -252,11 +245,10 @@ class Tables:
         Returns the rows of other connections that pass it on: they are to be revoked too.
         """
         handle = self.imports.get(number) if number else None
-        if handle is None:
+        if handle is None or handle.dead is not None:
             return []
         handle.dead = Gone
-        reference = handle()
-        return [export for export in self._passed_on or () if export.object is reference]
+        return _rows(handle)
 
     def close(self) -> list[Export]:
         """Forget everything: the connection has ended. Returns what other connections pass on of it."""
@@ -264,9 +256,14 @@ class Tables:
         self.exports.clear()
         self._by_object.clear()
         self.dropped.clear()
+        passed_on = [export for handle in self.imports.values() for export in _rows(handle)]
         self.imports.clear()  # references keep their own rows, and are dead from here on
-        passed_on, self._passed_on = self._passed_on, None
-        return list(passed_on or ())
+        return passed_on
+
+
+def _rows(handle: Import) -> list[Export]:
+    """Return the rows of other connections that pass a reference on."""
+    return [export for weak in handle.passed_on if (export := weak()) is not None]
 
 
 @implementer(interfaces.IReferenceTables)

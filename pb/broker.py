@@ -16,6 +16,7 @@ from jelly import MalformedJelly
 
 from . import messages
 from ._calls import Calls
+from ._fields import numbers_of, token_of
 from ._frames import FrameReader, unpack_frame
 from ._hello import hello_message, limits_of_hello
 from ._outbox import Outbox
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
     from ._tables import Export
     from .limits import Limits
     from .reference import RemoteReference
+
+
+# Ids and counts of one RELEASE: each takes at most nine bytes, so any peer's max_frame holds it.
+_RELEASE_NUMBERS = 400
 
 
 class Broker:
@@ -158,6 +163,8 @@ class Broker:
         Any split of the stream will do. `data` is not referred to after the return. What one turn
         leaves over is done in later ones: the face is asked for them by `wants_turn`.
         """
+        if self.state is State.CLOSED:
+            return
         reader = self.reader
         self.turn(reader.feed(data, self._batch is None))
         if reader.left:
@@ -345,8 +352,10 @@ class Broker:
     def _release_dropped(self) -> None:
         """Tell the peer which of its objects nobody here holds any longer."""
         owed = self.tables.take_dropped()
-        if owed and self.state not in (State.GREETING, State.CLOSED):
-            self.outbox.put(self.codec.pack((messages.RELEASE, owed)))
+        if self.state in (State.GREETING, State.CLOSED):
+            return
+        for start in range(0, len(owed), _RELEASE_NUMBERS):
+            self.outbox.put(self.codec.pack((messages.RELEASE, owed[start : start + _RELEASE_NUMBERS])))
 
     def root_reference(self) -> RemoteReference:
         """Return the reference for the peer's root object."""
@@ -354,17 +363,15 @@ class Broker:
 
     def receive_release(self, envelope: list[Any]) -> None:
         """The peer no longer holds some of our objects."""
-        owed = envelope[1] if len(envelope) == 2 else None
-        if type(owed) is not list or len(owed) % 2 or not all(type(number) is int for number in owed):
-            raise ProtocolError("RELEASE is [6, [id, count, id, count, …]]")
+        owed = numbers_of(envelope, "RELEASE is [6, [id, count, id, count, …]]")
+        if len(owed) % 2:
+            raise ProtocolError("RELEASE whose last id has no count")
         for index in range(0, len(owed), 2):
             self.tables.release(owed[index], owed[index + 1])
 
     def receive_gone(self, envelope: list[Any]) -> None:
         """The peer revoked some of its objects."""
-        numbers = envelope[1] if len(envelope) == 2 else None
-        if type(numbers) is not list or not all(type(number) is int for number in numbers):
-            raise ProtocolError("GONE is [8, [id, …]]")
+        numbers = numbers_of(envelope, "GONE is [8, [id, …]]")
         for number in numbers:
             for export in self.tables.mark_gone(number):
                 export.scope.broker.revoke(export)
@@ -381,15 +388,8 @@ class Broker:
 
     def receive_ping(self, envelope: list[Any]) -> None:
         """Give a sign of life."""
-        self.outbox.put(self.codec.pack((messages.PONG, _token(envelope, "PING"))))
+        self.outbox.put(self.codec.pack((messages.PONG, token_of(envelope, "PING"))))
 
     def receive_pong(self, envelope: list[Any]) -> None:
         """Take the sign of life: that bytes came is all that counts."""
-        _token(envelope, "PONG")
-
-
-def _token(envelope: list[Any], name: str) -> int | str:
-    token = envelope[1] if len(envelope) == 2 else None
-    if type(token) is int or (type(token) is str and len(token.encode()) <= messages.MAX_TOKEN_BYTES):
-        return token
-    raise ProtocolError(f"{name} whose token is no int and no string of at most 64 bytes")
+        token_of(envelope, "PONG")

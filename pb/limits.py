@@ -23,7 +23,7 @@ class Limits(jelly.Limits):
     limit, the most that is allowed and what was found.
 
     Args:
-        max_frame: bytes of one frame this side accepts (at least 4,096).
+        max_frame: bytes of one frame this side accepts (at least 4,096), and the most it sends.
         max_calls: unanswered calls of the peer this side serves at once; one more is answered `pb.Busy`.
         max_refs: live ids of the peer this side holds, and live ids the peer may make this side export.
         idle_s: seconds of silence after which the connection counts as dead; 0 is never.

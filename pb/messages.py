@@ -30,6 +30,7 @@ MAGIC: Final = "PB"
 
 # Before the peer's HELLO has arrived, frames are at most this long (spec/2-frames.md).
 HELLO_MAX_FRAME: Final = 4096
+MIN_DEPTH: Final = 4  # what a peer must take: less, and it could be told no error
 MAX_FRAME: Final = 2**28 - 1  # the top four bits of the length are reserved
 MAX_BATCH: Final = 1024
 MAX_ID: Final = 2**53 - 1

@@ -14,7 +14,7 @@ import jelly
 if TYPE_CHECKING:
     from msgpack import ExtType
 
-    from ._tables import Scope
+    from ._tables import Export, Scope
     from .errors import Error
 
 
@@ -25,13 +25,14 @@ class Import(weakref.ref["RemoteReference"]):
     that is owed to the peer stands on it. So no finalizer runs, and nothing can be resurrected.
     """
 
-    __slots__ = ("count", "dead", "home", "id", "scope")
+    __slots__ = ("count", "dead", "home", "id", "passed_on", "scope")
 
     id: int
     count: int
     dead: type[Error] | None  # why calls on it fail, if they do
     home: ExtType
     scope: Scope
+    passed_on: tuple[weakref.ref[Export], ...]  # rows of other connections
     # Its maker sets these: a constructor in Python would double the cost of receiving a reference.
 
 

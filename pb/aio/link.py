@@ -43,14 +43,14 @@ class Link(asyncio.BufferedProtocol):
     Args:
         root: what the peer may call first: an object, or a callable that gets the `Connection`.
         check: called with the transport before the first byte; raises to refuse the peer.
-        gone: called once with this link when the transport is lost.
+        links: where this link is listed while its transport lives.
     """
 
     __slots__ = (
         "_buffer",
         "_check",
         "_connection",
-        "_gone",
+        "_links",
         "_owned",
         "_quiet_since",
         "_room",
@@ -77,7 +77,7 @@ class Link(asyncio.BufferedProtocol):
         debug: bool = False,
         proxy: bool = True,
         check: Callable[[asyncio.BaseTransport], None] | None = None,
-        gone: Callable[[Link], None] | None = None,
+        links: set[Link] | None = None,
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.thread = get_ident()
@@ -91,7 +91,7 @@ class Link(asyncio.BufferedProtocol):
         self._owned = False
         self._writes_at_once = False  # the next message, without waiting for the end of the turn
         self._check = check
-        self._gone = gone
+        self._links = links
         self._timer: asyncio.TimerHandle | None = None
         self._quiet_since = 0.0
         self._stalled_since = 0.0
@@ -169,7 +169,8 @@ class Link(asyncio.BufferedProtocol):
     def ended(self, error: ProtocolError | None) -> None:
         """Write what is left and close."""
         if error is not None:
-            log.warning("connection with %s ends: %s", self.broker.tables.peer_name, error)
+            # The text, not the error: it holds on to frames, and so to this connection.
+            log.warning("connection with %s ends: %s", self.broker.tables.peer_name, str(error))
         if self.transport is not None:
             self._flush()
             self.transport.close()
@@ -179,6 +180,8 @@ class Link(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Say HELLO, unless the peer is not who it should be."""
         self.transport = transport
+        if self._links is not None:
+            self._links.add(self)
         self.broker.tables.peer_name = peer_name(transport)
         try:
             if self._check is not None:
@@ -278,8 +281,8 @@ class Link(asyncio.BufferedProtocol):
         watchers, self._watchers = self._watchers, None
         for watcher in watchers or ():
             self.loop.call_soon(watcher)
-        if self._gone is not None:
-            self._gone(self)
+        if self._links is not None:
+            self._links.discard(self)
         if self.lost is not None and not self.lost.done():
             self.lost.set_result(None)
 
@@ -333,7 +336,7 @@ class Link(asyncio.BufferedProtocol):
         """Close on a peer that does not read: what waits for it is bounded in bytes and in time."""
         limits = self.broker.limits
         waiting = self.transport.get_write_buffer_size()
-        bound = max(limits.write_max_bytes, 2 * self.broker.outbox.max_frame)
+        bound = max(limits.write_max_bytes, 2 * limits.max_frame)
         stalled_s = self.loop.time() - self._stalled_since
         if waiting > bound or stalled_s > limits.write_stall_s:
             transport = self.transport

@@ -94,16 +94,7 @@ def serve(
         links: set[Link] = set()
 
         def factory() -> Link:
-            link = Link(
-                registry=registry,
-                limits=limits,
-                root=root,
-                debug=debug,
-                proxy=proxy,
-                gone=links.discard,
-            )
-            links.add(link)
-            return link
+            return Link(registry=registry, limits=limits, root=root, debug=debug, proxy=proxy, links=links)
 
         listener, real = await transports.listen(address, factory, tls)
         if debug:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import msgpack
 import pytest
 
@@ -80,9 +82,14 @@ def test_a_higher_version_is_spoken_down_to():
     assert 9999 == limits.max_frame
 
 
-def test_a_frame_limit_above_all_frames_means_the_largest_frame():
-    """The length has 28 bits (PB-F18)."""
-    assert 2**28 - 1 == told(max_frame=2**40).max_frame
+def test_frames_are_never_larger_than_this_side_would_take():
+    """A peer that takes more must not choose how much waits for it; the length has 28 bits (PB-F18)."""
+    ours = pb.Limits()
+
+    assert ours.max_frame == told(max_frame=2**40).max_frame
+    large = dataclasses.replace(ours, max_frame=2**40)
+    limits, _ = limits_of_hello([0, "PB", 1, {"max_frame": 2**40}], large)
+    assert 2**28 - 1 == limits.max_frame
 
 
 @pytest.mark.parametrize("version", [0, -1, "1", None, True, [1]])
@@ -193,7 +200,7 @@ def test_limits_go_the_way_they_are_announced(step):
     pump = Pump(None, limits=theirs, client_limits=mine, step=step)
 
     assert 7 == pump.client.broker.calls.peer_max_calls
-    assert 7000 == pump.client.broker.outbox.max_frame
+    assert 5000 == pump.client.broker.outbox.max_frame  # what it would take itself
     assert 5000 == pump.client.broker.reader.max_frame
     assert 5 == pump.server.broker.calls.peer_max_calls
     assert "server" == pump.client.broker.peer_agent

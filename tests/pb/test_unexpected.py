@@ -124,7 +124,6 @@ def test_a_batch_holds_messages_and_nothing_else(inner):
 @pytest.mark.parametrize(
     "message",
     [
-        [8, []],
         [8, [5]],
         [8, [0]],
         [14, 1],

@@ -217,11 +217,8 @@ def test_five_hundred_at_once_are_sent_away_and_a_client_is_served(door, loop, c
     assert_one_line(caplog, most=500)
 
 
-def test_strangers_leave_nothing_behind(door, loop, monkeypatch, request):
+def test_strangers_leave_nothing_behind(door, loop, monkeypatch):
     """A connection that never was must not be kept by the server for ever."""
-    if door.place.scheme == "pbs" and not door.is_inside:
-        reason = "no handshake, no connection_made, no connection_lost: Server keeps the Link"
-        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
     # A log record keeps the error, the error its frames, and these the connection.
     monkeypatch.setattr(logging.getLogger("pb"), "disabled", True)
     gc.collect()
@@ -238,10 +235,7 @@ def test_strangers_leave_nothing_behind(door, loop, monkeypatch, request):
     run(main(), loop)
 
 
-BOUNDLESS = pytest.mark.xfail(reason="the bound is twice the max_frame that the peer announced", strict=True)
-
-
-@pytest.mark.parametrize("max_frame", [2 << 20, pytest.param(2**53 - 1, marks=BOUNDLESS)])
+@pytest.mark.parametrize("max_frame", [2 << 20, 2**53 - 1])
 def test_who_never_reads_is_sent_away_before_memory_is_full(loop, tmp_path, max_frame, caplog):
     """What waits for a reader is bounded by our word, not by the size of frames that it says it takes."""
     door = Door("pb", tmp_path)
