@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
+
+from msgpack import unpackb
 
 from ._depth import preflight
 from ._ext import quote
@@ -31,6 +33,31 @@ def check_form(payload: bytes | memoryview, max_depth: int) -> None:
     problem = preflight(payload, max_depth)
     if problem is not None:
         raise MalformedJelly(problem, too_large=problem.startswith("nests"))
+
+
+def unpack(payload: bytes | memoryview, hook: Any) -> Any:
+    """Unpack one object. What msgpack finds wrong is MalformedJelly; what the hook raises is passed on."""
+    try:
+        return unpackb(payload, ext_hook=hook, timestamp=3)
+    except Exception as error:
+        raise blame(error, hook) from None
+
+
+def blame(error: Exception, hook: Any) -> Exception:
+    """Return what to raise for an error that came out of msgpack while it called this hook.
+
+    Malformed bytes end in at least eight types, TypeError among them, so the type does not tell them from
+    a fault of ours. Where it was raised does: what msgpack finds itself has not passed through the hook,
+    and what it finds inside a hook is MalformedJelly by the time it gets here.
+    """
+    if isinstance(error, MalformedJelly):
+        return error
+    code, trace = hook.__code__, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code is code:
+            return error
+        trace = trace.tb_next
+    return MalformedJelly(f"is not msgpack ({type(error).__name__})")
 
 
 def too_deep(max_depth: int) -> MalformedJelly:

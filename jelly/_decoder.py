@@ -8,7 +8,7 @@ from msgpack import unpackb
 
 from ._blueprint import Blueprint
 from ._bulk import BULK_BYTES, cut_bulk, put_bulk
-from ._checks import check_form, too_deep
+from ._checks import check_form, too_deep, unpack
 from ._depth import count_openers, native_depth, preflight
 from ._errormap import build_error
 from ._errorplan import ErrorPlan
@@ -135,20 +135,18 @@ class Decoder:
         return error
 
     def _read(self, reading: Reading, payload: bytes | memoryview) -> Any:
-        try:
-            # Inside the try: with a key twice, the place of the bytes may be gone when they are put there.
-            cut = cut_bulk(payload) if len(payload) > BULK_BYTES else None
-            if cut is not None:
-                rest, start, end, steps = cut
-                return put_bulk(self._read(reading, rest), steps, bytes(payload[start:end]))
-            at = _CODE_AT.get(payload[0]) if payload else None
-            if at is not None and len(payload) > at and payload[at] == GRAPH:
-                return self._read_graph(reading, payload)
-            return self._read_object(reading, payload)[0]
-        except MalformedJelly:
-            raise
-        except Exception as error:  # at least eight types come out of msgpack
-            raise MalformedJelly(f"is not msgpack ({type(error).__name__})") from None
+        cut = cut_bulk(payload) if len(payload) > BULK_BYTES else None
+        if cut is not None:
+            rest, start, end, steps = cut
+            value = self._read(reading, rest)
+            try:
+                return put_bulk(value, steps, bytes(payload[start:end]))
+            except (TypeError, LookupError):
+                raise MalformedJelly("has a key twice around large bytes") from None
+        at = _CODE_AT.get(payload[0]) if payload else None
+        if at is not None and len(payload) > at and payload[at] == GRAPH:
+            return self._read_graph(reading, payload)
+        return self._read_object(reading, payload)[0]
 
     def _read_object(self, reading: Reading, payload: bytes | memoryview) -> tuple[Any, int]:
         """Unpack one msgpack object; return it and its depth, or a number that is not below it."""
@@ -165,19 +163,19 @@ class Decoder:
             if preflight(payload, bound - 1) is not None:
                 check_form(payload, limit)
                 bound = None
-        value = unpackb(payload, ext_hook=reading.read_ext, timestamp=3)
+        value = unpack(payload, reading.read_ext)
         if type(value) in SCALARS:
             bound = 0
         elif bound is None or bound + reading.weight > limit:
-            bound = native_depth(value, reading.apart)
+            bound = native_depth(value, reading.apart, limit)
             if bound + reading.weight > limit:
                 raise too_deep(limit)
         return value, bound + reading.weight
 
     def _read_graph(self, reading: Reading, payload: bytes | memoryview) -> Any:
-        data: bytes = unpackb(payload, ext_hook=_keep_data)
+        data: bytes = unpack(payload, _keep_data)
         check_form(data, 1)
-        parts = unpackb(data, ext_hook=_keep_data)
+        parts = unpack(data, _keep_data)
         if type(parts) is not list or not parts or set(map(type, parts)) != {bytes}:
             raise MalformedJelly("GRAPH is no array of parts in bin")
         holes = reading.holes = Holes(len(parts))
@@ -187,7 +185,7 @@ class Decoder:
             marks = holes.marks
             value, _ = self._read_object(reading, part)
             # NODEs count with the true depth: bounds would add up along a chain of parts.
-            depth = native_depth(value, reading.apart) + reading.weight
+            depth = native_depth(value, reading.apart, reading.max_depth) + reading.weight
             if holes.fresh:
                 holes.collect(reading, value, True)
             holes.finish_part(reading, value, depth, marks)

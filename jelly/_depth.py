@@ -60,17 +60,20 @@ def count_openers(payload: bytes) -> int:
     return len(payload) - len(payload.translate(None, _OPENERS))
 
 
-def native_depth(content: object, apart: Collection[int] | None = None) -> int:
+def native_depth(content: object, apart: Collection[int] | None = None, most: int = _STACK) -> int:
     """Return how deep the lists and dicts of an unpacked object nest.
 
     Args:
-        apart: ids of lists and dicts that came out of extensions and are not part of this object.
+        apart: ids of lists and dicts that came out of extensions and are not part of this object. With
+            them known no cycle is ever entered: only NODEs make cycles.
+        most: beyond this nothing is looked at; more is returned then.
     """
     depth = 0
-    layer: list[Any] = [content] if type(content) in CONTAINERS else []
-    while layer:
+    layer: list[Any] = [content] if type(content) in CONTAINERS and id(content) not in (apart or ()) else []
+    while layer and depth <= most:
         depth += 1
-        inside = chain.from_iterable([each.values() if type(each) is dict else each for each in layer])
+        # A generator, not a list: the views of a million empty maps would be alive together.
+        inside = chain.from_iterable(each.values() if type(each) is dict else each for each in layer if each)
         layer = [each for each in inside if type(each) in CONTAINERS]
         if apart and layer:
             layer = [each for each in layer if id(each) not in apart]

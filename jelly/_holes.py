@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgpack
 
+from ._checks import blame
 from ._ext import CONTAINERS
 from .errors import InsecureJelly, MalformedJelly
 
@@ -83,7 +84,7 @@ class Holes:
             direct: whether holes may stand in the outermost array or map itself.
         """
         apart = reading.apart or ()
-        layer = [content] if type(content) in CONTAINERS else []
+        layer = [content] if type(content) in CONTAINERS and id(content) not in apart else []
         if type(content) is Hole:
             reading.refuse(InsecureJelly("a part that is nothing but a forward NODE"))
         while layer:
@@ -108,13 +109,16 @@ class Holes:
         unpacker = msgpack.Unpacker(ext_hook=reading.read_ext, timestamp=3, max_buffer_size=len(payload))
         unpacker.feed(payload)
         items: list[Any] = []
-        for at in range(unpacker.read_array_header()):
-            if at & 1:
-                items.append(unpacker.unpack())
-            else:
-                self.closed += 1
-                items.append(unpacker.unpack())
-                self.closed -= 1
+        try:
+            for at in range(unpacker.read_array_header()):
+                if at & 1:
+                    items.append(unpacker.unpack())
+                else:
+                    self.closed += 1
+                    items.append(unpacker.unpack())
+                    self.closed -= 1
+        except Exception as error:
+            raise blame(error, reading.read_ext) from None
         if unpacker.tell() != len(payload):
             raise MalformedJelly("MAP has bytes after its end")
         return items

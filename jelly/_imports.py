@@ -37,8 +37,29 @@ def resolve(reading: Reading, ask: Callable[..., Any], *args: Any) -> Any:
     try:
         made = ask(*args)
     except InsecureJelly as error:
+        if error.wire_type == "pb.Unsupported":
+            reading.unheld = (*reading.unheld, ask.__name__)
         return reading.refuse(error)
     return reading.set_apart(made) if type(made) in CONTAINERS else made
+
+
+def resolve_held(reading: Reading, ask: Callable[..., Any], *args: Any) -> Any:
+    """Like resolve(), for what one refused payload can ask for a million times.
+
+    Once refused as pb.Unsupported, there are no such tables, so that nothing is left uncounted.
+    """
+    if ask.__name__ in reading.unheld:
+        reading.weight = reading.weight or 1
+        return None
+    return resolve(reading, ask, *args)
+
+
+def resolve_uncounted(reading: Reading, ask: Callable[..., Any], *args: Any) -> Any:
+    """Like resolve(), for an id that only names what is held already: nothing to do once refused."""
+    if reading.violation is not None:
+        reading.weight = reading.weight or 1
+        return None
+    return resolve(reading, ask, *args)
 
 
 def read_ref(reading: Reading, payload: bytes) -> Any:
@@ -53,23 +74,23 @@ def read_refx(reading: Reading, payload: bytes) -> Any:
 
 
 def read_home(reading: Reading, payload: bytes) -> Any:
-    return resolve(reading, reading.tables.home, read_uint(payload, 0, "HOME"))
+    return resolve_uncounted(reading, reading.tables.home, read_uint(payload, 0, "HOME"))
 
 
 def read_answer(reading: Reading, payload: bytes) -> Any:
-    return resolve(reading, reading.tables.answer, read_uint(payload, 1, "ANSWER"))
+    return resolve_uncounted(reading, reading.tables.answer, read_uint(payload, 1, "ANSWER"))
 
 
 def read_stream(reading: Reading, payload: bytes) -> Any:
-    return resolve(reading, reading.tables.stream, read_uint(payload, 1, "STREAM"))
+    return resolve_held(reading, reading.tables.stream, read_uint(payload, 1, "STREAM"))
 
 
 def read_cache(reading: Reading, payload: bytes) -> Any:
     content = reading.read_without_nodes(payload, "CACHE")
     if len(content) != 3 or type(content[1]) is not str:
         raise MalformedJelly("the data of CACHE are not [id, name, state]")
-    return resolve(reading, reading.tables.cache, check_id(content[0], "CACHE"), content[1], content[2])
+    return resolve_held(reading, reading.tables.cache, check_id(content[0], "CACHE"), content[1], content[2])
 
 
 def read_cached(reading: Reading, payload: bytes) -> Any:
-    return resolve(reading, reading.tables.cached, read_uint(payload, 1, "CACHED"))
+    return resolve_uncounted(reading, reading.tables.cached, read_uint(payload, 1, "CACHED"))

@@ -13,7 +13,7 @@ from msgpack import unpackb
 
 from . import _imports
 from ._blueprint import Blueprint
-from ._checks import check_form, cut_text, read_uint, too_deep
+from ._checks import blame, check_form, cut_text, read_uint, too_deep, unpack
 from ._depth import native_depth
 from ._errormap import build_error
 from ._ext import (
@@ -37,9 +37,10 @@ from ._ext import (
     TUPLE,
     quote,
 )
-from ._flood import KEYED, count_floodable
+from ._flood import KEYED
 from ._holes import Holes
 from ._inert import Opaque, Relayed
+from ._keyed import make_map, make_set, refuse_twice
 from ._plain import is_flat
 from .builtins_ import LEAF_READERS
 from .errors import InsecureJelly, MalformedJelly
@@ -64,6 +65,7 @@ class Reading:
         apart: the lists and dicts which came out of Exts, by id; they are no part of the object around.
         holes: of a GRAPH, else None.
         quick: classes whose copies need nothing but their fields; none once anything is special.
+        unheld: names of what the tables refused because they do not hold such things.
         finishers: (post_unjelly, object) of the copies made so far.
     """
 
@@ -72,6 +74,7 @@ class Reading:
     level = 0
     weight = 0
     floodable = 0
+    unheld: tuple[str, ...] = ()
     apart: dict[int, object] | None = None
     holes: Holes | None = None
     finishers: list[tuple[Callable[[Any], object], Any]] | None = None
@@ -97,7 +100,10 @@ class Reading:
                 self.check_going_down(payload)
             holes = self.holes
             marks = 0 if holes is None else holes.marks
-            content = unpackb(payload, ext_hook=self.read_ext, timestamp=3)
+            try:
+                content = unpackb(payload, ext_hook=self.read_ext, timestamp=3)
+            except Exception as error:
+                raise blame(error, self.read_ext) from None
             self.level = level - 1
             try:
                 name, state = content
@@ -122,12 +128,15 @@ class Reading:
             level = self.level = self.level + 1
             if level > self.max_depth or len(payload) > PREFLIGHT_BYTES:
                 self.check_going_down(payload)
-            content = unpackb(payload, ext_hook=self.read_ext, timestamp=3)
+            try:
+                content = unpackb(payload, ext_hook=self.read_ext, timestamp=3)
+            except Exception as error:
+                raise blame(error, self.read_ext) from None
             self.level = level - 1
             if type(content) is not list:
                 raise MalformedJelly(f"the data of Ext {code} are no array")
             kinds = set(map(type, content))
-            depth = 1 if kinds.isdisjoint(CONTAINERS) else native_depth(content, self.apart)
+            depth = 1 if kinds.isdisjoint(CONTAINERS) else native_depth(content, self.apart, self.max_depth)
             weight = 1 + depth + self.weight
             if weight > self.max_depth:
                 raise too_deep(self.max_depth)
@@ -135,15 +144,17 @@ class Reading:
             if make is tuple:
                 return tuple(content)
             if make is dict:
-                return self.make_map(content)
+                return make_map(self, content)
             if self.violation is None and kinds <= KEYED:
                 made = make(content)
-                return made if len(made) == len(content) else self.refuse_twice()
-            return self.make_set(content, make)
+                return made if len(made) == len(content) else refuse_twice(self)
+            return make_set(self, content, make)
         leaf = LEAF_READERS.get(code)
         if leaf is not None:
             if not self.weight:
                 self.weight = 1
+            if self.violation is not None:
+                return None
             try:
                 return leaf(payload, self.limits)
             except InsecureJelly as error:
@@ -151,6 +162,8 @@ class Reading:
         read = _READERS.get(code)
         if read is None:
             self.weight = self.weight or 1
+            if self.violation is not None:  # an exception for each would cost 15 times what the Ext does
+                return None
             return self.refuse(InsecureJelly(f"Ext {code} is not known here"))
         return read(self, payload)
 
@@ -183,12 +196,12 @@ class Reading:
         if holes is not None and name == "MAP" and b"\x15" in payload:
             content = holes.unpack_pairs(self, payload)
         else:
-            content = unpackb(payload, ext_hook=self.read_ext, timestamp=3)
+            content = unpack(payload, self.read_ext)
         self.level -= 1
         if type(content) is not kind:
             raise MalformedJelly(f"the data of {name} are no {'array' if kind is list else 'map'}")
         inside: Any = content.values() if type(content) is dict else content
-        depth = 1 if SCALARS.issuperset(map(type, inside)) else native_depth(content, self.apart)
+        depth = 1 if SCALARS.issuperset(map(type, inside)) else native_depth(content, self.apart, self.max_depth)
         weight = 1 + depth + self.weight
         if weight > self.max_depth:
             raise too_deep(self.max_depth)
@@ -223,40 +236,13 @@ class Reading:
         return tuple(self.read_array(payload, "TUPLE"))
 
     def read_set(self, payload: bytes) -> Any:
-        return self.make_set(self.read_without_nodes(payload, "SET"), set)
+        return make_set(self, self.read_without_nodes(payload, "SET"), set)
 
     def read_frozenset(self, payload: bytes) -> Any:
-        return self.make_set(self.read_without_nodes(payload, "FROZENSET"), frozenset)
+        return make_set(self, self.read_without_nodes(payload, "FROZENSET"), frozenset)
 
     def read_map(self, payload: bytes) -> Any:
-        return self.make_map(self.read_array(payload, "MAP"))
-
-    def make_set(self, members: list[Any], make: Callable[[Any], Any]) -> Any:
-        """Return the set of these members, unless it is refused."""
-        if self.is_flood(members):
-            return None
-        try:
-            made = make(members)
-        except Exception as error:
-            return self.refuse_failed("a member of a set cannot be hashed", error)
-        return made if len(made) == len(members) else self.refuse_twice()
-
-    def make_map(self, items: list[Any]) -> Any:
-        """Return the dict of these keys and values, which take turns, unless it is refused."""
-        if len(items) & 1:
-            raise MalformedJelly("MAP has a key without a value")
-        keys = items[::2]
-        if self.is_flood(keys):
-            return None
-        try:
-            made = dict(zip(keys, items[1::2], strict=True))
-        except Exception as error:
-            return self.refuse_failed("a key cannot be hashed", error)
-        return self.set_apart(made) if len(made) == len(keys) else self.refuse_twice()
-
-    def refuse_twice(self) -> Any:
-        """Refuse what other languages may tell apart and Python does not, such as 1 and True."""
-        return self.refuse(InsecureJelly("a key or a member of a set is there twice"))
+        return make_map(self, self.read_array(payload, "MAP"))
 
     def set_apart(self, value: Any) -> Any:
         """Remember a list or dict that is not part of the msgpack object it stands in."""
@@ -265,24 +251,6 @@ class Reading:
         # Kept, not only its id: a map may drop the value of a key that comes twice.
         self.apart[id(value)] = value
         return value
-
-    def is_flood(self, keys: list[Any]) -> bool:
-        """Count keys whose hash the peer chose; tell whether building a table of them is refused."""
-        if self.violation is not None:
-            return True
-        count = count_floodable(keys)
-        if count:
-            self.floodable += count
-            if self.floodable > self.limits.max_floodable_keys:
-                self.refuse(
-                    InsecureJelly(
-                        f"more than max_floodable_keys={self.limits.max_floodable_keys} keys and members "
-                        "have a hash that can be chosen; send a list of pairs",
-                        "pb.TooLarge",
-                    )
-                )
-                return True
-        return False
 
     # --- copies
 
@@ -295,17 +263,17 @@ class Reading:
         if type(state) is dict and SCALARS.issuperset(map(type, state.values())):
             weight = 3 + self.weight
         else:
-            weight = 1 + native_depth(content, self.apart) + self.weight
+            weight = 1 + native_depth(content, self.apart, self.max_depth) + self.weight
         if weight > self.max_depth:
             raise too_deep(self.max_depth)
         self.weight = outer if outer > weight else weight
         if holes is not None and holes.fresh:
             holes.collect(self, content, False)
+        if self.violation is not None:
+            return None
         plan = self.decoder.plans.get(name)
         if type(plan) is not Blueprint:
             return self.read_unknown(name, state)
-        if self.violation is not None:
-            return None
         if holes is not None and holes.marks != marks and (not plan.stores or holes.are_in(state)):
             return self.build_late(plan, state, holes)
         try:

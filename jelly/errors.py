@@ -29,12 +29,15 @@ class InsecureJelly(JellyError):
     Ends one call, not the connection: the payload was decoded to its end, so its references count.
 
     Args:
-        wire_type: the name under which the refusal is reported to the peer.
+        wire_type: the name under which the refusal is reported to the peer; None for that of the class.
     """
 
-    def __init__(self, message: str = "", wire_type: str = "pb.BadPayload") -> None:
+    wire_type: str = "pb.BadPayload"
+
+    def __init__(self, message: str = "", wire_type: str | None = None) -> None:
         super().__init__(message)
-        self.wire_type = wire_type
+        if wire_type is not None:
+            self.wire_type = wire_type
 
 
 class MalformedJelly(JellyError):

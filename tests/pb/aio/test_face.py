@@ -378,14 +378,19 @@ def test_a_server_that_never_answers_is_a_timeout(loop):
     """The paper's timeout: the host is there and says nothing."""
 
     async def main():
+        ended = asyncio.Event()
+
         async def silent(reader, writer):
             await reader.read()
             writer.close()
+            await asyncio.gather(writer.wait_closed(), return_exceptions=True)
+            ended.set()
 
         server = await asyncio.start_server(silent, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(TimeoutError, match=r"127\.0\.0\.1"):
             await pb.get_object_at(f"pb://127.0.0.1:{port}", timeout=0.05)
+        await ended.wait()
         server.close()
 
     run(main(), loop)
