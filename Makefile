@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+VERSIONS ?= 3.11 3.12 3.13
 
-.PHONY: demo test lint types coverage bench fuzz clean
+.PHONY: demo test lint types coverage versions bench clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python -m examples.demo
@@ -19,6 +20,17 @@ types: $(VENV)/dev.stamp
 
 coverage: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.suite
+
+# The suite on every supported Python that is installed; the others are named and left out.
+versions:
+	@for version in $(VERSIONS); do \
+		if python$$version -c 'import sys' 2>/dev/null; then \
+			test -x $(VENV)-$$version/bin/python || python$$version -m venv $(VENV)-$$version; \
+			$(VENV)-$$version/bin/pip install --quiet --disable-pip-version-check --editable '.[test]' || exit 1; \
+			echo "== Python $$version"; \
+			$(VENV)-$$version/bin/python -m tests.suite -p no:cacheprovider || exit 1; \
+		else echo "== Python $$version is not installed here: left out"; fi; \
+	done
 
 bench: $(VENV)/bench.stamp
 	$(BIN)/python -m tests.bench
@@ -38,5 +50,5 @@ $(VENV)/bench.stamp: $(VENV)/demo.stamp
 	touch $@
 
 clean:
-	rm -rf $(VENV) build *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-* build *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
