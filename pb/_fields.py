@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import messages
-from .errors import ProtocolError
+from .errors import DeadlineExceeded, ProtocolError
 
 
 def numbers_of(envelope: list[Any], form: str) -> list[int]:
@@ -36,3 +36,30 @@ def token_of(envelope: list[Any], name: str) -> int | str:
     if type(token) is int or (type(token) is str and len(token.encode()) <= messages.MAX_TOKEN_BYTES):
         return token
     raise ProtocolError(f"{name} whose token is no int and no string of at most 64 bytes")
+
+
+def without_options(envelope: list[Any]) -> tuple[list[Any], BaseException | None]:
+    """Return the fields of a CALL that has options, after checking those; unknown ones are ignored.
+
+    Returns:
+        The fields, and the refusal where the options leave no time to run it.
+
+    Raises:
+        ProtocolError: it has no options but another length, or a known option has the wrong type.
+    """
+    options = envelope[5] if len(envelope) == 6 else None
+    if type(options) is not dict:
+        raise ProtocolError(f"CALL of {len(envelope)} elements, or whose options are no map")
+    for name, value in options.items():
+        expected = messages.CALL_OPTIONS.get(name)
+        if expected is not None and type(value) is not expected:
+            raise ProtocolError(f"CALL option {name!r} is no {expected.__name__}")
+    if not all(type(q) is int for q in options.get("needs", ())):
+        raise ProtocolError("CALL option 'needs' holds something that is no call id")
+    for name in ("trace", "meta"):
+        if not all(type(value) is str for value in options.get(name, {}).values()):
+            raise ProtocolError(f"CALL option {name!r} holds something that is no str")
+    ttl_ms = options.get("ttl", 1)
+    if ttl_ms < 0:
+        raise ProtocolError("CALL option 'ttl' is negative")
+    return envelope[:5], None if ttl_ms else DeadlineExceeded("no time was left for the call; it was not run")

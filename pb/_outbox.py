@@ -12,6 +12,7 @@ from . import messages
 
 # From here on a payload travels as its own frame, written next to its header and never copied.
 LARGE_PAYLOAD = 16 * 1024
+_WRITE_NOW_BYTES = 128 * 1024
 
 
 class Outbox:
@@ -22,15 +23,18 @@ class Outbox:
         frames: what is to be written before them.
         due: whether somebody is about to take.
         wake: called when something is put and nobody is about to take.
+        write_now: called when too much has been put to wait for anything.
     """
 
-    __slots__ = ("batch", "due", "frames", "has_spoken", "max_frame", "wake")
+    __slots__ = ("_large_bytes", "batch", "due", "frames", "has_spoken", "max_frame", "wake", "write_now")
 
-    def __init__(self, wake: Callable[[], None]) -> None:
+    def __init__(self, wake: Callable[[], None], write_now: Callable[[], None]) -> None:
         self.max_frame = messages.HELLO_MAX_FRAME
         self.due = False
         self.has_spoken = False  # whether something was taken since the last tick of the keepalive
         self.wake = wake
+        self.write_now = write_now
+        self._large_bytes = 0
         self.batch: list[bytes] = []
         self.frames: list[bytes] = []
 
@@ -47,7 +51,12 @@ class Outbox:
         size = len(head) + sum(map(len, rest))
         self.frames.append(size.to_bytes(4, "big") + head)
         self.frames.extend(rest)
-        if not self.due:
+        self._large_bytes += size
+        if self._large_bytes > _WRITE_NOW_BYTES:
+            # Not at the end of the turn: the network must be able to say that it takes no more.
+            self._large_bytes = 0
+            self.write_now()
+        elif not self.due:
             self.due = True
             self.wake()
 

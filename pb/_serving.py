@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine
+from collections import deque
+from collections.abc import Callable, Coroutine
 from types import CoroutineType, MethodType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,16 +16,16 @@ from jelly import SCALARS, MalformedJelly, Oversized
 
 from . import messages
 from ._calls import PAYLOADS, Pack, put_message, refused
+from ._fields import without_options
 from ._outbox import LARGE_PAYLOAD, Outbox
+from ._running import Held, Relay, Served
 from .context import serving
 from .dispatch import Kind, bind_error, check_arguments, find_method
 from .errors import (
     Busy,
     Cancelled,
-    DeadlineExceeded,
     Gone,
     NoSuchObject,
-    NotExecuted,
     PeerError,
     ProtocolError,
     RemoteError,
@@ -41,67 +42,6 @@ log = logging.getLogger("pb")
 _PLAIN: Final = SCALARS | {list, dict, tuple, set, frozenset}
 
 
-class Served:
-    """A call that is still running."""
-
-    __slots__ = ("awaitable", "id", "is_cancelled", "is_started", "scope", "task")
-
-    def __init__(self, id: int, scope: Scope, awaitable: Awaitable[Any]) -> None:
-        self.id = id
-        self.scope = scope
-        self.awaitable = awaitable
-        self.is_cancelled = False
-        self.is_started = False
-        self.task: Any = None
-
-    def cancel(self) -> None:
-        """Stop it. One that has not started yet sees the flag; a task cancelled then would never run."""
-        self.is_cancelled = True
-        if self.is_started and self.task is not None:  # None: it is in its first step right now
-            self.task.cancel()
-
-
-class Relay:
-    """A call that is passed on to the connection its target came over; takes the outcome there."""
-
-    __slots__ = ("_serving", "id", "is_cancelled", "reference", "relayed_id", "scope")
-
-    def __init__(self, serving: Serving, id: int, export: Export) -> None:
-        self._serving = serving
-        self.id = id
-        self.scope = export.scope
-        self.reference = export.object
-        self.relayed_id = 0
-        self.is_cancelled = False
-
-    def cancel(self) -> None:
-        """Pass the CANCEL on; the outcome arrives as ever."""
-        self.is_cancelled = True
-        self.reference._pb_import.scope.broker.calls.cancel(self.relayed_id, self)
-
-    def call_started(self, id: int) -> None:
-        """Note the id of a call that had to wait for its turn."""
-        self.relayed_id = id
-
-    def done(self) -> bool:
-        """Return False: whatever comes is passed back."""
-        return False
-
-    def set_result(self, value: object) -> None:
-        """Pass a value back."""
-        self._serving.finish(self.id, self)
-        self._serving.answer(self.id, self.scope, value)
-        self._serving.settled()
-
-    def set_exception(self, error: BaseException) -> None:
-        """Pass an error back as it is: it was disclosed by the other side, not by this one."""
-        if isinstance(error, NotExecuted):
-            error = Gone(f"the connection to the object was lost; {error}")
-        self._serving.finish(self.id, self)
-        self._serving.fail(self.id, self.scope, error, relayed=True)
-        self._serving.settled()
-
-
 class Serving:
     """The calls of the peer on one connection.
 
@@ -114,6 +54,7 @@ class Serving:
     __slots__ = (
         "_debug",
         "_exports",
+        "_held",
         "_incident",
         "_limits",
         "_outbox",
@@ -123,6 +64,7 @@ class Serving:
         "_tables",
         "base",
         "count",
+        "is_held",
         "last_id",
         "running",
         "settled",
@@ -143,8 +85,12 @@ class Serving:
         self.base = base
         self.count = 0  # calls that are running
         self.last_id = 0
-        self.running: dict[int, Served | Relay] = {}
-        self._quiet: set[Served | Relay] = set()
+        self.running: dict[int, Served | Relay | Held] = {}
+        # Decoded, counted and in order, but not run while the peer does not read: so the answers that wait
+        # for it are bounded, and reading goes on (spec/2-frames.md, PB-F25 and PB-F26).
+        self.is_held = False
+        self._held: deque[Held] = deque()
+        self._quiet: set[Served | Relay | Held] = set()
         self._tables: Tables = base.tables
         self._exports = base.tables.exports
         self._outbox = outbox
@@ -199,6 +145,15 @@ class Serving:
             self.fail(id, scope, refusal)
             return
         assert export is not None
+        if self.is_held or self._held:
+            self._hold(Held(self, id, export, function, method, args, kwargs))
+            return
+        self._run(id, export, function, method, args, kwargs)
+
+    def _run(
+        self, id: int, export: Export, function: Any, method: str, args: list[Any], kwargs: dict[str, Any]
+    ) -> None:
+        scope = export.scope
         token = serving.set((scope, id))
         try:
             if kwargs or export.guards is not None or type(function) is not MethodType:
@@ -278,14 +233,35 @@ class Serving:
             self.finish(id, relay)
             raise
 
-    def _begin(self, id: int, served: Served | Relay) -> None:
+    def _hold(self, held: Held) -> None:
+        """Run it later: the peer does not read what the calls before it answered."""
+        self._begin(held.id, held)
+        self._held.append(held)
+
+    def start_held(self) -> None:
+        """Run the calls that were held, in their order, as long as the peer takes their answers."""
+        self.is_held = False
+        while self._held and not self.is_held:
+            held = self._held.popleft()
+            self.finish(held.id, held)
+            self._run(held.id, held.export, held.function, held.method, held.args, held.kwargs)
+        self.settled()
+
+    def drop_held(self, held: Held) -> None:
+        """Answer a held call that was cancelled; it never ran."""
+        if held in self._held:
+            self._held.remove(held)
+            self.finish(held.id, held)
+            self.fail(held.id, held.export.scope, Cancelled("cancelled by caller"))
+
+    def _begin(self, id: int, served: Served | Relay | Held) -> None:
         self.count += 1
         if id:
             self.running[id] = served
         else:
             self._quiet.add(served)
 
-    def finish(self, id: int, served: Served | Relay) -> None:
+    def finish(self, id: int, served: Served | Relay | Held) -> None:
         """Take a call off the list of the running."""
         self.count -= 1
         if id:
@@ -353,30 +329,3 @@ class Serving:
         for served in [*self.running.values(), *self._quiet]:
             if not served.is_cancelled:
                 served.cancel()
-
-
-def without_options(envelope: list[Any]) -> tuple[list[Any], BaseException | None]:
-    """Return the fields of a CALL that has options, after checking those; unknown ones are ignored.
-
-    Returns:
-        The fields, and the refusal where the options leave no time to run it.
-
-    Raises:
-        ProtocolError: it has no options but another length, or a known option has the wrong type.
-    """
-    options = envelope[5] if len(envelope) == 6 else None
-    if type(options) is not dict:
-        raise ProtocolError(f"CALL of {len(envelope)} elements, or whose options are no map")
-    for name, value in options.items():
-        expected = messages.CALL_OPTIONS.get(name)
-        if expected is not None and type(value) is not expected:
-            raise ProtocolError(f"CALL option {name!r} is no {expected.__name__}")
-    if not all(type(q) is int for q in options.get("needs", ())):
-        raise ProtocolError("CALL option 'needs' holds something that is no call id")
-    for name in ("trace", "meta"):
-        if not all(type(value) is str for value in options.get(name, {}).values()):
-            raise ProtocolError(f"CALL option {name!r} holds something that is no str")
-    ttl_ms = options.get("ttl", 1)
-    if ttl_ms < 0:
-        raise ProtocolError("CALL option 'ttl' is negative")
-    return envelope[:5], None if ttl_ms else DeadlineExceeded("no time was left for the call; it was not run")

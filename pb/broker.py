@@ -103,7 +103,7 @@ class Broker:
         self.peer_limits: Limits | None = None
         self.speaks_pb = False  # whether what came first was a HELLO, good or bad
         self.reader = FrameReader()
-        self.outbox = Outbox(face.wants_write)
+        self.outbox = Outbox(face.wants_write, face.write_now)
         self.tables = Tables(
             make_reference=face.make_reference,
             max_refs=limits.max_refs,
@@ -144,7 +144,7 @@ class Broker:
     @property
     def tick_interval_s(self) -> float:
         """How often the face looks whether the peer is alive, so that no announced silence is exceeded."""
-        waits = [self.limits.ping_after_s]
+        waits = [self.limits.ping_after_s, self.limits.write_stall_s]
         if self.limits.idle_s:
             waits.append(self.limits.idle_s / 2)
         if self.peer_limits is not None and self.peer_limits.idle_s:

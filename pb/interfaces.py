@@ -28,6 +28,9 @@ class IFace(Interface):  # type: ignore[misc]
     def wants_write():  # type: ignore[no-untyped-def,misc]
         """Take the output soon: there was none, and now there is. Called in the thread of the loop."""
 
+    def write_now():  # type: ignore[no-untyped-def,misc]
+        """Take the output and write it before returning: there is much of it."""
+
     def wants_release():  # type: ignore[no-untyped-def,misc]
         """Take the output soon: a reference was collected. May be called from any thread, at any moment."""
 

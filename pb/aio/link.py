@@ -144,6 +144,10 @@ class Link(asyncio.BufferedProtocol):
         else:
             self.loop.call_soon(self._flush)
 
+    def write_now(self) -> None:
+        """Write what there is; `pause_writing` may come of it."""
+        self._flush()
+
     def wants_release(self) -> None:
         """Write soon; called by the garbage collector, from any thread."""
         try:
@@ -290,12 +294,14 @@ class Link(asyncio.BufferedProtocol):
         """The network takes no more for now: new calls wait."""
         self._stalled_since = self.loop.time()
         self.broker.calls.hold()
+        self.broker.serving.is_held = True
         self._check_stall()
 
     def resume_writing(self) -> None:
         """The network takes more again."""
         self._stalled_since = 0.0
         self.broker.calls.start_waiting()
+        self.broker.serving.start_held()
 
     # --- time
 

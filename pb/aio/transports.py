@@ -6,6 +6,7 @@ A new transport is a module with `connect` and `listen`, and a row here.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import ssl
 import stat
@@ -90,7 +91,11 @@ async def _listen_memory(address: Address, factory: Factory, tls: Any) -> tuple[
 
 
 def _remove_stale_socket(path: str) -> None:
-    """Remove a socket file that nobody listens on any longer; leave anything else alone."""
+    """Remove a socket file that nobody listens on any longer; leave anything else alone.
+
+    Raises:
+        OSError: somebody listens there. The loop itself would take the place of a live server unasked.
+    """
     import socket
 
     try:
@@ -103,6 +108,8 @@ def _remove_stale_socket(path: str) -> None:
             probe.connect(path)
         except ConnectionRefusedError:
             os.unlink(path)
+            return
+    raise OSError(errno.EADDRINUSE, f"somebody listens on {path}; stop that server or choose another path")
 
 
 _CONNECT: Final[dict[str, Callable[[Address, Factory, ssl.SSLContext | None], Awaitable[None]]]] = {

@@ -193,6 +193,9 @@ class Side:
     def wants_write(self) -> None:
         pass
 
+    def write_now(self) -> None:
+        pass
+
     def wants_release(self) -> None:
         self.releases += 1
 

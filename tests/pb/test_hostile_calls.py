@@ -238,9 +238,6 @@ def test_an_answer_after_the_caller_gave_up_is_taken_and_dropped():
     assert is_alive(side)
 
 
-@pytest.mark.xfail(
-    reason="InsecureJelly.__init__ sets wire_type on pb.Unregistered and pb.BadPayload", strict=True
-)
 def test_a_refused_result_has_the_type_of_its_refusal():
     """Callers tell errors apart by remote_type, whether a peer or this side refused."""
     side = victim()

@@ -23,7 +23,7 @@ class Wakes:
 
 
 def outbox(max_frame=messages.HELLO_MAX_FRAME, wake=None):
-    box = Outbox(wake or Wakes())
+    box = Outbox(wake or Wakes(), lambda: None)
     box.max_frame = max_frame
     return box
 

@@ -241,19 +241,17 @@ def test_who_never_reads_is_sent_away_before_memory_is_full(loop, tmp_path, max_
     door = Door("pb", tmp_path)
 
     async def main():
-        async with door.serve(write_max_bytes=2 << 20) as server:
+        async with door.serve(write_max_bytes=2 << 20, write_stall_s=0.3) as server:
             _, writer = await door.connect(server)
             writer.write(hello(max_frame=max_frame))
             writer.write(b"".join(call(method="big", id=id) for id in range(1, 65)))
             most = 0
             async with pb.open_connection(server.url) as connection:
-                for _ in range(300):
+                while len(server.connections) > 1:  # bounded by the limit of every test
                     await connection.root.echo(1)
                     most = max(most, *(each.usage.bytes_waiting for each in server.connections))
-                left = len(server.connections)
             writer.transport.abort()
-            assert 1 == left
-            assert most < 8 << 20
+            assert most < 4 << 20
 
     run(main(), loop)
     assert_one_line(caplog)

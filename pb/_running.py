@@ -1,0 +1,96 @@
+"""The calls of the peer that have no answer yet, in the three ways they can be under way.
+
+Each has `cancel()` and `is_cancelled`. Spec: spec/3-messages.md, CALL and CANCEL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .errors import Gone, NotExecuted
+
+if TYPE_CHECKING:
+    from ._serving import Serving
+    from ._tables import Export, Scope
+
+
+class Served:
+    """A call that is still running."""
+
+    __slots__ = ("awaitable", "id", "is_cancelled", "is_started", "scope", "task")
+
+    def __init__(self, id: int, scope: Scope, awaitable: Awaitable[Any]) -> None:
+        self.id = id
+        self.scope = scope
+        self.awaitable = awaitable
+        self.is_cancelled = False
+        self.is_started = False
+        self.task: Any = None
+
+    def cancel(self) -> None:
+        """Stop it. One that has not started yet sees the flag; a task cancelled then would never run."""
+        self.is_cancelled = True
+        if self.is_started and self.task is not None:  # None: it is in its first step right now
+            self.task.cancel()
+
+
+@dataclass(eq=False, slots=True)
+class Held:
+    """A call that has not begun: the peer does not read what is answered."""
+
+    serving: Serving
+    id: int
+    export: Export
+    function: Any
+    method: str
+    args: list[Any]
+    kwargs: dict[str, Any]
+    is_cancelled: bool = False
+
+    def cancel(self) -> None:
+        """Take it back."""
+        self.is_cancelled = True
+        self.serving.drop_held(self)
+
+
+class Relay:
+    """A call that is passed on to the connection its target came over; takes the outcome there."""
+
+    __slots__ = ("_serving", "id", "is_cancelled", "reference", "relayed_id", "scope")
+
+    def __init__(self, serving: Serving, id: int, export: Export) -> None:
+        self._serving = serving
+        self.id = id
+        self.scope = export.scope
+        self.reference = export.object
+        self.relayed_id = 0
+        self.is_cancelled = False
+
+    def cancel(self) -> None:
+        """Pass the CANCEL on; the outcome arrives as ever."""
+        self.is_cancelled = True
+        self.reference._pb_import.scope.broker.calls.cancel(self.relayed_id, self)
+
+    def call_started(self, id: int) -> None:
+        """Note the id of a call that had to wait for its turn."""
+        self.relayed_id = id
+
+    def done(self) -> bool:
+        """Return False: whatever comes is passed back."""
+        return False
+
+    def set_result(self, value: object) -> None:
+        """Pass a value back."""
+        self._serving.finish(self.id, self)
+        self._serving.answer(self.id, self.scope, value)
+        self._serving.settled()
+
+    def set_exception(self, error: BaseException) -> None:
+        """Pass an error back as it is: it was disclosed by the other side, not by this one."""
+        if isinstance(error, NotExecuted):
+            error = Gone(f"the connection to the object was lost; {error}")
+        self._serving.finish(self.id, self)
+        self._serving.fail(self.id, self.scope, error, relayed=True)
+        self._serving.settled()
