@@ -316,7 +316,7 @@ class Serving:
     def _internal(self, scope: Scope, error: BaseException) -> bytes:
         """Log an error that is nobody else's business, and return what the caller is told."""
         incident = self._incident()
-        log.error("incident %s: a call failed", incident, exc_info=error)
+        log.error("incident %s: a call of %s failed", incident, self._tables.peer_name, exc_info=error)
         told: dict[str, object] = {"type": "pb.Internal", "msg": "internal error", "data": {"ref": incident}}
         if self._debug:
             lines = traceback.format_exception(error)

@@ -34,6 +34,10 @@ class RemoteError(jelly.RemoteError, Error):
         incident: for `"pb.Internal"` the id under which the peer's log has the details; else None.
     """
 
+    def __str__(self) -> str:
+        text = super().__str__()
+        return f"{text}; incident {self.incident} in the peer's log" if self.incident else text
+
     @property
     def incident(self) -> str | None:
         """Return the id under which the peer logged what happened, or None."""

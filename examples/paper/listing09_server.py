@@ -25,4 +25,7 @@ async def main(url):
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1] if len(sys.argv) > 1 else "pb://127.0.0.1:8788"))
+    try:
+        asyncio.run(main(sys.argv[1] if len(sys.argv) > 1 else "pb://127.0.0.1:8788"))
+    except KeyboardInterrupt:
+        pass

@@ -13,6 +13,7 @@ from . import transports
 from .connection import Connection
 from .link import Link
 from .opening import Opening
+from .options import check_registry, listener_address
 from .url import Address
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def open_connection(
         OSError: no connection could be made; TimeoutError (an OSError) where it took too long.
         ProtocolError: what answers does not speak this protocol.
     """
-    address = Address.parse(url)
+    address = listener_address(url)
+    check_registry(registry)
 
     def make_link() -> Link:
         return Link(
@@ -79,7 +81,8 @@ async def get_object_at(
     The connection closes by itself when the last reference that came over it is gone; or close it by
     `pb.connection_of(reference).close()`. Arguments and errors as for `open_connection`.
     """
-    address = Address.parse(url)
+    address = listener_address(url)
+    check_registry(registry)
 
     def make_link() -> Link:
         return Link(

@@ -87,10 +87,12 @@ class Connection:
 
         Calls made from here on fail with `NotExecuted`. Closing twice does nothing.
         """
+        self._link.check_thread()
         await self._link.close()
 
     def abort(self) -> None:
         """End the connection at once. Calls that have no answer yet fail with `OutcomeUnknown`."""
+        self._link.check_thread()
         if self._link.transport is not None:
             self._link.transport.abort()
 
@@ -100,8 +102,17 @@ class Connection:
 
 def connection_of(reference: RemoteReference) -> Connection:
     """Return the connection that a reference came over."""
-    connection: Connection = reference._pb_import.scope.broker.connection
+    connection: Connection = _link_of(reference).connection
     return connection
+
+
+def _link_of(reference: RemoteReference) -> Link:
+    if not isinstance(reference, RemoteReference):
+        raise TypeError(
+            f"a remote reference is expected, such as connection.root, not a {type(reference).__name__}"
+        )
+    link: Link = reference._pb_import.scope.broker.face
+    return link
 
 
 def on_disconnect(reference: RemoteReference, callback: Callable[[Any], object]) -> Callable[[], None]:
@@ -113,7 +124,12 @@ def on_disconnect(reference: RemoteReference, callback: Callable[[Any], object])
     Returns:
         A function that takes the registration back; calling it twice, or too late, does nothing.
     """
-    link: Link = reference._pb_import.scope.broker.face
+    link = _link_of(reference)
+    link.check_thread()
+    if not callable(callback):
+        raise TypeError(
+            f"the callback is a {type(callback).__name__}; a function of one argument is expected"
+        )
     weak = weakref.ref(reference)
 
     def tell() -> None:
@@ -135,6 +151,7 @@ def release(reference: RemoteReference) -> None:
 
     The reference is dead from here on; where the peer sends the object again, a new one is made.
     """
+    _link_of(reference).check_thread()
     handle = reference._pb_import
     if handle.scope.tables.is_open:
         handle.scope.tables.drop_now(handle)

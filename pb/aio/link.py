@@ -25,6 +25,7 @@ from pb.limits import Limits
 from ._thread import shared
 from .connection import Connection
 from .reference import Reference
+from .transports import peer_name, write_buffers
 
 if TYPE_CHECKING:
     from pb.reference import RemoteReference
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("pb")
 
 AGENT = "perspective-broker/0.1"
-# Output up to this size is joined for one write; beyond, copying it costs more than a second write.
-_JOIN_BYTES = 64 * 1024
 
 
 @implementer(interfaces.IFace)
@@ -251,19 +250,12 @@ class Link(asyncio.BufferedProtocol):
             if len(buffers) == 1:
                 self.transport.write(buffers[0])
             else:
-                self._write_all(buffers)
+                write_buffers(self.transport, buffers)
             if self._stalled_since:
                 self._check_stall()
         if self._owned and self.broker.is_unused:
             self._owned = False
             self.broker.close()
-
-    def _write_all(self, buffers: list[bytes]) -> None:
-        if sum(map(len, buffers)) <= _JOIN_BYTES:
-            self.transport.write(b"".join(buffers))
-        else:
-            for buffer in buffers:
-                self.transport.write(buffer)
 
     def eof_received(self) -> bool:
         """Close: the peer says nothing more. Returns False, which tells asyncio to close."""
@@ -375,6 +367,18 @@ class Link(asyncio.BufferedProtocol):
         if self.ready is not None and not self.ready.done():
             self.ready.set_exception(error)
 
+    def check_thread(self) -> None:
+        """Refuse to be used from another thread than the loop's.
+
+        Raises:
+            RuntimeError: it is; the text says what to do instead.
+        """
+        if self.thread != get_ident():
+            raise RuntimeError(
+                "a connection is used in another thread than its loop's; from here, hand the loop an async "
+                "function that makes the call: asyncio.run_coroutine_threadsafe(function(), loop)"
+            )
+
     def own(self) -> None:
         """From here on the references keep the connection: with the last of them it closes."""
         self._owned = True
@@ -386,17 +390,12 @@ class Link(asyncio.BufferedProtocol):
         if self.lost is None:
             self.lost = self.loop.create_future()
         self.broker.close(code)
+        awaited = self.broker.serving.count + len(self.broker.calls.pending)
+        if awaited:
+            log.info("closing %s: %d calls are awaited", self.broker.tables.peer_name, awaited)
         try:
             await asyncio.wait_for(asyncio.shield(self.lost), self.broker.limits.drain_s)
         except TimeoutError:
             if self.transport is not None:
                 self.transport.abort()
             await self.lost
-
-
-def peer_name(transport: asyncio.BaseTransport) -> str:
-    """Return who is at the other end, for log lines."""
-    name = transport.get_extra_info("peername")
-    if isinstance(name, tuple) and len(name) >= 2:
-        return f"{name[0]}:{name[1]}"
-    return str(name) if name else "a local peer"

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 class Promise(asyncio.Future[Any]):
     """What a remote call returns: await it for the value.
 
-    It is an `asyncio.Future`, so that `gather`, `wait_for`, `TaskGroup` and `add_done_callback` take it
-    as it is, without a task around it. Cancelling it asks the callee to stop. One that nobody awaits is
+    It is an `asyncio.Future`, so that `gather`, `wait_for`, `wait` and `add_done_callback` take it as it
+    is, without a task around it. Cancelling it asks the callee to stop. One that nobody awaits is
     not cancelled; its error is logged once.
     """
 

@@ -58,6 +58,11 @@ class RemoteMethod:
         """
         if kwargs and ("pbcallback" in kwargs or "pberrback" in kwargs):
             callback, errback = kwargs.pop("pbcallback", None), kwargs.pop("pberrback", None)
+            for function in (callback, errback):
+                if function is not None and not callable(function):
+                    raise TypeError(
+                        f"pbcallback and pberrback are functions, not a {type(function).__name__}"
+                    )
             promise: Promise = self(*args, **kwargs)
             promise.add_done_callback(_Deliver(callback, errback, self._pb_name))
             return None
@@ -65,7 +70,7 @@ class RemoteMethod:
         broker = handle.scope.broker
         link: Link = broker.face
         if link.thread != get_ident():
-            raise _wrong_thread()
+            link.check_thread()
         promise = Promise(loop=link.loop)
         promise._pb_calls = calls = broker.calls
         try:
@@ -86,7 +91,7 @@ class RemoteMethod:
         _check_name(self._pb_name)
         link: Link = handle.scope.broker.face
         if link.thread != get_ident():
-            raise _wrong_thread()
+            link.check_thread()
         handle.scope.broker.calls.send(handle, self._pb_name, args, kwargs)
 
     def __repr__(self) -> str:
@@ -106,13 +111,6 @@ def call_remote(reference: RemoteReference, name: str, /, *args: Any, **kwargs: 
 def _check_name(name: str) -> None:
     if not is_method_name(name):
         raise NoSuchMethod("method names match [A-Za-z][A-Za-z0-9_]* and have at most 128 characters")
-
-
-def _wrong_thread() -> RuntimeError:
-    return RuntimeError(
-        "a remote reference is used in another thread than its connection's loop; "
-        "use loop.call_soon_threadsafe or asyncio.run_coroutine_threadsafe to call it from here"
-    )
 
 
 class _Deliver:

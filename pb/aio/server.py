@@ -16,6 +16,7 @@ from . import transports
 from .connection import Connection
 from .link import Link
 from .opening import Opening
+from .options import check_registry, listener_address
 from .url import Address
 
 log = logging.getLogger("pb")
@@ -39,6 +40,10 @@ class Server:
     def connections(self) -> list[Connection]:
         """The connections that are open now."""
         return [link.connection for link in self._links if link.broker.calls.is_open]
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed.done() else f"{len(self._links)} connections"
+        return f"<Server at {self.url}, {state}>"
 
     async def serve_forever(self) -> None:
         """Wait until the server is closed."""
@@ -85,10 +90,18 @@ def serve(
 
     Raises (when awaited or entered):
         BadURL: the URL cannot be understood.
+        TypeError: the root or the registry is none.
         OSError: cannot listen there.
     """
-    address = Address.parse(url)
+    address = listener_address(url)
     limits = limits or Limits()
+    check_registry(registry)
+    if isinstance(root, type) and issubclass(root, jelly.ByReference):
+        raise TypeError(f"the root is the class {root.__name__}; give an instance: {root.__name__}()")
+    if not isinstance(root, jelly.ByReference) and not callable(root):
+        raise TypeError(
+            f"the root is a {type(root).__name__}; give a pb.Root, or a function that makes one for each peer"
+        )
 
     async def start() -> Server:
         links: set[Link] = set()

@@ -19,6 +19,7 @@ from .url import Address, BadURL
 
 Factory = Callable[[], asyncio.BaseProtocol]
 _TLS_HANDSHAKE_S = 10
+_JOIN_BYTES = 64 * 1024
 
 
 class Listener(Protocol):
@@ -46,7 +47,10 @@ async def _connect_tls(address: Address, factory: Factory, tls: ssl.SSLContext |
 
 
 async def _connect_unix(address: Address, factory: Factory, tls: ssl.SSLContext | None) -> None:
-    await asyncio.get_running_loop().create_unix_connection(factory, address.path)
+    try:
+        await asyncio.get_running_loop().create_unix_connection(factory, address.path)
+    except OSError as error:  # which does not say where
+        raise type(error)(error.errno, f"{error.strerror}: nobody answers at {address}") from None
 
 
 async def _connect_memory(address: Address, factory: Factory, tls: ssl.SSLContext | None) -> None:
@@ -152,3 +156,20 @@ def pin_check(address: Address) -> Callable[[asyncio.BaseTransport], None] | Non
         pb_tls.check_pin(transport.get_extra_info("ssl_object"), pin)
 
     return check
+
+
+def write_buffers(transport: asyncio.WriteTransport, buffers: list[bytes]) -> None:
+    """Write several buffers, joined where copying them is cheaper than a second write."""
+    if sum(map(len, buffers)) <= _JOIN_BYTES:
+        transport.write(b"".join(buffers))
+    else:
+        for buffer in buffers:
+            transport.write(buffer)
+
+
+def peer_name(transport: asyncio.BaseTransport) -> str:
+    """Return who is at the other end, for log lines."""
+    name = transport.get_extra_info("peername")
+    if isinstance(name, tuple) and len(name) >= 2:
+        return f"{name[0]}:{name[1]}"
+    return str(name) if name else "a local peer"

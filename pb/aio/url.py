@@ -133,8 +133,8 @@ class Address:
         userinfo, mark, where = where.rpartition("@")
         if mark and scheme == "pb":
             raise BadURL(
-                "pb:// has no part before @; a pinned key is pbs://fingerprint@host, and users log in with"
-                " pb.connect(url, user, ...)"
+                "pb:// has no part before @; a pinned key is pbs://fingerprint@host, and no user or password"
+                " belongs into a URL"
             )
         host, port = _split_port(where, scheme)
         return cls(scheme, host, port, fingerprint=userinfo if mark else None, name=name_or_none)

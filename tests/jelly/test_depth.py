@@ -80,6 +80,16 @@ def test_what_came_out_of_an_extension_is_not_part_of_the_object() -> None:
     assert 1 == native_depth([inner], {id(inner)})
 
 
+def test_a_cycle_is_not_entered_and_would_come_to_an_end() -> None:
+    """What a part is may be a NODE as a whole, and stand on a cycle."""
+    ring: list[object] = []
+    ring.append(ring)
+
+    assert 0 == native_depth(ring, {id(ring)})
+    assert 1 == native_depth([ring], {id(ring)})
+    assert 65 == native_depth(ring, None, 64)
+
+
 def test_without_the_c_unpacker_the_slow_way_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its Unpacker is written in Python and nests on the stack of Python."""
     from msgpack import fallback

@@ -22,7 +22,7 @@ from jelly import (
     Unjellyable,
 )
 
-from .things import Node, Plain, Point, Tables, Thing, make_registry
+from .things import Node, Overdrawn, Plain, Point, Tables, Thing, make_registry
 
 registry = make_registry()
 encoder = Encoder(registry)
@@ -43,7 +43,7 @@ decoder = Decoder(registry)
         (({1: (0, Plain())},), {}, "argument 0 of save: [1][1] is a Plain, which has"),
         (({Plain(): 1},), {}, "argument 0 of save: <a key or member> is a Plain, which has"),
         (({(1, Plain())},), {}, "argument 0 of save: <a key or member>[1] is a Plain, which has"),
-        ((ValueError(Plain()),), {}, "argument 0 of save: ['args'][0] is a Plain, which has"),
+        ((Overdrawn(Plain()),), {}, "argument 0 of save: ['balance'] is a Plain, which has"),  # type: ignore[arg-type]
         (([0, "\ud800"],), {}, "argument 0 of save: [1] is a str with surrogates"),
         (({1: "\ud800"},), {}, "argument 0 of save: [1] is a str with surrogates"),
         (({7: ["\ud800"]},), {}, "argument 0 of save: [7][0] is a str with surrogates"),
@@ -154,7 +154,10 @@ def test_errors_of_the_tables_pass_and_what_was_counted_is_given_back() -> None:
         by_node.dumps([Thing(), Node("x")], tables)
     assert {1: 0} == tables.counts
     with pytest.raises(ConnectionError):
-        Encoder(make_registry(), by_reference=[Plain]).dumps_error(ValueError(Dead()), DeadTables())
+        Encoder(make_registry(), by_reference=[Plain]).dumps_error(
+            Overdrawn(Dead()),  # type: ignore[arg-type]
+            DeadTables(),
+        )
 
 
 class Dead(Referenceable):

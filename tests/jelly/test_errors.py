@@ -151,15 +151,19 @@ def test_the_text_of_an_error_never_breaks_anything(error: Exception, text: str)
 def test_an_error_whose_data_cannot_be_sent_goes_without() -> None:
     """Its name and text are better than nothing, and references counted for it are given back."""
     tables = Tables()
-    payload = encoder.dumps_error(ValueError("why", Thing(), Plain()), tables)
+    error = Overdrawn([Thing(), Plain()])  # type: ignore[arg-type]
+    error.args = ("why",)
+    payload = encoder.dumps_error(error, tables)
 
     assert payload is not None
-    assert {"type": "py.ValueError", "msg": "why", "bases": ["py.Exception"]} == unpackb(payload)
+    assert {
+        "type": "test.Overdrawn", "msg": "why", "bases": ["test.BankError", "py.Exception"]
+    } == unpackb(payload)  # fmt: skip
     assert {1: 0} == tables.counts
     assert ("why",) == decoder.loads_error(payload).args
     assert encoder.error_map(Plain()) is None  # type: ignore[arg-type]
     with pytest.raises(Unjellyable):
-        encoder.dumps([ValueError("why", Plain())])
+        encoder.dumps([error])
 
 
 def test_a_refusal_is_told_under_its_own_name() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from jelly import Decoder, Encoder, InsecureJelly, Registry, Relayed, Unjellyable
 
-from .things import Frozen, Node, Pair, Point, Slotted, Tables, Thing, make_registry
+from .things import Frozen, Node, Overdrawn, Pair, Point, Slotted, Tables, Thing, make_registry
 
 registry = make_registry()
 encoder = Encoder(registry)
@@ -227,8 +227,9 @@ class Cheap:
 
 def test_an_error_on_a_cycle_is_refused_by_the_receiver() -> None:
     """Its class may look at its arguments while it is made."""
-    error = ValueError([])
-    error.args[0].append(error)
+    error = Overdrawn([])  # type: ignore[arg-type]
+    error.args = ("x",)
+    error.balance.append(error)  # type: ignore[attr-defined]
 
     with pytest.raises(InsecureJelly, match="part of a cycle"):
         round_trip([error])

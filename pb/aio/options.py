@@ -1,0 +1,32 @@
+"""What `serve`, `open_connection` and `get_object_at` are given, checked where it was given."""
+
+from __future__ import annotations
+
+import jelly
+
+from .url import Address, BadURL
+
+
+def listener_address(url: str) -> Address:
+    """Read the URL of a listener.
+
+    Raises:
+        BadURL: it is none, or it names an object behind a listener, which is not built yet.
+    """
+    address = Address.parse(url)
+    if address.name is not None:
+        raise BadURL(
+            "the URL names an object behind the listener; leave the name out and ask the root for it"
+        )
+    return address
+
+
+def check_registry(registry: object) -> None:
+    """Refuse what is no registry where it was given, not when the first connection is made.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    if registry is not None and not isinstance(registry, jelly.Registry):
+        what = "the class itself" if registry is jelly.Registry else f"a {type(registry).__name__}"
+        raise TypeError(f"registry= is {what}; a pb.Registry() is expected")
