@@ -139,22 +139,18 @@ class Link(asyncio.BufferedProtocol):
         """Write soon, together with all else that this turn of the loop produces."""
         if self._writes_at_once:
             self._writes_at_once = False
-            self._flush()
+            self.write_now()
         else:
-            self.loop.call_soon(self._flush)
-
-    def write_now(self) -> None:
-        """Write what there is; `pause_writing` may come of it."""
-        self._flush()
+            self.loop.call_soon(self.write_now)
 
     def wants_release(self) -> None:
         """Write soon; called by the garbage collector, from any thread."""
         try:
             if self.thread != get_ident():
-                self.loop.call_soon_threadsafe(self._flush)
+                self.loop.call_soon_threadsafe(self.write_now)
             elif not self.broker.outbox.due:
                 self.broker.outbox.due = True
-                self.loop.call_soon(self._flush)
+                self.loop.call_soon(self.write_now)
         except RuntimeError:
             pass  # the loop is closed, and so is the connection
 
@@ -175,7 +171,7 @@ class Link(asyncio.BufferedProtocol):
             # The text, not the error: it holds on to frames, and so to this connection.
             log.warning("connection with %s ends: %s", self.broker.tables.peer_name, str(error))
         if self.transport is not None:
-            self._flush()
+            self.write_now()
             self.transport.close()
 
     # --- what the transport tells
@@ -204,7 +200,7 @@ class Link(asyncio.BufferedProtocol):
         self.transport.set_write_buffer_limits(high=limits.write_high_bytes, low=limits.write_low_bytes)
         self.broker.outbox.due = True
         self.broker.start()
-        self._flush()
+        self.write_now()
         self._timer = self.loop.call_later(limits.hello_timeout_s, self._tick)
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -226,7 +222,7 @@ class Link(asyncio.BufferedProtocol):
             broker.reader.filled(nbytes)
             broker.turn()
         if outbox.batch or outbox.frames:
-            self._flush()
+            self.write_now()
         elif was_single:
             # Somebody makes one call at a time: the next needs no further turn of the loop.
             outbox.due = False
@@ -234,17 +230,18 @@ class Link(asyncio.BufferedProtocol):
         else:
             # Answers have come, and woken tasks are about to run: what they call is written behind them,
             # in the same turn of the loop and as one frame.
-            self.loop.call_soon(self._flush)
+            self.loop.call_soon(self.write_now)
 
     def _continue(self) -> None:
         broker = self.broker
         broker.outbox.due = True
         broker.turn()
-        self.loop.call_soon(self._flush)
+        self.loop.call_soon(self.write_now)
         if not broker.is_cut and broker.state is not State.CLOSED:
             self.transport.resume_reading()
 
-    def _flush(self) -> None:
+    def write_now(self) -> None:
+        """Write what there is; `pause_writing` may come of it."""
         buffers = self.broker.take_output()
         if buffers and self.transport is not None:
             if len(buffers) == 1:
