@@ -52,7 +52,11 @@ def blame(error: Exception, hook: Any) -> Exception:
     """
     if isinstance(error, MalformedJelly):
         return error
-    code, trace = hook.__code__, error.__traceback__
+    if isinstance(error, RecursionError):  # called from far down the stack: neither's fault
+        return MalformedJelly("nests deeper than the stack has room for here", too_large=True)
+    assert error.__traceback__ is not None
+    # The first frame is the caller's, which may be the hook one level further out.
+    code, trace = hook.__code__, error.__traceback__.tb_next
     while trace is not None:
         if trace.tb_frame.f_code is code:
             return error

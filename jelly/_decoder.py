@@ -201,7 +201,13 @@ class Decoder:
             except Exception as error:
                 reading.refuse_failed(type(made).__name__, error)
         if reading.violation is not None:
-            raise reading.violation
+            violation, reading.violation = reading.violation, None
+            try:
+                raise violation
+            finally:
+                # The error knows this frame, and must not be known by it: what was decoded, its references
+                # among it, would wait for the cycle collector.
+                del violation
 
 
 def _not_plain(code: int, data: bytes) -> object:

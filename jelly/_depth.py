@@ -68,8 +68,12 @@ def native_depth(content: object, apart: Collection[int] | None = None, most: in
             them known no cycle is ever entered: only NODEs make cycles.
         most: beyond this nothing is looked at; more is returned then.
     """
+    if type(content) not in CONTAINERS or (apart and id(content) in apart):
+        return 0
+    if not content:
+        return 1
     depth = 0
-    layer: list[Any] = [content] if type(content) in CONTAINERS and id(content) not in (apart or ()) else []
+    layer: list[Any] = [content]
     while layer and depth <= most:
         depth += 1
         # A generator, not a list: the views of a million empty maps would be alive together.

@@ -315,7 +315,10 @@ class Encoder:
         return payload
 
     def _oversized(self, size: int) -> Oversized:
-        return Oversized(f"a payload of {size} bytes exceeds what the peer takes, {self.max_payload}")
+        return Oversized(
+            f"a payload of {size} bytes exceeds what the peer takes, {self.max_payload} "
+            "(the smaller max_frame of the two sides, less its envelope); send it in pieces, or raise both"
+        )
 
     def _undo(self, walk: Walk, exts: list[ExtType]) -> None:
         if exts:

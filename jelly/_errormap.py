@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from ._errorplan import ErrorPlan, cut, notes_of, text_of
+from ._errorargs import TAKEN_TEXTS, are_printable, trim_args
+from ._errorplan import MAX_NOTES, ErrorPlan, cut, notes_of, text_of
 from ._ext import STR_ONLY
 from .errors import InsecureJelly, MalformedJelly, RemoteError
 
@@ -92,7 +93,11 @@ def _cause_to_tell(encoder: Encoder, error: BaseException) -> BaseException | No
 def _data(walk: Walk, error: BaseException) -> Any:
     plan = walk.encoder.error_plan(error)
     if plan is not None:
-        return walk.state_of(error, plan)
+        state = walk.state_of(error, plan)
+        if plan.has_args:
+            trim_args(state, walk.limits.max_error_bytes)
+            return state or None
+        return state
     return error.data if isinstance(error, RemoteError) else None
 
 
@@ -122,7 +127,7 @@ def build_error(reading: Reading, content: dict[str, Any]) -> BaseException | No
         reading.refuse(InsecureJelly("the type of an error is no name of 1 to 128 bytes"))
         return None
     most = reading.limits.max_error_bytes
-    message, notes = cut(message, most), [cut(note, most) for note in notes]
+    message, notes = cut(message, most), [cut(note, most) for note in notes[:MAX_NOTES]]
     data = content.get("data")
     for name in (kind, *bases[:_MAX_BASES]):
         plan = reading.decoder.plans.get(name)
@@ -135,6 +140,9 @@ def build_error(reading: Reading, content: dict[str, Any]) -> BaseException | No
                 error.__notes__ = notes
         except Exception:  # its data do not fit; the next base, or RemoteError, can tell it still
             continue
+        if not are_printable(error.args, TAKEN_TEXTS * most):
+            reading.refuse(InsecureJelly("the args of an error hold more than short plain values"))
+            return None
         if plan.finish is not None:
             reading.finish_later(plan.finish, error)
         return error

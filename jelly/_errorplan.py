@@ -13,7 +13,7 @@ from .errors import InsecureJelly
 
 _set: Final = object.__setattr__
 _UNICODE_ERRORS: Final = (UnicodeEncodeError, UnicodeDecodeError, UnicodeTranslateError)
-_MAX_NOTES: Final = 64
+MAX_NOTES: Final = 64
 
 
 class ErrorPlan:
@@ -25,17 +25,24 @@ class ErrorPlan:
         take: (error, perspective) -> data.
         build: (data, message) -> error. Raises what it likes if the data do not fit.
         finish: the post_unjelly hook, or None.
+        has_args: whether what take returns is a dict of ours with the args.
     """
 
-    __slots__ = ("build", "cls", "finish", "name", "take")
+    __slots__ = ("build", "cls", "finish", "has_args", "name", "take")
 
     def __init__(
-        self, cls: type[BaseException], name: str, take: Take, build: Callable[[Any, str], BaseException]
+        self,
+        cls: type[BaseException],
+        name: str,
+        take: Take,
+        build: Callable[[Any, str], BaseException],
+        has_args: bool,
     ) -> None:
         self.cls = cls
         self.name = name
         self.take = take
         self.build = build
+        self.has_args = has_args
         self.finish: Callable[[Any], object] | None = getattr(cls, "post_unjelly", None)
 
 
@@ -69,7 +76,7 @@ def plan_error(
             return error
         return _rebuild(cls, declared, data, message)
 
-    return ErrorPlan(cls, name, take_hook or _take_args(declared), build)
+    return ErrorPlan(cls, name, take_hook or _take_args(declared), build, take_hook is None)
 
 
 def _take_args(declared: Fields | None) -> Take:
@@ -154,4 +161,4 @@ def notes_of(error: BaseException, max_bytes: int) -> list[str]:
     notes = getattr(error, "__notes__", ())
     if type(notes) is not list:
         return []
-    return [cut(note, max_bytes) for note in notes[:_MAX_NOTES] if type(note) is str]
+    return [cut(note, max_bytes) for note in notes[:MAX_NOTES] if type(note) is str]

@@ -13,8 +13,9 @@ KEYED: Final = frozenset({NoneType, bool, str, bytes, datetime.date})
 _ZONED: Final = frozenset({datetime.datetime, datetime.time})
 _INTS: Final = {int}
 _BOUND: Final = 1 << 32
-# A table compares each of these with all before it: 4,096 keys cost 70 ms at most like this and 23 s
-# without (ints and Decimals of one hash). Honest keys do share a hash, such as powers of two.
+# A table compares each of these with all before it: 1 MB of ints and Decimals in groups
+# of this size costs 0.6 s, and 220 kB of one hash cost 23 s without.
+# Honest keys do share a hash, such as powers of two.
 MAX_SAME_HASH: Final = 32
 
 

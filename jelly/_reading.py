@@ -136,16 +136,20 @@ class Reading:
             if type(content) is not list:
                 raise MalformedJelly(f"the data of Ext {code} are no array")
             kinds = set(map(type, content))
-            depth = 1 if kinds.isdisjoint(CONTAINERS) else native_depth(content, self.apart, self.max_depth)
-            weight = 1 + depth + self.weight
+            depth = (
+                2 if kinds.isdisjoint(CONTAINERS) else 1 + native_depth(content, self.apart, self.max_depth)
+            )
+            weight = depth + self.weight
             if weight > self.max_depth:
                 raise too_deep(self.max_depth)
             self.weight = outer if outer > weight else weight
             if make is tuple:
                 return tuple(content)
+            if self.violation is not None:
+                return None
             if make is dict:
-                return make_map(self, content)
-            if self.violation is None and kinds <= KEYED:
+                return make_map(self, content) if content else self.set_apart({})
+            if kinds <= KEYED:
                 made = make(content)
                 return made if len(made) == len(content) else refuse_twice(self)
             return make_set(self, content, make)
@@ -201,7 +205,9 @@ class Reading:
         if type(content) is not kind:
             raise MalformedJelly(f"the data of {name} are no {'array' if kind is list else 'map'}")
         inside: Any = content.values() if type(content) is dict else content
-        depth = 1 if SCALARS.issuperset(map(type, inside)) else native_depth(content, self.apart, self.max_depth)
+        depth = (
+            1 if SCALARS.issuperset(map(type, inside)) else native_depth(content, self.apart, self.max_depth)
+        )
         weight = 1 + depth + self.weight
         if weight > self.max_depth:
             raise too_deep(self.max_depth)

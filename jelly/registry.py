@@ -62,6 +62,9 @@ class Registry:
     def copyable(self, name: str, **options: Any) -> Callable[[type[T]], type[T]]:
         """Return a class decorator that does add(cls, name, **options)."""
 
+        if not isinstance(name, str):
+            raise TypeError('copyable needs a wire name: @registry.copyable("app.Name")')
+
         def admit(cls: type[T]) -> type[T]:
             self.add(cls, name, **options)
             return cls

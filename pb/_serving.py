@@ -143,6 +143,8 @@ class Serving:
             refusal = refusal or refused(error)
         if refusal is not None:
             self.fail(id, scope, refusal)
+            # The error knows this frame: a ring of the two would keep the arguments' references alive.
+            refusal = None
             return
         assert export is not None
         if self.is_held or self._held:
