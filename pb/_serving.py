@@ -251,10 +251,9 @@ class Serving:
 
     def drop_held(self, held: Held) -> None:
         """Answer a held call that was cancelled; it never ran."""
-        if held in self._held:
-            self._held.remove(held)
-            self.finish(held.id, held)
-            self.fail(held.id, held.export.scope, Cancelled("cancelled by caller"))
+        self._held.remove(held)
+        self.finish(held.id, held)
+        self.fail(held.id, held.export.scope, Cancelled("cancelled by caller"))
 
     def _begin(self, id: int, served: Served | Relay | Held) -> None:
         self.count += 1

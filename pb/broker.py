@@ -351,9 +351,7 @@ class Broker:
 
     def _release_dropped(self) -> None:
         """Tell the peer which of its objects nobody here holds any longer."""
-        owed = self.tables.take_dropped()
-        if self.state in (State.GREETING, State.CLOSED):
-            return
+        owed = self.tables.take_dropped()  # nothing before HELLO and after the end
         for start in range(0, len(owed), _RELEASE_NUMBERS):
             self.outbox.put(self.codec.pack((messages.RELEASE, owed[start : start + _RELEASE_NUMBERS])))
 

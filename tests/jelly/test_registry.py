@@ -277,3 +277,9 @@ def test_a_frozen_registry_takes_nothing_more() -> None:
     """The one of the builtin errors is shared by everybody."""
     with pytest.raises(TypeError, match="frozen"):
         BUILTIN_ERRORS.add(Point, "P")
+
+
+def test_copyable_without_a_name_says_so_at_once() -> None:
+    """Used bare it would put a function in the place of the class."""
+    with pytest.raises(TypeError, match="needs a wire name"):
+        Registry().copyable(Word)  # type: ignore[arg-type]
