@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import jelly
 
 from .url import Address, BadURL
@@ -30,3 +32,25 @@ def check_registry(registry: object) -> None:
     if registry is not None and not isinstance(registry, jelly.Registry):
         what = "the class itself" if registry is jelly.Registry else f"a {type(registry).__name__}"
         raise TypeError(f"registry= is {what}; a pb.Registry() is expected")
+
+
+def check_root(root: object) -> None:
+    """Refuse what can be no root where it was given.
+
+    Raises:
+        TypeError: it is neither an object to publish nor a callable that takes a connection.
+    """
+    if isinstance(root, jelly.ByReference):
+        return
+    if not callable(root):
+        raise TypeError(
+            f"the root is a {type(root).__name__}; give a pb.Root(), or a function that makes one for each peer"
+        )
+    try:
+        inspect.signature(root).bind(None)
+    except TypeError:
+        name = getattr(root, "__name__", type(root).__name__)
+        what = f"give an instance: {name}()" if isinstance(root, type) else "give it one parameter"
+        raise TypeError(f"the root is {name}, which does not take a connection; {what}") from None
+    except ValueError:
+        pass  # it does not tell; the first connection will

@@ -16,7 +16,7 @@ from . import transports
 from .connection import Connection
 from .link import Link
 from .opening import Opening
-from .options import check_registry, listener_address
+from .options import check_registry, check_root, listener_address
 from .url import Address
 
 log = logging.getLogger("pb")
@@ -96,12 +96,7 @@ def serve(
     address = listener_address(url)
     limits = limits or Limits()
     check_registry(registry)
-    if isinstance(root, type) and issubclass(root, jelly.ByReference):
-        raise TypeError(f"the root is the class {root.__name__}; give an instance: {root.__name__}()")
-    if not isinstance(root, jelly.ByReference) and not callable(root):
-        raise TypeError(
-            f"the root is a {type(root).__name__}; give a pb.Root, or a function that makes one for each peer"
-        )
+    check_root(root)
 
     async def start() -> Server:
         links: set[Link] = set()
