@@ -44,7 +44,7 @@ def check_root(root: object) -> None:
         return
     if not callable(root):
         raise TypeError(
-            f"the root is a {type(root).__name__}; give a pb.Root(), or a function that makes one for each peer"
+            f"the root is a {type(root).__name__}; give a pb.Root(), or a function that makes one"
         )
     try:
         inspect.signature(root).bind(None)
