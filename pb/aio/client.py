@@ -81,19 +81,9 @@ async def get_object_at(
     The connection closes by itself when the last reference that came over it is gone; or close it by
     `pb.connection_of(reference).close()`. Arguments and errors as for `open_connection`.
     """
-    address = listener_address(url)
-    check_registry(registry)
-
-    def make_link() -> Link:
-        return Link(
-            registry=registry,
-            limits=limits or Limits(),
-            debug=debug,
-            proxy=proxy,
-            check=transports.pin_check(address),
-        )
-
-    connection = await _open(address, make_link, tls, _seconds(timeout, limits))
+    connection = await open_connection(
+        url, registry=registry, limits=limits, tls=tls, timeout=timeout, debug=debug, proxy=proxy
+    )
     reference: RemoteReference = connection.root
     connection._link.own()
     return reference
