@@ -1,0 +1,40 @@
+"""What serve and open_connection are given is checked where it is given."""
+
+from __future__ import annotations
+
+import pytest
+
+import pb
+
+
+class Root(pb.Root):
+    """A root like any other."""
+
+
+@pytest.mark.parametrize(
+    ("root", "text"),
+    [
+        (None, "the root is a NoneType"),
+        ({}, "the root is a dict"),
+        (Root, r"give an instance: Root\(\)"),
+        (lambda: Root(), "give it one parameter"),
+    ],
+    ids=["None", "a dict", "a class", "a function of nothing"],
+)
+def test_what_can_be_no_root_is_refused_where_it_is_given(root, text):
+    """Not when the first client has connected, and not to that client."""
+    with pytest.raises(TypeError, match=text):
+        pb.serve(root, "memory://root")
+
+
+def test_what_is_no_registry_is_refused_where_it_is_given():
+    """The class without its brackets, most of all."""
+    for registry in (pb.Registry, {}):
+        with pytest.raises(TypeError, match=r"a pb\.Registry\(\) is expected"):
+            pb.open_connection("memory://registry", registry=registry)
+
+
+def test_a_url_that_names_an_object_is_not_taken_for_the_root():
+    """Getting another object than the one named would be worse than an error."""
+    with pytest.raises(pb.BadURL, match="names an object"):
+        pb.open_connection("pb://127.0.0.1:8787/lamp")
