@@ -47,7 +47,7 @@ def test_a_value_that_is_large_bytes_is_one_of_two_buffers():
 
     assert isinstance(payload, Bulk)
     assert ENCODER.dumps(BIG) == bytes(payload)
-    assert bytes(payload) == DECODER.loads(bytes(payload))[:0] + bytes(payload)
+    assert BIG == DECODER.loads(bytes(payload))
     assert BIG == DECODER.loads(memoryview(bytes(payload)))
 
 

@@ -63,11 +63,11 @@ def test_holding_again_stops_in_the_middle():
     serving.start_held()
     pump.run()
     assert [1] == root.seen
-    assert 3 == pump.call("note", 3) if not serving.is_held else True
+    assert serving.is_held
 
     serving.start_held()
     pump.run()
-    assert [1, 2] == root.seen[:2]
+    assert [1, 2] == root.seen
 
 
 def test_a_held_call_can_be_cancelled_and_is_answered_once():
@@ -122,4 +122,7 @@ def test_much_output_is_written_before_the_turn_ends():
         box.put_alone(b"head", block)
 
     assert 2 == len(writes)
-    assert 1 == len(wakes[:1])
+    assert wakes
+    assert 6 * (4 + 4 + len(block)) == sum(
+        len(buffer) for buffers in [*writes, box.take()] for buffer in buffers
+    )
