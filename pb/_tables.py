@@ -81,7 +81,6 @@ class Tables:
         self.peer_max_refs = 1024
         self.is_open = True
         self.peer_name = "the peer"
-        self.root_reference: RemoteReference | None = None
         self._on_drop = self._drop  # bound once
         self._by_object: dict[object, Export] = {}
         self._next_id = 1  # R4: never reused on a connection

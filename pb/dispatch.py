@@ -13,8 +13,6 @@ from collections.abc import Callable, Mapping
 from types import FunctionType, MethodType
 from typing import Any
 
-from jelly import Referenceable
-
 from . import messages
 from .errors import BadArguments, NoSuchMethod
 from .reference import RemoteReference
@@ -135,15 +133,3 @@ def check_arguments(
             raise BadArguments(f"the arguments do not fit {name!r}")
     if most is not None and len(args) > most:
         raise BadArguments(f"the arguments do not fit {name!r}")
-
-
-__all__ = [
-    "Kind",
-    "Referenceable",
-    "bind_error",
-    "check_arguments",
-    "find_method",
-    "guards_of",
-    "is_method_name",
-    "kind_of",
-]
