@@ -7,16 +7,22 @@ looked up then: hooks on the class, fields, defaults. Nothing is looked up on an
 from __future__ import annotations
 
 import enum
+import inspect
 from collections.abc import Callable, Mapping, Sequence
+from itertools import repeat
 from operator import attrgetter
+from types import MemberDescriptorType
 from typing import Any, Final
 
 from ._ext import quote
-from ._fields import Fields, declared_fields
+from ._fields import Fields, declared_fields, is_model
+from ._pydantic import model_builder
 from .errors import InsecureJelly
 from .flavours import ByReference, Copyable, RemoteCopy
+from .visibility import HIDDEN, Rule, Visibility, visibility_of
 
 _set: Final = object.__setattr__
+_NONE_HIDDEN: Final = frozenset[str]()
 _VALUES: Final = (int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset)
 
 Take = Callable[[Any, object], object]
@@ -33,7 +39,10 @@ class Blueprint:
         build: state -> object. Raises InsecureJelly if the state is refused; a hook may raise anything.
         allocate: makes an object without state, for cycles; None if it cannot be had before its state.
         fill: (object, state) -> None, for what allocate made.
-        quick: the declared fields, if a state that has exactly these may become the __dict__ as it is.
+        quick: the declared fields, if nothing but these is taken and set, in a __dict__ or in __slots__.
+        slots: for a quick class without a __dict__ the name of each field and what sets it, else None.
+        take_many: makes the states of many objects of a quick class; raises what reading a field raises.
+        is_personal: True if what take returns can depend on the perspective.
         stores: True if build does nothing with what is in the state but store it.
         finish: the post_unjelly hook, or None.
         is_open: True if assigning to attributes of an instance runs no code of its class.
@@ -47,11 +56,14 @@ class Blueprint:
         "fill",
         "finish",
         "is_open",
+        "is_personal",
         "is_value",
         "name",
         "quick",
+        "slots",
         "stores",
         "take",
+        "take_many",
     )
 
     def __init__(
@@ -63,7 +75,6 @@ class Blueprint:
         *,
         allocate: Callable[[], object] | None = None,
         fill: Callable[[Any, Any], None] | None = None,
-        quick: frozenset[str] | None = None,
     ) -> None:
         self.cls = cls
         self.name = name
@@ -71,7 +82,10 @@ class Blueprint:
         self.build = build
         self.allocate = allocate
         self.fill = fill
-        self.quick = quick
+        self.quick: frozenset[str] | None = None
+        self.slots: tuple[tuple[str, Callable[[Any, object], None]], ...] | None = None
+        self.take_many: Callable[[Sequence[Any]], list[dict[str, Any]]] = _take_dicts
+        self.is_personal = False
         self.stores = False
         self.finish: Callable[[Any], object] | None = getattr(cls, "post_unjelly", None)
         self.is_open = _inherits(cls, "__setattr__")
@@ -79,8 +93,15 @@ class Blueprint:
 
 
 def plan_codec(cls: type, name: str, encode: Callable[[Any], object], decode: Build) -> Blueprint:
-    """Make the blueprint of a class whose state is made and used by two functions."""
-    return Blueprint(cls, name, lambda value, perspective: encode(value), decode)
+    """Make the blueprint of a class whose state is made and used by two functions.
+
+    Raises:
+        TypeError: a field of the class has a rule that cannot be understood.
+    """
+    visibility = visibility_of(cls, None)
+    plan = Blueprint(cls, name, _shown(_without_perspective(encode), visibility), decode)
+    plan.is_personal = visibility is not None
+    return plan
 
 
 def plan_copy(
@@ -89,15 +110,18 @@ def plan_copy(
     fields: Sequence[str] | None = None,
     factory: Build | None = None,
     check: Callable[[Any], object] | None = None,
+    visible: Mapping[str, Rule] | None = None,
 ) -> Blueprint:
     """Make the blueprint of a class that travels by value, from what the class says of itself.
 
     Raises:
-        TypeError: it goes by reference, or declares neither fields nor hooks.
+        TypeError: it goes by reference, declares neither fields nor hooks, or a rule cannot be kept.
     """
     if issubclass(cls, ByReference):
         raise TypeError(f"{cls.__name__} goes by reference; it needs no wire name")
     if issubclass(cls, enum.Enum):
+        if visible:
+            raise TypeError(f"{cls.__name__} is an enum and crosses by name; visible={{...}} is for fields")
         return _plan_enum(cls, name)
     take_hook, set_hook = _find_hooks(cls)
     is_named_tuple = issubclass(cls, tuple) and hasattr(cls, "_fields")
@@ -108,18 +132,30 @@ def plan_copy(
     declared = declared_fields(cls, fields)
     if declared is None and not (take_hook and (set_hook or factory)):
         raise _undeclared(cls, take_hook, set_hook or factory)
-    take = take_hook or _take_fields(cls, declared)
+    visibility = visibility_of(cls, None if declared is None or take_hook else declared.names, visible)
+    hidden = _NONE_HIDDEN if visibility is None else visibility.names
+    take = _shown(take_hook or _take_fields(cls, declared), visibility)
     if factory is not None:
-        return Blueprint(cls, name, take, _checked(cls.__name__, factory, declared, check))
-    if is_named_tuple and not set_hook:
+        plan = Blueprint(cls, name, take, checked_state(cls.__name__, factory, declared, check, hidden))
+    elif set_hook is None and is_model(cls):
+        assert declared is not None
+        names = frozenset(declared.names)
+        plan = Blueprint(cls, name, take, model_builder(cls, names, hidden & names, check))
+    elif set_hook is None and is_named_tuple:
         assert declared is not None
         new: Any = tuple.__new__
         order = declared.names
-        make = _checked(cls.__name__, lambda state: new(cls, [state[n] for n in order]), declared, check)
+        make = checked_state(
+            cls.__name__, lambda state: new(cls, [state[n] for n in order]), declared, check, hidden
+        )
         plan = Blueprint(cls, name, take, make)
         plan.stores = check is None
-        return plan
-    return _plan_object(cls, name, take, set_hook, declared, check, take_hook is None)
+    else:
+        plan = _plan_object(cls, name, take, set_hook, declared, check, hidden)
+        if not (take_hook or set_hook or check or visibility or declared is None):
+            _make_quick(plan, declared.names)
+    plan.is_personal = visibility is not None or _asks_perspective(cls)
+    return plan
 
 
 def _plan_object(
@@ -129,12 +165,12 @@ def _plan_object(
     set_hook: Callable[[Any, Any], object] | None,
     declared: Fields | None,
     check: Callable[[Any], object] | None,
-    is_taken_by_field: bool,
+    hidden: frozenset[str],
 ) -> Blueprint:
     """Make the blueprint of a class whose instances are made empty and then filled. __init__ never runs."""
     new: Any = cls.__new__
-    put: Any = set_hook or _set_fields
-    accept = _checked(cls.__name__, None, declared if set_hook is None else None, check)
+    put: Any = set_hook or set_fields
+    accept = checked_state(cls.__name__, None, declared if set_hook is None else None, check, hidden)
 
     def allocate() -> object:
         return new(cls)
@@ -148,12 +184,23 @@ def _plan_object(
         put(value, state)
         return value
 
-    quick = None
-    if declared is not None and is_taken_by_field and set_hook is None and check is None:
-        is_quick = new is object.__new__ and _inherits(cls, "__getattribute__")
-        is_quick = is_quick and _is_plain(cls, declared.names)
-        quick = frozenset(declared.names) if is_quick else None
-    return Blueprint(cls, name, take, build, allocate=allocate, fill=fill, quick=quick)
+    return Blueprint(cls, name, take, build, allocate=allocate, fill=fill)
+
+
+def _make_quick(plan: Blueprint, names: tuple[str, ...]) -> None:
+    """Note that instances of a class are nothing but their fields, if that is so."""
+    cls = plan.cls
+    new: Any = cls.__new__
+    if new is not object.__new__:
+        return
+    if _is_plain(cls, names) and _inherits(cls, "__getattribute__"):
+        plan.quick = frozenset(names)
+        return
+    held = [inspect.getattr_static(cls, name, None) for name in names]
+    if cls.__dictoffset__ == 0 and held and all(type(each) is MemberDescriptorType for each in held):
+        plan.quick = frozenset(names)
+        plan.slots = tuple((name, each.__set__) for name, each in zip(names, held, strict=True))
+        plan.take_many = _take_slots(names)
 
 
 def _plan_enum(cls: type[enum.Enum], name: str) -> Blueprint:
@@ -192,6 +239,19 @@ def _find_hooks(cls: type) -> tuple[Take | None, Callable[[Any, Any], object] | 
     return take, None if put is RemoteCopy.set_copyable_state else put
 
 
+def _asks_perspective(cls: type) -> bool:
+    hook: Any = getattr(cls, "get_state_to_copy_for", None)
+    return hook is not None and hook is not Copyable.get_state_to_copy_for
+
+
+def _shown(take: Take, visibility: Visibility | None) -> Take:
+    """Return what takes only the fields that a perspective is shown."""
+    if visibility is None:
+        return take
+    select = visibility.select
+    return lambda value, perspective: select(take(value, perspective), value, perspective)
+
+
 def _without_perspective(hook: Callable[[Any], object]) -> Take:
     return lambda value, perspective: hook(value)
 
@@ -221,7 +281,20 @@ def _take_fields(cls: type, declared: Fields | None) -> Take:
     return lambda value, perspective: dict(zip(names, get(value), strict=True))
 
 
-def _set_fields(value: object, state: Mapping[str, object]) -> None:
+def _take_dicts(values: Sequence[Any]) -> list[dict[str, Any]]:
+    return [value.__dict__ for value in values]
+
+
+def _take_slots(names: tuple[str, ...]) -> Callable[[Sequence[Any]], list[dict[str, Any]]]:
+    """Return what reads the slots of many objects without a Python step for each."""
+    get = attrgetter(*names)
+    only = names[0]
+    if len(names) == 1:
+        return lambda values: [{only: item} for item in map(get, values)]
+    return lambda values: list(map(dict, map(zip, repeat(names), map(get, values))))
+
+
+def set_fields(value: object, state: Mapping[str, object]) -> None:
     # Not setattr(): frozen classes refuse it, and the class may have made it do more.
     for name, item in state.items():
         _set(value, name, item)
@@ -235,13 +308,18 @@ def _is_plain(cls: type, names: tuple[str, ...]) -> bool:
     return not any(hasattr(type(each), "__set__") for each in held)
 
 
-def _checked(
+def checked_state(
     title: str,
     make: Build | None,
     declared: Fields | None,
     check: Callable[[Any], object] | None,
+    hidden: frozenset[str] = _NONE_HIDDEN,
 ) -> Build:
-    """Return a function that refuses a state unless it has the declared fields and passes the check."""
+    """Return a function that refuses a state unless it has the declared fields and passes the check.
+
+    Args:
+        hidden: fields that may be missing because of a rule; HIDDEN takes their place.
+    """
     names = None if declared is None else frozenset(declared.names)
     defaults = {} if declared is None else declared.defaults
 
@@ -250,7 +328,7 @@ def _checked(
             if type(state) is not dict:
                 raise InsecureJelly(f"{title}: the state is not a map")
             if state.keys() != names:
-                state = _complete(title, state, names, defaults)
+                state = _complete(title, state, names, defaults, hidden)
         if check is not None:
             check(state)
         return state if make is None else make(state)
@@ -263,13 +341,17 @@ def _complete(
     state: dict[str, object],
     names: frozenset[str],
     defaults: Mapping[str, Callable[[], object]],
+    hidden: frozenset[str],
 ) -> dict[str, object]:
     for key in state:
         if key not in names:
             shown = quote(key) if type(key) is str else "of another type"
             raise InsecureJelly(f"{title}: the field {shown} is not declared")
     for name in sorted(names.difference(state)):
-        if name not in defaults:
+        if name in hidden:
+            state[name] = HIDDEN
+        elif name in defaults:
+            state[name] = defaults[name]()
+        else:
             raise InsecureJelly(f"{title}: the field {name!r} is missing")
-        state[name] = defaults[name]()
     return state

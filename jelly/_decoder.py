@@ -11,13 +11,12 @@ from ._bulk import BULK_BYTES, cut_bulk, put_bulk
 from ._checks import check_form, too_deep, unpack
 from ._depth import count_openers, native_depth, preflight
 from ._errormap import build_error
-from ._errorplan import ErrorPlan
 from ._ext import GRAPH, HOME, REF, SCALARS, STR_ONLY
 from ._holes import Holes
 from ._reading import Reading
 from .errors import MalformedJelly, RemoteError
 from .limits import DEFAULT_LIMITS, Limits
-from .registry import Registry
+from .registry import Plan, Registry
 
 # Below this the first bytes of containers are counted instead of skipped over: 0.1 us instead of 3.
 _SMALL: Final = 1024
@@ -55,7 +54,7 @@ class Decoder:
         self._short = min(limits.max_depth, _SMALL)
         self.relay = relay
         self.remote_error = remote_error
-        self.plans: dict[str, Blueprint | ErrorPlan] = registry.snapshot()
+        self.plans: dict[str, Plan] = registry.snapshot()
         self.quick: dict[str, Blueprint] = {
             name: plan
             for name, plan in self.plans.items()

@@ -13,6 +13,7 @@ from msgpack import ExtType
 from . import _exports
 from ._blueprint import Blueprint
 from ._bulk import BULK_BYTES, Bulk, bulk_call, bulk_value
+from ._cacheplan import CachePlan
 from ._errormap import bare_error, fit_error
 from ._errorplan import ErrorPlan
 from ._ext import CONTAINERS, SCALARS
@@ -22,11 +23,11 @@ from ._unfit import SharedContainer, Unfit
 from ._walk import Walk
 from .builtins_ import LEAF_WRITERS, NeedsWalk
 from .errors import InsecureJelly, Oversized, RemoteError, Unjellyable
-from .flavours import ByReference, Cacheable, Copyable
+from .flavours import ByReference, Cacheable, Copyable, RemoteCache
 from .graph import GraphWalk
 from .interfaces import ICopyable, IReferenceable
 from .limits import DEFAULT_LIMITS, Limits
-from .registry import Registry
+from .registry import Plan, Registry
 
 _NEVER: Final = (
     types.FunctionType,
@@ -51,6 +52,11 @@ _TAKERS: Final[dict[type, Any]] = {
     Opaque: Walk.take_opaque,
     Relayed: Walk.take_relayed,
     **{leaf: Walk.take_leaf for leaf in LEAF_WRITERS if leaf is not int},
+}
+_TAKERS_OF_PLANS: Final[dict[type, Any]] = {
+    Blueprint: Walk.take_copy,
+    ErrorPlan: Walk.take_error,
+    CachePlan: _exports.take_cache,
 }
 
 
@@ -81,9 +87,7 @@ class Encoder:
         self.max_payload = max_payload
         self.keeps_identity = identity == "graph"
         self.tuples_as_lists = tuples == "list"
-        self.plans: dict[type, Blueprint | ErrorPlan] = {
-            plan.cls: plan for plan in registry.snapshot().values()
-        }
+        self.plans: dict[type, Plan] = {plan.cls: plan for plan in registry.snapshot().values()}
         self.quick: dict[type, Blueprint] = {
             plan.cls: plan
             for plan in self.plans.values()
@@ -91,7 +95,7 @@ class Encoder:
         }
         self.takers: dict[type, Any] = dict(_TAKERS)
         for cls, plan in self.plans.items():
-            self.takers[cls] = Walk.take_copy if type(plan) is Blueprint else Walk.take_error
+            self.takers[cls] = _TAKERS_OF_PLANS[type(plan)]
         self._by_reference = (ByReference, *by_reference)
         self._unadapted: weakref.WeakSet[type] = weakref.WeakSet()
         self._bases: dict[type, list[str]] = {}
@@ -118,7 +122,10 @@ class Encoder:
         elif kind is bytes:
             payload = bulk_value(value)  # type: ignore[arg-type]
         elif self.takers.get(kind) is _exports.take_reference and tables is not None:
-            return self.pack(tables.refer(value))
+            try:
+                return self.pack(tables.refer(value))
+            except Unjellyable:  # the walk names its place
+                return self._write(value, tables, where, None)
         else:
             payload = self.dumps(value, tables, where)
         if len(payload) > self.max_payload:
@@ -208,7 +215,10 @@ class Encoder:
         walk = Walk(self, tables)
         walk.seen = None
         try:
-            return self._finish(walk, fit_error(walk, error, 0))
+            payload = self._finish(walk, fit_error(walk, error, 0))
+            if walk.caches:
+                tables.seal([new.ext for new in walk.caches.values()])
+            return payload
         except Unfit:
             self._undo(walk, walk.referred)
         except BaseException:
@@ -225,7 +235,7 @@ class Encoder:
     def resolve(self, kind: type, value: object) -> Any:
         """Find out how instances of a type that was not met before travel."""
         taker: Any = None
-        if issubclass(kind, Cacheable):
+        if issubclass(kind, Cacheable | RemoteCache):
             taker = _exports.take_cache
         elif issubclass(kind, self._by_reference):
             taker = _exports.take_reference
@@ -270,6 +280,10 @@ class Encoder:
             return f"is a {name}, an error that is not registered; {add}"
         if issubclass(kind, Copyable):
             return f"is a {name}, which is Copyable and not registered; {add}"
+        if issubclass(kind, Cacheable):
+            return f"is a {name}, which is Cacheable and not registered; {add}"
+        if issubclass(kind, RemoteCache):
+            return f"is a {name}, a RemoteCache that came from no peer; only what a peer sent can go home"
         for base in _BUILTIN_VALUES:
             if issubclass(kind, base) and not hasattr(kind, "_fields"):
                 return (
@@ -291,12 +305,14 @@ class Encoder:
         walk = Walk(self, tables)
         try:
             try:
-                return self._finish(walk, walk.fit(value, 0))
+                payload = self._finish(walk, walk.fit(value, 0))
             except SharedContainer:
                 graph = GraphWalk(walk)
                 payload = self._within_limit(graph.write(value))
                 self._undo(walk, [ext for exts in graph.spare.values() for ext in exts])
-                return payload
+            if walk.caches:
+                walk.tables.seal([new.ext for new in walk.caches.values()])
+            return payload
         except Unfit as unfit:
             self._undo(walk, walk.referred)
             raise Unjellyable(_tell(unfit, where, call is not None)) from unfit.__cause__

@@ -1,15 +1,17 @@
-"""What stays here and is sent as an id: references now, caches one day."""
+"""What stays here and is sent as an id: references and caches."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from msgpack import ExtType
 
-from ._ext import REFX
+from ._cacheplan import CachePlan
+from ._ext import CACHE, REFX
 from ._unfit import Unfit
 from .errors import Unjellyable
-from .flavours import ByReference
+from .flavours import ByReference, Cacheable, RemoteCache, row_of
 from .interfaces import IReferenceable
 
 if TYPE_CHECKING:
@@ -44,6 +46,94 @@ def take_adapted_reference(walk: Walk, value: Any, level: int) -> ExtType:
     return take_reference(walk, adapter, level)
 
 
+class NewCache:
+    """A cache that this payload is the first to hold.
+
+    Attributes:
+        value: the Cacheable, kept so that its id stays its own.
+        ext: CACHED, with its id.
+        name: the wire name of its class.
+        state: what the replica starts with.
+    """
+
+    __slots__ = ("ext", "name", "state", "value")
+
+    def __init__(self, value: object, ext: ExtType, name: str, state: Any) -> None:
+        self.value = value
+        self.ext = ext
+        self.name = name
+        self.state = state
+
+
 def take_cache(walk: Walk, value: Any, level: int) -> ExtType:
-    """Write an object with replicas, CACHE and then CACHED: the place for it, not there yet."""
-    raise Unfit(f"is a {type(value).__qualname__}, which is Cacheable; this encoder cannot send caches")
+    """Write an object with replicas: CACHE where the peer has none, CACHED where it has one."""
+    is_met = id(value) in walk.caches
+    found = find_cache(walk, value)
+    if not isinstance(found, NewCache):
+        return found
+    if is_met:
+        return count_again(walk, found)
+    return walk.compose(CACHE, level, partial(fit_cache, walk), found)
+
+
+def fit_cache(walk: Walk, new: NewCache, level: int) -> list[Any]:
+    """Return [id, name, state] of a cache, as the data of its Ext."""
+    level = walk.go_down(level)
+    try:
+        return [int.from_bytes(new.ext.data, "big"), new.name, walk.fit(new.state, level)]
+    except Unfit as unfit:
+        raise unfit.at(".<state>") from unfit.__cause__
+
+
+def find_cache(walk: Walk, value: Any) -> NewCache | ExtType:
+    """Return the Ext of a cache that the peer has, or comes home; else what starts the replica there.
+
+    Asked more than once for a new one, it gives the same answer and counts nothing.
+    """
+    new = walk.caches.get(id(value))
+    if new is not None:
+        return new
+    waiting = walk.spare.get(id(value))
+    if waiting:
+        ext = waiting.pop()
+        walk.weight = walk.weight or 1
+        walk.given.setdefault(id(value), []).append(ext)
+        return ext
+    if walk.tables is None:
+        raise Unfit(f"is a {type(value).__qualname__}, which is cached, and there is no connection")
+    plan = walk.encoder.plans.get(type(value))
+    is_replica = isinstance(value, RemoteCache) and row_of(value) is not None
+    if not is_replica and (type(plan) is not CachePlan or not isinstance(value, Cacheable)):
+        raise Unfit(walk.encoder.why_not(type(value)))
+    try:
+        ext, states = (walk.tables.home_of(value), None) if is_replica else walk.tables.observe(value)
+    except Unjellyable as error:
+        raise Unfit(str(error)) from error.__cause__
+    walk.weight = walk.weight or 1
+    walk.referred.append(ext)
+    walk.given.setdefault(id(value), []).append(ext)
+    if states is None:
+        return ext
+    assert type(plan) is CachePlan
+    new = walk.caches[id(value)] = NewCache(value, ext, plan.name, None)
+    if plan.visibility is None:
+        new.state = states[0]
+    else:
+        try:
+            new.state = plan.visibility.select(states[0], value, walk.perspective)
+        except Exception as error:
+            raise Unfit(f"is a {type(value).__qualname__}; {error}") from error
+    return new
+
+
+def count_again(walk: Walk, new: NewCache) -> ExtType:
+    """Return CACHED for one more occurrence of what this payload is the first to hold."""
+    walk.weight = walk.weight or 1
+    waiting = walk.spare.get(id(new.value))
+    if waiting:
+        waiting.pop()
+    else:
+        walk.tables.count(new.ext)
+        walk.referred.append(new.ext)
+    walk.given.setdefault(id(new.value), []).append(new.ext)
+    return new.ext

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType, MemberDescriptorType
 from typing import Any, Final, NamedTuple
 
+# Models are told by the names of their bases, so that pydantic need not be there to be imported.
+_MODELS: Final = frozenset({("pydantic.main", "BaseModel"), ("pydantic.v1.main", "BaseModel")})
 _METHODS: Final = (FunctionType, classmethod, staticmethod, property, functools.cached_property)
 
 
@@ -25,7 +27,7 @@ class Fields(NamedTuple):
 
 
 def declared_fields(cls: type, chosen: Sequence[str] | None) -> Fields | None:
-    """Return the fields of a class: the chosen ones, else those of its dataclass, attrs or annotations.
+    """Return the fields of a class: the chosen ones, else those it declares in one of the ways known.
 
     Returns None for a class that declares none.
 
@@ -43,6 +45,8 @@ def declared_fields(cls: type, chosen: Sequence[str] | None) -> Fields | None:
                 defaults[field.name] = field.default_factory
     elif "__attrs_attrs__" in vars(cls):
         names = _read_attrs(cls, defaults)
+    elif is_model(cls):
+        names = _read_model(cls, defaults)
     elif issubclass(cls, tuple):
         names = cls._fields  # type: ignore[attr-defined]
         defaults.update((name, _constant(value)) for name, value in cls._field_defaults.items())  # type: ignore[attr-defined]
@@ -55,7 +59,9 @@ def declared_fields(cls: type, chosen: Sequence[str] | None) -> Fields | None:
     if chosen is not None:
         names = tuple(chosen)
         defaults = {name: make for name, make in defaults.items() if name in names}
-    elif not names and not dataclasses.is_dataclass(cls) and "__attrs_attrs__" not in vars(cls):
+        if is_model(cls) and not model_fields_of(cls).keys() >= set(names):
+            raise TypeError(f"{cls.__name__} is a model; fields=[...] can only choose among its fields")
+    elif not names and not (dataclasses.is_dataclass(cls) or "__attrs_attrs__" in vars(cls) or is_model(cls)):
         return None
     for name in names:
         _check(cls, name)
@@ -72,6 +78,38 @@ def _read_attrs(cls: Any, defaults: dict[str, Callable[[], object]]) -> tuple[st
         elif getattr(default, "name", None) != "NOTHING":
             defaults[attribute.name] = _constant(default)
     return tuple(attribute.name for attribute in cls.__attrs_attrs__)
+
+
+def is_model(cls: type) -> bool:
+    """Tell whether a class is a model of pydantic."""
+    return not _MODELS.isdisjoint((base.__module__, base.__name__) for base in cls.__mro__)
+
+
+def model_fields_of(cls: Any) -> Mapping[str, Any]:
+    """Return the FieldInfo of each field of a model; none for any other class.
+
+    Raises:
+        TypeError: a model of pydantic 1, or one with an annotation that cannot be evaluated.
+    """
+    if not is_model(cls):
+        return {}
+    if not hasattr(cls, "model_fields"):
+        raise TypeError(f"{cls.__name__} is a model of pydantic 1; derive it from BaseModel of pydantic 2.11")
+    try:
+        cls.model_rebuild()
+    except Exception as error:
+        raise TypeError(f"{cls.__name__} has an annotation that cannot be evaluated: {error}") from error
+    fields: Mapping[str, Any] = cls.model_fields
+    return fields
+
+
+def _read_model(cls: type, defaults: dict[str, Callable[[], object]]) -> tuple[str, ...]:
+    """Read a model; what is excluded from its own serialization does not cross here either."""
+    fields = {name: field for name, field in model_fields_of(cls).items() if not field.exclude}
+    for name, field in fields.items():
+        if not field.is_required():
+            defaults[name] = functools.partial(field.get_default, call_default_factory=True)
+    return tuple(fields)
 
 
 def _annotated(cls: type) -> tuple[str, ...]:

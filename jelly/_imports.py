@@ -8,8 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from ._checks import check_id, read_uint
-from ._ext import CONTAINERS
+import msgpack
+
+from ._cacheplan import CachePlan
+from ._checks import blame, check_id, read_uint, too_deep
+from ._depth import native_depth
+from ._ext import CONTAINERS, quote
 from .errors import InsecureJelly, MalformedJelly
 
 if TYPE_CHECKING:
@@ -90,11 +94,80 @@ def read_stream(reading: Reading, payload: bytes) -> Any:
 
 
 def read_cache(reading: Reading, payload: bytes) -> Any:
-    content = reading.read_without_nodes(payload, "CACHE")
-    if len(content) != 3 or type(content[1]) is not str:
+    """Make the replica before its state is read, in which CACHED may name it."""
+    outer, reading.weight = reading.weight, 0
+    reading.level += 1
+    reading.check_going_down(payload)
+    unpacker = msgpack.Unpacker(ext_hook=reading.read_ext, timestamp=3, max_buffer_size=len(payload))
+    unpacker.feed(payload)
+    try:
+        is_triple = unpacker.read_array_header() == 3
+        id = unpacker.unpack() if is_triple else None
+        name = unpacker.unpack() if is_triple else None
+    except Exception as error:
+        raise blame(error, reading.read_ext) from None
+    if not is_triple or type(name) is not str:
         raise MalformedJelly("the data of CACHE are not [id, name, state]")
-    return resolve_held(reading, "cache", check_id(content[0], "CACHE"), content[1], content[2])
+    plan, replica = _make_replica(reading, name)
+    holes = reading.holes
+    marks = 0 if holes is None else holes.marks
+    _take_in(reading, check_id(id, "CACHE"), replica)
+    try:
+        content = [id, name, unpacker.unpack()]
+    except Exception as error:
+        raise blame(error, reading.read_ext) from None
+    if unpacker.tell() != len(payload):
+        raise MalformedJelly("CACHE has bytes after its end")
+    reading.level -= 1
+    weight = 1 + native_depth(content, reading.apart, reading.max_depth) + reading.weight
+    if weight > reading.max_depth:
+        raise too_deep(reading.max_depth)
+    reading.weight = outer if outer > weight else weight
+    if holes is not None and holes.fresh:
+        holes.collect(reading, content, True)
+    if plan is None or replica is None or reading.violation is not None:
+        return None
+    if holes is not None and holes.marks != marks:
+        holes.late.append((name, _fill_late(plan), replica, content))
+    else:
+        try:
+            plan.fill(replica, content[2])
+        except Exception as error:
+            return reading.refuse_failed(name, error)
+    if plan.finish is not None:
+        reading.finish_later(plan.finish, replica)
+    return replica
+
+
+def _make_replica(reading: Reading, name: str) -> tuple[CachePlan | None, Any]:
+    plan = reading.decoder.plans.get(name)
+    if type(plan) is not CachePlan or not plan.makes_replicas:
+        reading.refuse(
+            InsecureJelly(f"{quote(name)} is not registered here as a RemoteCache", "pb.Unregistered")
+        )
+        return None, None
+    if reading.violation is not None:
+        return None, None
+    try:
+        return plan, plan.allocate()
+    except Exception as error:
+        return None, reading.refuse_failed(name, error)
+
+
+def _take_in(reading: Reading, id: int, replica: Any) -> None:
+    if "cache" in reading.unheld:
+        return
+    try:
+        reading.tables.cache(id, replica)
+    except InsecureJelly as error:
+        if error.wire_type == "pb.Unsupported":
+            reading.unheld = (*reading.unheld, "cache")
+        reading.refuse(error)
+
+
+def _fill_late(plan: CachePlan) -> Callable[[Any, list[Any]], None]:
+    return lambda replica, content: plan.fill(replica, content[2])
 
 
 def read_cached(reading: Reading, payload: bytes) -> Any:
-    return resolve_uncounted(reading, reading.tables.cached, read_uint(payload, 1, "CACHED"))
+    return resolve_held(reading, "cached", read_uint(payload, 1, "CACHED"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ._ext import COPY, MAP
+from ._ext import CACHE, COPY, MAP
 
 
 class SharedContainer(Exception):
@@ -35,6 +35,8 @@ class Unfit(Exception):
             self.steps.pop()  # [name, state]
             if self.steps and self.steps[-1].startswith("['"):
                 self.steps[-1] = "." + self.steps[-1][2:-2]
+        elif code == CACHE and self.steps:
+            self.steps[-1] = ".<state>"  # [id, name, state]
         elif code == MAP and self.steps:
             at = int(self.steps.pop()[1:-1])
             self.steps.append(f"[{list(items)[at >> 1]!r:.80}]" if at & 1 else "<a key or member>")

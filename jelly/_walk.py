@@ -9,17 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final
 
 from msgpack import ExtType
 
-from ._blueprint import Blueprint
+from . import _copies
 from ._errormap import fit_error
-from ._errorplan import ErrorPlan
 from ._ext import (
     CONTAINERS,
-    COPY,
     ERROR,
     FROZENSET,
     MAP,
@@ -31,16 +28,14 @@ from ._ext import (
     make_ext,
 )
 from ._flood import count_floodable
-from ._inert import Opaque, Relayed
-from ._names import check_name
-from ._plain import are_flat
+from ._inert import Opaque
 from ._unfit import SharedContainer, Unfit
 from .builtins_ import LEAF_WRITERS, write_datetime, write_foreign_datetime
 from .errors import Unjellyable
-from .interfaces import ICopyable
 
 if TYPE_CHECKING:
     from ._encoder import Encoder
+    from ._exports import NewCache
 
 _make: Final = partial(tuple.__new__, ExtType)
 Fit = Callable[[Any, int], Any]
@@ -57,6 +52,7 @@ class Walk:
         weight: the largest weight of an Ext in it (spec/1-values.md 1.4).
         seen: ids of the containers met so far; None where sharing is not looked for.
         hashed: above 0 inside a key or a set member.
+        caches: those that the payload is the first to hold, by the id of the object.
         states: what copies gave as their state, by id, with the object itself to keep the id its own.
         referred: every ExtType the tables counted, in order.
         given: the same, by the id of the object each stands for.
@@ -71,7 +67,6 @@ class Walk:
         self.limits = encoder.limits
         self.max_depth = encoder.limits.max_depth
         self.tables = tables
-        self.perspective = None if tables is None else tables.perspective
         self.base = 0
         self.top = 0
         self.weight = 0
@@ -80,9 +75,15 @@ class Walk:
         self.expanded = 0
         self.floodable = 0
         self.states: dict[int, tuple[object, object]] = {}
+        self.caches: dict[int, NewCache] = {}
         self.referred: list[ExtType] = []
         self.given: dict[int, list[ExtType]] = {}
         self.spare: dict[int, list[ExtType]] = {}
+
+    @property
+    def perspective(self) -> Any:
+        """On whose behalf the payload is made. Asked for only where it matters: see SharedTables."""
+        return None if self.tables is None else self.tables.perspective
 
     # --- any value
 
@@ -298,96 +299,13 @@ class Walk:
 
     # --- copies
 
-    def take_copy(self, value: Any, level: int) -> ExtType:
-        plan: Any = self.encoder.plans[type(value)]
-        if self.hashed and plan.is_value:
-            self.expand()
-        else:
-            self.enter(value)
-        return self.compose(
-            COPY, level, self.fit_copy, (plan.name, self.state_of(value, plan), plan.allocate)
-        )
-
-    def fit_copies(self, items: Any, plan: Blueprint | None) -> list[ExtType] | None:
-        """Return the Exts of many simple copies of one class, or None where it needs more than that.
-
-        1,000 instances of five fields: 0.8 ms like this and 2.4 ms one by one.
-        """
-        if plan is None or plan.quick is None or self.hashed:
-            return None
-        states = [item.__dict__ for item in items]
-        if set(map(len, states)) != {len(plan.quick)} or set().union(*states) != plan.quick:
-            return None
-        if not are_flat(states):
-            return None
-        if self.seen is not None:
-            count = len(self.seen) + len(states)
-            self.seen.update(map(id, items))
-            if len(self.seen) != count:
-                raise SharedContainer
-        head = b"\x92" + self.pack(plan.name)
-        try:
-            payloads = map(head.__add__, map(self.pack, states))
-            done = list(map(_make, zip(repeat(COPY), payloads, strict=False)))
-        except Exception:  # one state is not plain, or not packable; the walk will say which
-            if self.seen is not None:
-                self.seen.difference_update(map(id, items))
-            return None
-        # One for a leaf such as a date, which may be among the fields.
-        self.weight = max(self.weight, 4)
-        return done
-
-    def take_relayed(self, value: Relayed, level: int) -> ExtType:
-        self.enter(value)
-        return self.compose(COPY, level, self.fit_copy, (value.name, value.state, None))
-
-    def take_adapted(self, value: Any, level: int) -> ExtType:
-        """Write what an adapter to ICopyable says of an object."""
-        self.enter(value)
-        name, state = self.adapted_state_of(value)
-        return self.compose(COPY, level, self.fit_copy, (name, state, None))
-
-    def fit_copy(self, copy: tuple[str, Any, object], level: int) -> list[Any]:
-        name, state, allocate = copy
-        level = self.go_down(level)
-        if type(state) is dict and STR_ONLY.issuperset(map(type, state)):
-            return [name, self.fit_dict(state, level, ".{}", self.fit if allocate else self.fit_hard)]
-        if type(state) is list:
-            return [name, self.fit_list(state, level, self.fit if allocate else self.fit_hard)]
-        return [name, self.fit_hard(state, level)]
-
-    def adapted_state_of(self, value: object) -> tuple[str, Any]:
-        """Return wire name and state that an adapter to ICopyable gives for an object."""
-        known = self.states.get(id(value))
-        if known is None:
-            try:
-                adapter: Any = ICopyable(value)
-                state = (
-                    check_name(adapter.get_type_to_copy()),
-                    adapter.get_state_to_copy_for(self.perspective),
-                )
-            except Exception as error:
-                raise Unfit(
-                    f"is a {type(value).__qualname__} whose adapter to ICopyable failed: {error!r:.200}"
-                ) from error
-            known = self.states[id(value)] = (value, state)
-        return known[1]  # type: ignore[return-value]
-
-    def state_of(self, value: Any, plan: Blueprint | ErrorPlan) -> Any:
-        """Return the state of a copy, asked for once a payload."""
-        known = self.states.get(id(value))
-        if known is not None:
-            return known[1]
-        try:
-            state = plan.take(value, self.perspective)
-        except AttributeError as error:
-            raise Unfit(f"is a {plan.cls.__qualname__} without {error.name!r}") from error
-        except Exception as error:
-            raise Unfit(
-                f"is a {plan.cls.__qualname__} whose state could not be had: {error!r:.200}"
-            ) from error
-        self.states[id(value)] = (value, state)
-        return state
+    take_copy = _copies.take_copy
+    take_relayed = _copies.take_relayed
+    take_adapted = _copies.take_adapted
+    fit_copy = _copies.fit_copy
+    fit_copies = _copies.fit_copies
+    state_of = _copies.state_of
+    adapted_state_of = _copies.adapted_state_of
 
     # --- errors
 

@@ -5,6 +5,8 @@ A class has one flavour. Mixing two would let the table, not the author, decide 
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 from .errors import InsecureJelly
 
 
@@ -90,10 +92,39 @@ class Cacheable(ByReference):
 
 
 class RemoteCache(_Flavoured):
-    """Be the replica of a Cacheable of the peer; its observe_* methods take the changes."""
+    """Be the replica of a Cacheable of the peer; its observe_* methods take the changes.
 
-    __slots__ = ()
+    The state must live in a __dict__, and __del__ is taken: when the last handle here is gone, the owner
+    is told, and the state is kept up to date until the owner has confirmed (spec/7-caches.md).
+    """
+
+    __slots__ = ("__weakref__", "_jelly_row")
 
     def set_copyable_state(self, state: object) -> None:
         """Take over the state the replica starts with, by the rule of RemoteCopy."""
         RemoteCopy.set_copyable_state(self, state)  # type: ignore[arg-type]
+
+    def __getstate__(self) -> dict[str, object]:
+        """Return the attributes: a copy of a replica is an object of its own, which nobody updates."""
+        return dict(vars(self))
+
+    def __del__(self) -> None:
+        row = row_of(self)
+        if row is not None:
+            row.let_go(self)
+
+
+_read_row: Final[Any] = RemoteCache.__dict__["_jelly_row"]
+
+
+def row_of(replica: RemoteCache) -> Any:
+    """Return what the tables know of a replica; None for an object that came from no peer."""
+    try:
+        return _read_row.__get__(replica)
+    except AttributeError:
+        return None
+
+
+def set_row(replica: RemoteCache, row: Any) -> None:
+    """Make an object the replica of this row; its `let_go(replica)` is called when nobody holds it."""
+    _read_row.__set__(replica, row)

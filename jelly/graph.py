@@ -7,13 +7,15 @@ which every forward reference stands where one may stand, then each part is writ
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, Final
 
 from msgpack import ExtType
 
 from ._blueprint import Blueprint
 from ._errormap import data_of
-from ._ext import GRAPH, NODE, SCALARS, STR_ONLY, make_ext, pack_uint
+from ._exports import NewCache, count_again, find_cache, fit_cache, take_cache
+from ._ext import CACHE, GRAPH, NODE, SCALARS, STR_ONLY, make_ext, pack_uint
 from ._unfit import Unfit
 from ._walk import Walk
 
@@ -46,6 +48,7 @@ class Survey:
         self._walk = walk
         self._spots: dict[int, _Spot] = {}
         self._pinned: set[int] = set()
+        self._caches: list[NewCache] = list(walk.caches.values())
         self._open: list[_Spot] = []
         self._left = 0
         self.groups: list[list[_Spot]] = []
@@ -126,11 +129,33 @@ class Survey:
             return ((), (), value) if value else None
         return self._object_members(value)
 
+    def _find_cache(self, value: object) -> None:
+        """Note a cache; if this payload is the first to hold it, its state is to be visited too."""
+        walk = self._walk
+        is_met = id(value) in walk.caches
+        found = find_cache(walk, value)
+        if is_met:
+            return
+        # Counted already, and written later: the first that is written takes this count over.
+        walk.spare.setdefault(id(value), []).append(walk.given[id(value)].pop())
+        if isinstance(found, NewCache):
+            self._caches.append(found)
+
+    def visit_caches(self) -> None:
+        """Visit the state of every new cache: it becomes a part of its own, whatever holds the cache."""
+        for new in self._caches:  # grows meanwhile
+            spot = self.visit(new.state, 1)
+            if spot is not None:
+                spot.count = max(spot.count, 2)
+
     def _object_members(self, value: Any) -> _Members | None:
         walk = self._walk
         kind = type(value)
         take = walk.takers.get(kind) or walk.encoder.resolve(kind, value)
         is_late = False
+        if take is take_cache:
+            self._find_cache(value)
+            return None
         if take is Walk.take_copy:
             plan: Any = walk.encoder.plans[kind]
             state = walk.state_of(value, plan)
@@ -184,6 +209,7 @@ class GraphWalk(Walk):
         self.seen = None
         self.quick = {}
         self.states = before.states
+        self.caches = before.caches
         self.referred = before.referred
         self.spare = before.given
         self.floodable = 0
@@ -197,12 +223,22 @@ class GraphWalk(Walk):
         """Return the payload whose value is this container."""
         survey = Survey(self)
         survey.visit(root, 1)
+        survey.visit_caches()
         values = order(survey)
-        self._numbers = {id(value): number for number, value in enumerate(values)}
-        parts = [self._write_part(value, is_node=False) for value in values]
+        # New caches come first, each with a state that comes later: so CACHED may stand anywhere.
+        first = len(self.caches)
+        self._numbers = {id(value): number for number, value in enumerate(values, first)}
+        parts = [self._write_cache(new) for new in self.caches.values()]
+        parts += [self._write_part(value, is_node=False) for value in values]
         if not values or values[-1] is not root:
             parts.append(self._write_part(root, is_node=id(root) in self._numbers))
         return self.pack(make_ext(GRAPH, self.pack(parts)))
+
+    def _write_cache(self, new: NewCache) -> bytes:
+        count_again(self, new)
+        self.base = self.top = self.weight = 0
+        self._depths.append(1)  # no NODE stands for it
+        return self.pack_checked(self.compose(CACHE, 0, partial(fit_cache, self), new))
 
     def _write_part(self, value: object, is_node: bool) -> bytes:
         self.base = self.top = self.weight = 0

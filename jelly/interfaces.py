@@ -41,6 +41,25 @@ class IReferenceTables(Interface):  # type: ignore[misc]
     def undo(exts):  # type: ignore[no-untyped-def]
         """Give back what refer() counted for these ExtTypes: their payload will not be sent."""
 
+    def observe(value):  # type: ignore[no-untyped-def]
+        """Count one occurrence of a Cacheable; return (ext, states).
+
+        `ext` is CACHED with its id. `states` is None where the peer has a replica of it, else a tuple with
+        the one state that the replica starts with; from here on what happens to the object is told.
+
+        Raises:
+            Unjellyable: this value may not go to this peer.
+        """
+
+    def count(ext):  # type: ignore[no-untyped-def]
+        """Count one more occurrence of what observe() returned in this payload."""
+
+    def home_of(replica):  # type: ignore[no-untyped-def]
+        """Return HOME for a replica of the peer's. Raises Unjellyable if it is none (any longer)."""
+
+    def seal(exts):  # type: ignore[no-untyped-def]
+        """Take note that the payload with these new caches is complete and is going to be sent next."""
+
     def reference(id, meta):  # type: ignore[no-untyped-def]
         """Return the handle of the peer's object, counting one occurrence.
 
@@ -60,8 +79,20 @@ class IReferenceTables(Interface):  # type: ignore[misc]
     def stream(id):  # type: ignore[no-untyped-def]
         """Return the consumer of a stream the peer announces."""
 
-    def cache(id, name, state):  # type: ignore[no-untyped-def]
-        """Return the replica that this first occurrence of a cache makes."""
+    def cache(id, replica):  # type: ignore[no-untyped-def]
+        """Take in the empty replica that the first occurrence of a cache makes, and count the occurrence.
+
+        Args:
+            replica: None where the payload is refused, which is counted all the same.
+
+        Raises:
+            InsecureJelly: not acceptable; the occurrence still counts.
+            MalformedJelly: the id is that of a cache which is here already.
+        """
 
     def cached(id):  # type: ignore[no-untyped-def]
-        """Return the replica of a cache that is already here."""
+        """Return the replica of a cache that is already here, counting one occurrence.
+
+        Raises:
+            InsecureJelly: there is none; the occurrence still counts.
+        """

@@ -6,27 +6,33 @@ spec/1-values.md PB-V14: only what is in here is built, and nothing is looked up
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from ._blueprint import Blueprint, plan_codec, plan_copy
+from ._cacheplan import CachePlan, plan_cache
 from ._errorplan import ErrorPlan, plan_error
 from ._names import check_name
 from ._pycopies import PYTHON_COPIES
+from ._versions import Change, plan_versions
+from .flavours import Cacheable, RemoteCache
+from .visibility import Rule, visibility_of
 
 T = TypeVar("T")
+Plan = Blueprint | ErrorPlan | CachePlan
 
 
 class Registry:
-    """Hold the classes that may cross, each under one wire name.
+    """Hold the classes that may cross, each under a wire name, and under those of its older versions.
 
     An Encoder or Decoder takes a snapshot when it is made: what is added later admits nothing on
     connections that are already there.
     """
 
     def __init__(self) -> None:
-        self._plans: dict[str, Blueprint | ErrorPlan] = dict(PYTHON_COPIES)
-        self._names: dict[type, str] = {plan.cls: name for name, plan in self._plans.items()}
+        # Of each class all plans, the one that is sent last: so they are in a snapshot too.
+        self._groups: dict[type, tuple[Plan, ...]] = {plan.cls: (plan,) for plan in PYTHON_COPIES.values()}
+        self._plans: dict[str, Plan] = dict(PYTHON_COPIES)
         self._frozen = False
 
     def add(
@@ -37,14 +43,24 @@ class Registry:
         fields: Sequence[str] | None = None,
         factory: Callable[[Any], object] | None = None,
         check: Callable[[Any], object] | None = None,
+        visible: Mapping[str, Rule] | None = None,
+        upgrades: Mapping[str, Change] | None = None,
+        downgrade: tuple[str, Change] | None = None,
     ) -> None:
-        """Admit a class: dataclass, attrs class, NamedTuple, Enum, exception, or any with hooks or fields.
+        """Admit a class: dataclass, attrs class, pydantic model, NamedTuple, Enum, exception, Cacheable,
+        RemoteCache, or any with hooks or fields.
 
         Args:
             name: the wire name, chosen once and for all; not an import path.
             fields: the attributes that cross. None for all the class declares.
             factory: makes the object from the state, instead of an instance being filled.
             check: called with the state before anything is built; whatever it raises refuses the payload.
+            visible: who is shown a field, by its name. Adds to what the annotations say.
+            upgrades: for each older wire name, what makes the newest state of the state an older peer
+                sends. It is given whatever the peer sent; what it raises refuses the payload, and what it
+                returns is looked at like any state.
+            downgrade: an older wire name to send, until every peer knows the newest, and what makes its
+                state of the newest one.
 
         Raises:
             TypeError: the class cannot cross like this; the text says what to add.
@@ -52,24 +68,27 @@ class Registry:
         """
         if not isinstance(cls, type):
             raise TypeError(f"a class is registered, not {cls!r}")
-        plan: Blueprint | ErrorPlan
         if issubclass(cls, BaseException):
-            plan = plan_error(cls, name, fields, factory)
+            _forbid(f"{cls.__name__} is an error", upgrades=upgrades, downgrade=downgrade, visible=visible)
+            if visibility_of(cls, fields) is not None:
+                raise TypeError(
+                    f"{cls.__name__} is an error, and rules are not for errors"
+                )
+            self._put(plan_error(cls, name, fields, factory))
+        elif issubclass(cls, Cacheable | RemoteCache):
+            _forbid(f"{cls.__name__} is a cache", upgrades=upgrades, downgrade=downgrade, factory=factory)
+            self._put(plan_cache(cls, name, fields, check, visible))
         else:
-            plan = plan_copy(cls, name, fields, factory, check)
-        self._put(plan)
+            plan = plan_copy(cls, name, fields, factory, check, visible)
+            self._put(*plan_versions(plan, upgrades, downgrade))
 
     def copyable(self, name: str, **options: Any) -> Callable[[type[T]], type[T]]:
-        """Return a class decorator that does add(cls, name, **options)."""
+        """Return a class decorator that does add(cls, name, **options), for all but caches."""
+        return self._decorator("copyable", name, options, is_cache=False)
 
-        if not isinstance(name, str):
-            raise TypeError('copyable needs a wire name: @registry.copyable("app.Name")')
-
-        def admit(cls: type[T]) -> type[T]:
-            self.add(cls, name, **options)
-            return cls
-
-        return admit
+    def cacheable(self, name: str, **options: Any) -> Callable[[type[T]], type[T]]:
+        """Return a class decorator that does add(cls, name, **options), for a Cacheable or RemoteCache."""
+        return self._decorator("cacheable", name, options, is_cache=True)
 
     def add_codec(
         self, cls: type, name: str, encode: Callable[[Any], object], decode: Callable[[Any], object]
@@ -85,16 +104,19 @@ class Registry:
 
     def include(self, other: Registry) -> None:
         """Admit what another registry admits now."""
-        for name, plan in other._plans.items():
-            if self._plans.get(name) is not plan:
-                self._put(plan)
+        for cls, group in other._groups.items():
+            if self._groups.get(cls) != group:
+                self._put(*group)
 
     def freeze(self) -> None:
         """Refuse every later addition with a TypeError."""
         self._frozen = True
 
-    def snapshot(self) -> dict[str, Blueprint | ErrorPlan]:
-        """Return what is admitted now, by wire name. For encoders and decoders."""
+    def snapshot(self) -> dict[str, Plan]:
+        """Return what is admitted now, by wire name. For encoders and decoders.
+
+        Of the plans of one class the last is the one to send.
+        """
         return dict(self._plans)
 
     @property
@@ -103,22 +125,49 @@ class Registry:
         return len(self._plans)
 
     def __contains__(self, cls: object) -> bool:
-        return cls in self._names
+        return cls in self._groups
 
-    def _put(self, plan: Blueprint | ErrorPlan) -> None:
+    def _decorator(
+        self, verb: str, name: str, options: dict[str, Any], is_cache: bool
+    ) -> Callable[[type[T]], type[T]]:
+        if not isinstance(name, str):
+            raise TypeError(f'{verb} needs a wire name: @registry.{verb}("app.Name")')
+
+        def admit(cls: type[T]) -> type[T]:
+            if isinstance(cls, type) and is_cache != issubclass(cls, Cacheable | RemoteCache):
+                is_what = "is no Cacheable and no RemoteCache" if is_cache else "is a cache"
+                other = "copyable" if is_cache else "cacheable"
+                raise TypeError(f"{cls.__name__} {is_what}; @registry.{other}({name!r}) is for it")
+            self.add(cls, name, **options)
+            return cls
+
+        return admit
+
+    def _put(self, *plans: Plan) -> None:
+        """Admit one class, under all its names or under none."""
+        cls = plans[0].cls
         if self._frozen:
-            raise TypeError(f"{plan.cls.__name__}: this registry is frozen")
-        check_name(plan.name)
-        taken = self._plans.get(plan.name)
-        if taken is not None:
-            raise ValueError(
-                f"{plan.name!r} is {taken.cls.__qualname__} already and cannot be {plan.cls.__qualname__} too"
-            )
-        known = self._names.get(plan.cls)
+            raise TypeError(f"{cls.__name__}: this registry is frozen")
+        for plan in plans:
+            check_name(plan.name)
+            taken = self._plans.get(plan.name)
+            if taken is not None:
+                raise ValueError(
+                    f"{plan.name!r} is {taken.cls.__qualname__} already and cannot be {cls.__qualname__} too"
+                )
+        known = self._groups.get(cls)
         if known is not None:
-            raise ValueError(f"{plan.cls.__qualname__} is {known!r} already and cannot be {plan.name!r} too")
-        self._plans[plan.name] = plan
-        self._names[plan.cls] = plan.name
+            raise ValueError(
+                f"{cls.__qualname__} is {known[-1].name!r} already and cannot be {plans[-1].name!r} too"
+            )
+        self._groups[cls] = plans
+        self._plans.update((plan.name, plan) for plan in plans)
+
+
+def _forbid(what: str, **options: object) -> None:
+    for option, value in options.items():
+        if value is not None:
+            raise TypeError(f"{what}, which has no {option}=")
 
 
 def _admit_builtin_errors() -> Registry:

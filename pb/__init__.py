@@ -17,8 +17,19 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any, Final
 
-from jelly import Copyable, InsecureJelly, Referenceable, Registry, RemoteCopy, Unjellyable
+from jelly import (
+    Cacheable,
+    Copyable,
+    InsecureJelly,
+    Referenceable,
+    Registry,
+    RemoteCache,
+    RemoteCopy,
+    Unjellyable,
+    Viewable,
+)
 
+from .attachment import Attachment
 from .context import CurrentCall, current_call
 from .errors import (
     BadArguments,
@@ -45,13 +56,14 @@ from .errors import (
     Unsupported,
 )
 from .limits import Limits
+from .observers import Observers
 from .reference import RemoteReference
 from .root import Root
 
 if TYPE_CHECKING:
     from .aio import tls
     from .aio.client import get_object_at, open_connection
-    from .aio.connection import Connection, Usage, connection_of, on_disconnect, release
+    from .aio.connection import Connection, Usage, connection_of, is_stale, on_disconnect, release, revoke
     from .aio.promise import Promise
     from .aio.reference import RemoteMethod, call_remote
     from .aio.server import Server, serve
@@ -74,6 +86,10 @@ __all__ = [
     "Referenceable",
     "Copyable",
     "RemoteCopy",
+    "Cacheable",
+    "RemoteCache",
+    "Observers",
+    "Viewable",
     "Registry",
     "in_thread",
     # references and calls
@@ -84,8 +100,12 @@ __all__ = [
     "connection_of",
     "on_disconnect",
     "release",
+    "revoke",
+    "is_stale",
+    # who is asking
     "CurrentCall",
     "current_call",
+    "Attachment",
     # errors
     "Error",
     "RemoteError",
@@ -123,6 +143,8 @@ _LAZY: Final = {
     "connection_of": "pb.aio.connection",
     "on_disconnect": "pb.aio.connection",
     "release": "pb.aio.connection",
+    "revoke": "pb.aio.connection",
+    "is_stale": "pb.aio.connection",
     "Promise": "pb.aio.promise",
     "RemoteMethod": "pb.aio.reference",
     "call_remote": "pb.aio.reference",

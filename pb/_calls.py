@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from jelly import Bulk, InsecureJelly, MalformedJelly, Oversized
 
 from . import messages
+from ._observing import ObserverHandle, flush
 from ._outbox import LARGE_PAYLOAD, Outbox
 from .context import serving
 from .errors import (
@@ -30,7 +31,7 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
-    from ._tables import Scope
+    from ._scope import Scope
     from .reference import Import
 
 log = logging.getLogger("pb")
@@ -38,7 +39,9 @@ log = logging.getLogger("pb")
 AnyError = TypeVar("AnyError", bound=BaseException)
 Pack = Callable[[object], bytes]
 # What is called and how, as long as it waits for its turn; the outcome of a call without answer is None.
-Waiting = tuple[object, "Import", str, tuple[Any, ...], Mapping[str, Any], "Scope | None", Any]
+Waiting = tuple[
+    object, "Import | ObserverHandle", str, tuple[Any, ...], Mapping[str, Any], "Scope | None", Any
+]
 PAYLOADS = frozenset({bytes, memoryview})
 
 
@@ -56,6 +59,11 @@ def put_message(outbox: Outbox, pack: Pack, message: list[Any], payload: bytes |
     else:
         first, *rest = payload.buffers
         outbox.put_alone(head + width + first, *rest)
+
+
+def bytes_of(payload: bytes | Bulk) -> bytes:
+    """Return a payload in one piece."""
+    return payload if isinstance(payload, bytes) else b"".join(payload.buffers)
 
 
 def refused(error: BaseException) -> Error:
@@ -79,8 +87,6 @@ class Calls:
     """
 
     __slots__ = (
-        "_outbox",
-        "_pack",
         "_waiting",
         "bye_id",
         "end_reason",
@@ -88,6 +94,8 @@ class Calls:
         "is_open",
         "last_run",
         "next_id",
+        "outbox",
+        "pack",
         "peer_max_calls",
         "pending",
         "written_id",
@@ -103,13 +111,13 @@ class Calls:
         self.is_open = False
         self.is_held = False  # while the network takes no more, new calls wait like those over the limit
         self.end_reason = "the peer's HELLO has not arrived yet"
-        self._outbox = outbox
-        self._pack = pack
+        self.outbox = outbox
+        self.pack = pack
         self._waiting: deque[Waiting] = deque()
 
     def make(
         self,
-        handle: Import,
+        handle: Import | ObserverHandle,
         method: str,
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
@@ -131,10 +139,11 @@ class Calls:
             self.is_held
             or not self.is_open
             or handle.dead is not None
+            or handle.late is not None
             or len(self.pending) >= self.peer_max_calls
         ):
             self._check_open(handle)
-            if not self._serves_peer(handle.scope):
+            if handle.late is not None or not self._serves_peer(handle.scope):
                 # The reference itself waits too: its RELEASE must not go before the call (R5).
                 self._waiting.append((handle(), handle, method, args, kwargs, scope, outcome))
                 return 0
@@ -147,18 +156,26 @@ class Calls:
         self.next_id = id + 1
         self.pending[id] = (outcome, scope)
         if len(payload) < LARGE_PAYLOAD:
-            outbox = self._outbox
-            outbox.batch.append(self._pack((messages.CALL, id, handle.id, method, payload)))
+            outbox = self.outbox
+            outbox.batch.append(self.pack((handle.code, id, handle.id, method, payload)))
             if not outbox.due:  # Outbox.put, spelled out
                 outbox.due = True
                 outbox.wake()
         else:
-            put_message(self._outbox, self._pack, [messages.CALL, id, handle.id, method], payload)
+            put_message(self.outbox, self.pack, [handle.code, id, handle.id, method], payload)
+        if scope.tables.fresh:
+            self._flush(scope)
         return id
+
+    def _flush(self, scope: Scope) -> None:
+        """Let go what waited for the snapshots that were just queued."""
+        flush(scope.tables.fresh, self.outbox.put)
+        if self._waiting and not self.is_held:
+            self.start_waiting()
 
     def send(
         self,
-        handle: Import,
+        handle: Import | ObserverHandle,
         method: str,
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
@@ -176,7 +193,7 @@ class Calls:
 
     def _send(
         self,
-        handle: Import,
+        handle: Import | ObserverHandle,
         method: str,
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
@@ -187,9 +204,14 @@ class Calls:
             payload = scope.encoder.encode_call(args, kwargs, scope, method)
         except Oversized as error:
             raise of_own_call(TooLarge(str(error))) from None
-        put_message(self._outbox, self._pack, [messages.CALL, 0, handle.id, method], payload)
+        if handle.late is not None:
+            handle.late.append(self.pack((handle.code, 0, handle.id, method, bytes_of(payload))))
+        else:
+            put_message(self.outbox, self.pack, [handle.code, 0, handle.id, method], payload)
+        if scope.tables.fresh:
+            self._flush(scope)
 
-    def _check_open(self, handle: Import) -> None:
+    def _check_open(self, handle: Import | ObserverHandle) -> None:
         """Refuse what cannot be called any more."""
         if handle.dead is not None:
             raise of_own_call(handle.dead("the reference was released or its object revoked; get a new one"))
@@ -197,10 +219,15 @@ class Calls:
             error = NotExecuted if handle.scope.tables.is_open else DeadReference
             raise error(f"the call was not sent: {self.end_reason}")
 
+    @property
+    def has_waiting(self) -> bool:
+        """Whether calls wait for their turn, behind which what follows has to stay."""
+        return bool(self._waiting)
+
     def cancel(self, id: int, outcome: Any) -> None:
         """Ask the callee to stop. The call stays here until its answer, which may carry references."""
         if id in self.pending:
-            self._outbox.put(self._pack((messages.CANCEL, id)))
+            self.outbox.put(self.pack((messages.CANCEL, id)))
             return
         for waiting in self._waiting:
             if waiting[-1] is outcome:

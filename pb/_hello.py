@@ -33,8 +33,8 @@ def hello_message(limits: Limits, agent: str) -> bytes:
     return packed
 
 
-def limits_of_hello(envelope: list[Any], ours: Limits) -> tuple[Limits, str]:
-    """Return the peer's limits and its agent string.
+def read_hello(envelope: list[Any], ours: Limits) -> tuple[Limits, str, frozenset[str]]:
+    """Return the peer's limits, its agent string and its features.
 
     What HELLO does not tell (how large an integer may be, say) is taken to be as here: it is fixed by
     the version of the protocol.
@@ -73,4 +73,4 @@ def limits_of_hello(envelope: list[Any], ours: Limits) -> tuple[Limits, str]:
         max_floodable_keys=told["max_floodable_keys"],
         idle_s=told["idle"],
     )
-    return limits, told["agent"]
+    return limits, told["agent"], frozenset(told["features"])

@@ -12,18 +12,20 @@ from typing import TYPE_CHECKING, Any
 from .errors import Gone, NotExecuted
 
 if TYPE_CHECKING:
+    from ._export import Export
+    from ._replica import Replica
     from ._serving import Serving
-    from ._tables import Export, Scope
 
 
 class Served:
     """A call that is still running."""
 
-    __slots__ = ("awaitable", "id", "is_cancelled", "is_started", "scope", "task")
+    __slots__ = ("awaitable", "export", "id", "is_cancelled", "is_started", "scope", "task")
 
-    def __init__(self, id: int, scope: Scope, awaitable: Awaitable[Any]) -> None:
+    def __init__(self, id: int, export: Export | Replica, awaitable: Awaitable[Any]) -> None:
         self.id = id
-        self.scope = scope
+        self.export = export
+        self.scope = export.scope
         self.awaitable = awaitable
         self.is_cancelled = False
         self.is_started = False
@@ -42,7 +44,7 @@ class Held:
 
     serving: Serving
     id: int
-    export: Export
+    export: Export | Replica
     function: Any
     method: str
     args: list[Any]

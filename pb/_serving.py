@@ -5,40 +5,38 @@ Spec: spec/3-messages.md, CALL and CANCEL; spec/5-errors.md for what the caller 
 
 from __future__ import annotations
 
-import logging
-import traceback
 from collections import deque
 from collections.abc import Callable, Coroutine
 from types import CoroutineType, MethodType
 from typing import TYPE_CHECKING, Any, Final
 
-from jelly import SCALARS, MalformedJelly, Oversized
+from jelly import SCALARS, MalformedJelly
 
 from . import messages
-from ._calls import PAYLOADS, Pack, put_message, refused
+from ._answers import Answers
+from ._calls import PAYLOADS, Pack, refused
 from ._fields import without_options
-from ._outbox import LARGE_PAYLOAD, Outbox
+from ._outbox import Outbox
+from ._replica import Replica
 from ._running import Held, Relay, Served
 from .context import serving
-from .dispatch import Kind, bind_error, check_arguments, find_method
+from .dispatch import Kind, bind_error, check_arguments, find_method, no_such_method
 from .errors import (
     Busy,
     Cancelled,
     Gone,
     NoSuchObject,
-    PeerError,
     ProtocolError,
-    RemoteError,
-    TooLarge,
 )
 
 if TYPE_CHECKING:
-    from ._tables import Export, Scope, Tables
+    from ._export import Export
+    from ._scope import Scope
+    from ._tables import Tables
     from .limits import Limits
 
-log = logging.getLogger("pb")
-
 # Results of these types are certainly no awaitables; asking costs 0.2 us for others.
+_IGNORED: Final = NoSuchObject("an update for a cache that is not held here")
 _PLAIN: Final = SCALARS | {list, dict, tuple, set, frozenset}
 
 
@@ -52,18 +50,16 @@ class Serving:
     """
 
     __slots__ = (
-        "_debug",
         "_exports",
         "_held",
-        "_incident",
         "_limits",
-        "_outbox",
-        "_pack",
         "_quiet",
         "_spawn",
         "_tables",
+        "answer",
         "base",
         "count",
+        "fail",
         "is_held",
         "last_id",
         "running",
@@ -93,13 +89,19 @@ class Serving:
         self._quiet: set[Served | Relay | Held] = set()
         self._tables: Tables = base.tables
         self._exports = base.tables.exports
-        self._outbox = outbox
-        self._pack = pack
         self._limits = limits
         self._spawn = spawn
-        self._incident = incident
         self.settled = settled
-        self._debug = debug
+        answers = Answers(
+            base.tables,
+            outbox,
+            pack,
+            max_error_bytes=limits.max_error_bytes,
+            incident=incident,
+            debug=debug,
+        )
+        self.answer = answers.answer
+        self.fail = answers.fail
 
     def receive_call(self, envelope: list[Any]) -> None:
         """Run one call; answer it now, or when what it returned has finished."""
@@ -132,6 +134,52 @@ class Serving:
                     refusal = error
             elif export.kind is Kind.GONE:
                 refusal = Gone(f"object {target} was revoked")
+            elif export.kind is not Kind.PROXY:
+                refusal = no_such_method(method)
+        self._start(id, export, scope, function, method, payload, refusal)
+
+    def receive_observe(self, envelope: list[Any]) -> None:
+        """Apply one update to a replica; it is answered only where the owner wants that."""
+        refusal: BaseException | None = None
+        if len(envelope) == 5:
+            _, id, number, method, payload = envelope
+        else:
+            (_, id, number, method, payload), refusal = without_options(envelope)
+        if type(id) is not int or type(number) is not int or type(method) is not str:
+            raise ProtocolError("OBSERVE whose id or cache is no integer, or whose method is no string")
+        if type(payload) not in PAYLOADS:
+            raise ProtocolError("OBSERVE whose payload is no bin")
+        if id:
+            if not self.last_id < id <= messages.MAX_ID:
+                raise ProtocolError(f"OBSERVE id {id} after {self.last_id}; ids increase and stay below 2^53")
+            self.last_id = id
+        row = self._tables.replicas.get(number)
+        replica = None if row is None or row.is_stale else row.object
+        function: Any = None
+        if row is None or replica is None:
+            # Ignored where no answer is wanted: the release of it is on its way.
+            scope = self.base
+            if id or refusal is None:
+                refusal = NoSuchObject(f"no cache {number}") if id else _IGNORED
+        else:
+            scope = row.scope
+            try:
+                function = find_method(replica, row.prefix, method)
+            except BaseException as error:  # as above
+                refusal = error
+        self._start(id, row, scope, function, method, payload, refusal)
+
+    def _start(
+        self,
+        id: int,
+        export: Export | Replica | None,
+        scope: Scope,
+        function: Any,
+        method: str,
+        payload: bytes,
+        refusal: BaseException | None,
+    ) -> None:
+        """Decode the arguments of a call, then run it, unless it is refused."""
         if self.count >= self._limits.max_calls:
             refusal = Busy(f"{self.count} calls are running, the limit max_calls; it was not run")
         # Decoded even when refused: its references must be counted to be released (spec/1-values.md).
@@ -142,7 +190,8 @@ class Serving:
         except BaseException as error:  # a hook of a copy may raise anything
             refusal = refusal or refused(error)
         if refusal is not None:
-            self.fail(id, scope, refusal)
+            if refusal is not _IGNORED:
+                self._fail_call(id, export, scope, refusal)
             # The error knows this frame: a ring of the two would keep the arguments' references alive.
             refusal = None
             return
@@ -153,9 +202,17 @@ class Serving:
         self._run(id, export, function, method, args, kwargs)
 
     def _run(
-        self, id: int, export: Export, function: Any, method: str, args: list[Any], kwargs: dict[str, Any]
+        self,
+        id: int,
+        export: Any,  # an Export or a Replica
+        function: Any,
+        method: str,
+        args: list[Any],
+        kwargs: dict[str, Any],
     ) -> None:
         scope = export.scope
+        if export.kind is Kind.VIEW:
+            args.insert(0, scope.perspective)  # the actor: never the peer's to choose
         token = serving.set((scope, id))
         try:
             if kwargs or export.guards is not None or type(function) is not MethodType:
@@ -166,11 +223,11 @@ class Serving:
             result = function(*args, **kwargs)
             kind = type(result)
             if kind is CoroutineType or (kind not in _PLAIN and hasattr(kind, "__await__")):
-                self._run_on(Served(id, scope, result))
+                self._run_on(Served(id, export, result))
                 return
         except BaseException as error:
             fit = bind_error(error, function, method) if isinstance(error, TypeError) else None
-            self.fail(id, scope, fit or error)
+            self._fail_call(id, export, scope, fit or error)
             return
         finally:
             serving.reset(token)
@@ -213,7 +270,7 @@ class Serving:
             self.finish(served.id, served)
             if served.is_cancelled and not isinstance(error, Exception):
                 error = Cancelled("cancelled by caller")
-            self.fail(served.id, served.scope, error)
+            self._fail_call(served.id, served.export, served.scope, error)
         else:
             self.finish(served.id, served)
             self.answer(served.id, served.scope, result)
@@ -270,60 +327,13 @@ class Serving:
         else:
             self._quiet.discard(served)
 
-    def answer(self, id: int, scope: Scope, value: object) -> None:
-        """Send the value of a call; where it cannot be sent, the call fails."""
-        if not id or not self._tables.is_open:
-            return
-        try:
-            payload = scope.encoder.encode(value, scope, "the result")
-        except Oversized as error:
-            self.fail(id, scope, TooLarge(str(error)))
-            return
-        except BaseException as error:  # the value's own hooks may raise anything
-            self.fail(id, scope, error)
-            return
-        if len(payload) < LARGE_PAYLOAD:
-            outbox = self._outbox
-            outbox.batch.append(self._pack((messages.ANSWER, id, payload)))
-            if not outbox.due:  # Outbox.put, spelled out
-                outbox.due = True
-                outbox.wake()
-        else:
-            put_message(self._outbox, self._pack, [messages.ANSWER, id], payload)
-
-    def fail(self, id: int, scope: Scope, error: BaseException, relayed: bool = False) -> None:
-        """Send the error of a call; what is not registered is told as an incident only."""
-        if not self._tables.is_open:
-            return
-        if not id:
-            # Not encoded: what it holds would be counted and never sent (R7).
-            if isinstance(error, PeerError):
-                log.info("a call that wanted no answer was refused: %s", type(error).__name__)
-            else:
-                log.error("a call that wanted no answer failed", exc_info=error)
-            return
-        is_own = isinstance(error, RemoteError) or (isinstance(error, PeerError) and error.is_of_own_call)
-        payload: bytes | None = None
-        # How a call of the handler's own ended is its business; only a relay passes that on.
-        if relayed or not is_own:
-            try:
-                payload = scope.encoder.dumps_error(error, scope)
-            except BaseException as secondary:
-                log.error("an error of type %s could not be sent", type(error).__name__, exc_info=secondary)
-        if payload is None:
-            payload = self._internal(scope, error)
-        put_message(self._outbox, self._pack, [messages.ERROR, id], payload)
-
-    def _internal(self, scope: Scope, error: BaseException) -> bytes:
-        """Log an error that is nobody else's business, and return what the caller is told."""
-        incident = self._incident()
-        log.error("incident %s: a call of %s failed", incident, self._tables.peer_name, exc_info=error)
-        told: dict[str, object] = {"type": "pb.Internal", "msg": "internal error", "data": {"ref": incident}}
-        if self._debug:
-            lines = traceback.format_exception(error)
-            told["msg"] = lines[-1].strip()[: self._limits.max_error_bytes]
-            told["trace"] = "".join(lines)[-self._limits.max_error_bytes :]
-        return scope.encoder.dumps(told, None, "the error")
+    def _fail_call(
+        self, id: int, export: Export | Replica | None, scope: Scope, error: BaseException
+    ) -> None:
+        """Send the error of a call; a replica that missed an update is given up, and its owner is told."""
+        self.fail(id, scope, error)
+        if not id and type(export) is Replica and not export.is_stale:
+            self._tables.make_stale(export)
 
     def abandon(self) -> None:
         """Stop whatever is running: nobody waits for it any longer."""

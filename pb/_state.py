@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from typing import Final
 
-from .messages import ANSWER, BYE, CALL, CANCEL, ERROR, GONE, HELLO, PING, PONG, RELEASE
+from .messages import ANSWER, BYE, CALL, CANCEL, ERROR, GONE, HELLO, OBSERVE, PING, PONG, RELEASE
 
 
 class State(enum.Enum):
@@ -27,6 +27,7 @@ _OPEN: Final = {
     ERROR: "receive_error",
     CANCEL: "receive_cancel",
     RELEASE: "receive_release",
+    OBSERVE: "receive_observe",
     GONE: "receive_gone",
     PING: "receive_ping",
     PONG: "receive_pong",
@@ -38,7 +39,7 @@ RECEIVES: Final[dict[State, dict[int, str]]] = {
     State.GREETING: {HELLO: "receive_hello"},
     State.OPEN: _OPEN,
     # A call that crossed our BYE is dropped: the caller learns from `last` that it did not run.
-    State.LEAVING: {**_OPEN, CALL: "drop_call"},
+    State.LEAVING: {**_OPEN, CALL: "drop_call", OBSERVE: "drop_call"},
     State.DRAINING: _OPEN,
     State.CLOSED: {},
 }

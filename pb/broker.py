@@ -16,14 +16,15 @@ from jelly import MalformedJelly
 
 from . import messages
 from ._calls import Calls
-from ._fields import numbers_of, token_of
+from ._fields import token_of
 from ._frames import FrameReader, unpack_frame
-from ._hello import hello_message, limits_of_hello
+from ._hello import hello_message, read_hello
+from ._holdings import Holdings
 from ._outbox import Outbox
+from ._scope import Scope
 from ._serving import Serving
 from ._state import NEXT, RECEIVES, State
-from ._tables import Scope, Tables
-from .dispatch import Kind
+from ._tables import Tables
 from .errors import ProtocolError, printable
 
 log = logging.getLogger("pb")
@@ -32,13 +33,8 @@ if TYPE_CHECKING:
     from jelly import Decoder
 
     from ._codec import Codec
-    from ._tables import Export
     from .limits import Limits
     from .reference import RemoteReference
-
-
-# Ids and counts of one RELEASE: each takes at most nine bytes, so any peer's max_frame holds it.
-_RELEASE_NUMBERS = 400
 
 
 class Broker:
@@ -65,6 +61,7 @@ class Broker:
         "error",
         "face",
         "heard",
+        "holdings",
         "is_initiator",
         "limits",
         "outbox",
@@ -109,8 +106,10 @@ class Broker:
             max_refs=limits.max_refs,
             wake=face.wants_release,
             proxy=proxy,
+            tell_gone=lambda id: self.holdings.tell_gone([id]),
         )
         self.scope = Scope(self.tables, self, codec.encoder(limits), codec.decoder(limits))
+        self.holdings = Holdings(self.tables, self.outbox, codec.pack, self.scope)
         self.calls = Calls(self.outbox, codec.pack)
         self.serving = Serving(
             self.scope,
@@ -139,7 +138,10 @@ class Broker:
     @property
     def is_unused(self) -> bool:
         """Whether nothing of the peer's is held or awaited: a connection for its references may close."""
-        return not (self.tables.imports or self.calls.pending) and self.state is State.OPEN
+        return (
+            not (self.tables.imports or self.tables.replicas or self.calls.pending)
+            and self.state is State.OPEN
+        )
 
     @property
     def tick_interval_s(self) -> float:
@@ -240,7 +242,7 @@ class Broker:
     def take_output(self) -> list[bytes]:
         """Return the buffers to be written now, in order. Write all, or report the connection lost."""
         if self.tables.dropped:
-            self._release_dropped()
+            self.holdings.release_dropped()
         self.calls.written_id = self.calls.next_id - 1
         return self.outbox.take()
 
@@ -248,7 +250,7 @@ class Broker:
 
     def _enter(self, state: State) -> None:
         self.state = state
-        owners = (self, self.calls, self.serving)
+        owners = (self, self.calls, self.serving, self.holdings)
         self._receivers = {
             code: next(getattr(owner, name) for owner in owners if hasattr(owner, name))
             for code, name in RECEIVES[state].items()
@@ -257,13 +259,14 @@ class Broker:
     def receive_hello(self, envelope: list[Any]) -> None:
         """Learn what the peer can do; from here on calls may be made."""
         self.speaks_pb = envelope[1:2] == [messages.MAGIC]
-        limits, agent = limits_of_hello(envelope, self.limits)
+        limits, agent, features = read_hello(envelope, self.limits)
         self.peer_limits = limits
         self.peer_agent = agent
         self._enter(NEXT[self.state, "hello"])
         self.reader.max_frame = self.limits.max_frame
         self.outbox.max_frame = limits.max_frame
         self.tables.peer_max_refs = limits.max_refs
+        self.tables.observing.peer_holds_caches = "cache" in features
         self.scope.encoder = self.codec.encoder(limits)
         self.calls.peer_max_calls = limits.max_calls
         self.calls.is_open = True
@@ -343,42 +346,15 @@ class Broker:
     def _forget(self, reason: str) -> None:
         self._batch = None
         for export in self.tables.close():
-            export.scope.broker.revoke(export)
+            export.scope.broker.holdings.revoke(export)
         self.serving.abandon()
         self.calls.fail_all(reason)
 
     # --- references and liveness
 
-    def _release_dropped(self) -> None:
-        """Tell the peer which of its objects nobody here holds any longer."""
-        owed = self.tables.take_dropped()  # nothing before HELLO and after the end
-        for start in range(0, len(owed), _RELEASE_NUMBERS):
-            self.outbox.put(self.codec.pack((messages.RELEASE, owed[start : start + _RELEASE_NUMBERS])))
-
     def root_reference(self) -> RemoteReference:
         """Return the reference for the peer's root object."""
         return self.tables.root(self.scope)
-
-    def receive_release(self, envelope: list[Any]) -> None:
-        """The peer no longer holds some of our objects."""
-        owed = numbers_of(envelope, "RELEASE is [6, [id, count, id, count, …]]")
-        if len(owed) % 2:
-            raise ProtocolError("RELEASE whose last id has no count")
-        for index in range(0, len(owed), 2):
-            self.tables.release(owed[index], owed[index + 1])
-
-    def receive_gone(self, envelope: list[Any]) -> None:
-        """The peer revoked some of its objects."""
-        numbers = numbers_of(envelope, "GONE is [8, [id, …]]")
-        for number in numbers:
-            for export in self.tables.mark_gone(number):
-                export.scope.broker.revoke(export)
-
-    def revoke(self, export: Export) -> None:
-        """Withdraw an object from the peer: it is told, and calls are answered `pb.Gone` from here on."""
-        if export.kind is not Kind.GONE and self.tables.exports.get(export.id) is export:
-            self.tables.revoke(export)
-            self.outbox.put(self.codec.pack((messages.GONE, [export.id])))
 
     def ping(self, token: int = 0) -> None:
         """Ask for a sign of life."""

@@ -6,11 +6,13 @@ Spec: none of this is on the wire; the caller cannot influence it.
 from __future__ import annotations
 
 import contextvars
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ._tables import Scope
+    from ._scope import Scope
+    from .attachment import Attachment
 
 # What the handler runs under: (scope, call id). A plain tuple, because it is made for every call and
 # looked at by few; `current_call` dresses it up.
@@ -30,6 +32,22 @@ class CurrentCall:
     connection: Any
     perspective: Any
     answer_wanted: bool
+    _scope: Any = field(default=None, repr=False, compare=False)
+
+    def attach(self, perspective: object, ended: Callable[[], object] | None = None) -> Attachment:
+        """Attach a perspective to the connection of this call; return it to give the caller a reference.
+
+        Whoever calls this has made sure that the caller may have the perspective.
+
+        Args:
+            perspective: any object but None; its perspective_* methods are what the peer may call.
+            ended: called without arguments, exactly once, however the attachment ends.
+
+        Raises:
+            ConnectionLost: the connection has ended meanwhile.
+        """
+        attached: Attachment = self._scope.broker.holdings.attach(perspective, ended)
+        return attached
 
 
 def current_call() -> CurrentCall | None:
@@ -38,4 +56,4 @@ def current_call() -> CurrentCall | None:
     if found is None:
         return None
     scope, id = found
-    return CurrentCall(scope.broker.connection, scope.perspective, id != 0)
+    return CurrentCall(scope.broker.connection, scope.perspective, id != 0, scope)

@@ -15,7 +15,6 @@ from typing import Any
 
 from . import messages
 from .errors import BadArguments, NoSuchMethod
-from .reference import RemoteReference
 
 _MAX_NAME = messages.MAX_METHOD_BYTES
 
@@ -24,18 +23,15 @@ class Kind(enum.Enum):
     """The role in which an object was exported, and the prefix of the methods it publishes."""
 
     REMOTE = "remote_"
+    PERSPECTIVE = "perspective_"
+    VIEW = "view_", "the methods are told the perspective first"
+    REPLICA = "observe_", "at its holder"
+    CACHE = "", "at its owner; nobody calls it"
     PROXY = "", "a reference of another connection: calls are passed on"
     GONE = "", "revoked"
 
     def __init__(self, prefix: str, meaning: str = "") -> None:
         self.prefix = prefix  # "" publishes nothing
-
-
-def kind_of(value: object) -> Kind:
-    """Return the role in which `value` crosses."""
-    if isinstance(value, RemoteReference):
-        return Kind.PROXY
-    return Kind.REMOTE
 
 
 def is_method_name(name: str) -> bool:
@@ -54,10 +50,12 @@ def find_method(target: object, prefix: str, name: str) -> Callable[..., Any]:
         found = getattr(target, prefix + name, None)
         if callable(found):
             return found  # type: ignore[no-any-return]
-        name = f" {name!r}"
-    else:
-        name = " of that name"
-    raise NoSuchMethod(f"no method{name}")
+    raise no_such_method(name)
+
+
+def no_such_method(name: str) -> NoSuchMethod:
+    """Return the refusal of a name; the text is the same whatever the reason."""
+    return NoSuchMethod(f"no method {name!r}" if is_method_name(name) else "no method of that name")
 
 
 def bind_error(error: TypeError, function: Callable[..., Any], name: str) -> BadArguments | None:
@@ -78,7 +76,7 @@ def guards_of(cls: type, kind: Kind) -> Mapping[str, int] | None:
     A parameter whose name starts with an underscore is the method's own affair. None where no method
     of the class has one, so that the ordinary call pays nothing.
     """
-    return _guards(cls, kind.prefix) if kind is Kind.REMOTE else None
+    return _guards(cls, kind.prefix) if kind.prefix else None
 
 
 @functools.lru_cache(maxsize=4096)

@@ -22,6 +22,9 @@ class IFace(Interface):  # type: ignore[misc]
     def make_reference():  # type: ignore[no-untyped-def,misc]
         """Return a new, empty `RemoteReference` of this face."""
 
+    def check_thread():  # type: ignore[no-untyped-def,misc]
+        """Raise RuntimeError, saying what to do instead, in another thread than the loop's."""
+
     def spawn(coroutine):  # type: ignore[no-untyped-def]
         """Run a coroutine; return something with `cancel()`."""
 

@@ -117,7 +117,7 @@ CALL_OPTIONS: Final[dict[str, type]] = {
 }
 
 FEATURES: Final[dict[str, str]] = {
-    "cache": "defined",
+    "cache": "built",
     "pipeline": "defined",
     "stream": "defined",
     "gift": "reserved",

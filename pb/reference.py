@@ -7,14 +7,17 @@ Spec: spec/4-references.md.
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 import jelly
+
+from . import messages
 
 if TYPE_CHECKING:
     from msgpack import ExtType
 
-    from ._tables import Export, Scope
+    from ._export import Export
+    from ._scope import Scope
     from .errors import Error
 
 
@@ -25,14 +28,18 @@ class Import(weakref.ref["RemoteReference"]):
     that is owed to the peer stands on it. So no finalizer runs, and nothing can be resurrected.
     """
 
-    __slots__ = ("count", "dead", "home", "id", "passed_on", "scope")
+    __slots__ = ("count", "dead", "home", "id", "key", "passed_on", "scope", "source")
 
+    code: ClassVar[int] = messages.CALL
+    late: ClassVar[None] = None  # calls on observers may have to wait for a snapshot, these never do
     id: int
+    key: object  # in the table of imports
     count: int
     dead: type[Error] | None  # why calls on it fail, if they do
     home: ExtType
     scope: Scope
     passed_on: tuple[weakref.ref[Export], ...]  # rows of other connections
+    source: RemoteReference | None  # which is counted, where this one was adopted from it
     # Its maker sets these: a constructor in Python would double the cost of receiving a reference.
 
 

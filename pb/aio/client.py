@@ -14,6 +14,7 @@ from .connection import Connection
 from .link import Link
 from .opening import Opening
 from .options import check_registry, listener_address
+from .unreachable import cannot_connect
 from .url import Address
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def open_connection(
     """
     address = listener_address(url)
     check_registry(registry)
+    _check_tls(tls)
 
     def make_link() -> Link:
         return Link(
@@ -63,7 +65,8 @@ def open_connection(
             check=transports.pin_check(address),
         )
 
-    return Opening(lambda: _open(address, make_link, tls, _seconds(timeout, limits)))
+    timeout_s = _seconds(timeout, limits)
+    return Opening(lambda: _open(address, make_link, tls, timeout_s), "pb.open_connection(...)")
 
 
 async def get_object_at(
@@ -111,7 +114,13 @@ async def _open(
         _abort(links)
         if isinstance(error.__cause__, asyncio.CancelledError):
             raise TimeoutError(f"no answer from {address} within {timeout_s:g} s") from None
-        raise
+        raise cannot_connect(error, address) from None
+    except OSError as error:
+        _abort(links)
+        told = cannot_connect(error, address)
+        if told is error:
+            raise
+        raise told from None
     except BaseException:
         _abort(links)
         raise
@@ -120,6 +129,15 @@ async def _open(
 
 def _seconds(timeout: float | None, limits: Limits | None) -> float:
     return timeout if timeout is not None else (limits or Limits()).connect_timeout_s
+
+
+def _check_tls(tls: object) -> None:
+    """Refuse the server's key file, which is not the client's to have."""
+    if tls is not None and not isinstance(tls, ssl.SSLContext):
+        raise TypeError(
+            f"tls= of a client is an ssl.SSLContext, not a {type(tls).__name__}; the key file stays at the "
+            "server, and its fingerprint goes into the URL: pbs://FINGERPRINT@host:port"
+        )
 
 
 def _abort(links: list[Link]) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from jelly import RemoteCache
+from jelly.flavours import row_of
 from pb._state import State
 from pb.errors import DeadReference
 from pb.limits import Limits
@@ -14,6 +16,7 @@ from pb.reference import RemoteReference
 
 if TYPE_CHECKING:
     from .link import Link
+    from .server import Server
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ class Connection:
         return Usage(
             calls_made=len(broker.calls.pending),
             calls_served=broker.serving.count,
-            references_held=len(broker.tables.imports),
+            references_held=len(broker.tables.imports) + len(broker.tables.replicas),
             references_given=len(broker.tables.exports),
             bytes_waiting=0 if transport is None else transport.get_write_buffer_size(),
         )
@@ -100,22 +103,33 @@ class Connection:
         return f"<Connection with {self.peer}, {self._link.broker.state.value}>"
 
 
-def connection_of(reference: RemoteReference) -> Connection:
-    """Return the connection that a reference came over."""
+def connection_of(reference: RemoteReference | RemoteCache) -> Connection:
+    """Return the connection that a reference or a replica came over."""
     connection: Connection = _link_of(reference).connection
     return connection
 
 
-def _link_of(reference: RemoteReference) -> Link:
-    if not isinstance(reference, RemoteReference):
+def _row_of(reference: Any) -> Any:
+    """Return what is known of a reference or replica: its scope, above all."""
+    if isinstance(reference, RemoteReference):
+        return reference._pb_import
+    row = row_of(reference) if isinstance(reference, RemoteCache) else None
+    if row is None:
         raise TypeError(
-            f"a remote reference is expected, such as connection.root, not a {type(reference).__name__}"
+            "a remote reference is expected, such as connection.root, or a replica that came from a peer, "
+            f"not a {type(reference).__name__}"
         )
-    link: Link = reference._pb_import.scope.broker.face
+    return row
+
+
+def _link_of(reference: RemoteReference | RemoteCache) -> Link:
+    link: Link = _row_of(reference).scope.broker.face
     return link
 
 
-def on_disconnect(reference: RemoteReference, callback: Callable[[Any], object]) -> Callable[[], None]:
+def on_disconnect(
+    reference: RemoteReference | RemoteCache, callback: Callable[[Any], object]
+) -> Callable[[], None]:
     """Call `callback(reference)` once when the connection of `reference` ends; soon, if it has ended.
 
     The reference is not kept alive for it: where it was collected before, nobody is told. An error in
@@ -146,12 +160,55 @@ async def _await(result: Awaitable[object]) -> None:
     await result
 
 
-def release(reference: RemoteReference) -> None:
-    """Give the peer's object back now, instead of when the reference is collected.
+def release(reference: RemoteReference | RemoteCache) -> None:
+    """Give the peer's object back now, instead of when the reference or replica is collected.
 
-    The reference is dead from here on; where the peer sends the object again, a new one is made.
+    A reference is dead from here on, a replica is stale; where the peer sends the object again, a new one
+    is made.
     """
     _link_of(reference).check_thread()
-    handle = reference._pb_import
-    if handle.scope.tables.is_open:
-        handle.scope.tables.drop_now(handle)
+    row = _row_of(reference)
+    if row.scope.tables.is_open:
+        row.scope.tables.drop_now(row)
+
+
+def is_stale(replica: RemoteCache) -> bool:
+    """Tell whether a replica no longer follows its original: ask its owner for the object again.
+
+    That is so when the connection has ended, when the original was revoked, and when an update could not
+    be applied here: refused, no such observe_ method, or the method raised.
+
+    Raises:
+        TypeError: it is no replica that came from a peer.
+    """
+    row = row_of(replica) if isinstance(replica, RemoteCache) else None
+    if row is None:
+        raise TypeError(f"a replica that came from a peer is expected, not a {type(replica).__name__}")
+    stale: bool = row.is_stale
+    return stale
+
+
+def revoke(value: object, *where: Connection | Server) -> int:
+    """Withdraw an object from peers that hold it: calls on it fail with `pb.Gone`, from this moment on.
+
+    A perspective takes with it all that was handed out under it. The peer may get the object again, under
+    a new id, if it is sent again.
+
+    Args:
+        value: what was sent: a Referenceable, Viewable, Cacheable, a perspective or its Attachment.
+        where: connections, or servers, which stand for all of theirs.
+
+    Returns:
+        How many references to it were withdrawn.
+
+    Raises:
+        TypeError: no connection or server is named.
+    """
+    if not where:
+        raise TypeError("revoke(value, *where) needs the connections or servers to withdraw it from")
+    count = 0
+    for place in where:
+        for connection in (place,) if isinstance(place, Connection) else place.connections:
+            connection._link.check_thread()
+            count += connection._link.broker.holdings.revoke_object(value)
+    return count

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Coroutine, Generator
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NoReturn, Protocol, TypeVar
 
 
 class _Closable(Protocol):
@@ -14,21 +15,54 @@ T = TypeVar("T", bound=_Closable)
 
 
 class Opening(Generic[T]):
-    """The promise of an open thing. `await` it and close it yourself, or use `async with`."""
+    """The promise of an open thing. `await` it and close it yourself, or use `async with`; once.
 
-    __slots__ = ("_opened", "_start")
+    Args:
+        start: opens it.
+        call: what made this, as its user wrote it, such as `"pb.serve(...)"`.
+    """
 
-    def __init__(self, start: Callable[[], Coroutine[Any, Any, T]]) -> None:
+    __slots__ = ("_call", "_is_used", "_opened", "_start")
+
+    def __init__(self, start: Callable[[], Coroutine[Any, Any, T]], call: str) -> None:
         self._start = start
+        self._call = call
+        self._is_used = False
         self._opened: T | None = None
 
     def __await__(self) -> Generator[Any, None, T]:
-        return self._start().__await__()
+        return self._open().__await__()
 
     async def __aenter__(self) -> T:
-        self._opened = await self._start()
+        self._opened = await self._open()
         return self._opened
 
     async def __aexit__(self, *exc: object) -> None:
         assert self._opened is not None
         await self._opened.close()
+
+    def _open(self) -> Coroutine[Any, Any, T]:
+        # A second use would open a second thing, and forget the first where both are entered.
+        if self._is_used:
+            raise RuntimeError(f"this {self._call} was awaited or entered before; call it again for another")
+        self._is_used = True
+        return self._start()
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if self._is_used:
+            where = "in what awaiting or entering it gave"
+        else:
+            where = f"after `async with {self._call} as it` or `it = await {self._call}`, in `it`"
+        raise AttributeError(f"{self._call} itself has no {name!r}; look for it {where}")
+
+    def __repr__(self) -> str:
+        return f"<{self._call}, {'used' if self._is_used else 'not awaited yet'}>"
+
+    def __del__(self) -> None:
+        # Like a forgotten coroutine: nothing listens, nothing is connected, and nothing else says so.
+        if not self._is_used:
+            warnings.warn(
+                f"{self._call} was never awaited and has opened nothing; use `async with` or `await`",
+                RuntimeWarning,
+                stacklevel=2,
+            )

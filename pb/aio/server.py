@@ -17,13 +17,14 @@ from .connection import Connection
 from .link import Link
 from .opening import Opening
 from .options import check_registry, check_root, listener_address
+from .unreachable import cannot_listen
 from .url import Address
 
 log = logging.getLogger("pb")
 
 
 class Server:
-    """Something that listens. Made by `serve`.
+    """Something that listens. Made by `serve`; `async with` closes it.
 
     Attributes:
         url: where it listens, with the real port, and the fingerprint of its key for `pbs://`.
@@ -44,6 +45,12 @@ class Server:
     def __repr__(self) -> str:
         state = "closed" if self._closed.done() else f"{len(self._links)} connections"
         return f"<Server at {self.url}, {state}>"
+
+    async def __aenter__(self) -> Server:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
 
     async def serve_forever(self) -> None:
         """Wait until the server is closed."""
@@ -104,9 +111,15 @@ def serve(
         def factory() -> Link:
             return Link(registry=registry, limits=limits, root=root, debug=debug, proxy=proxy, links=links)
 
-        listener, real = await transports.listen(address, factory, tls)
+        try:
+            listener, real = await transports.listen(address, factory, tls)
+        except OSError as error:
+            told = cannot_listen(error, address)
+            if told is error:
+                raise
+            raise told from None
         if debug:
             log.warning("%s tells its peers text and tracebacks of internal errors (debug=True)", real)
         return Server(listener, real, links)
 
-    return Opening(start)
+    return Opening(start, "pb.serve(...)")

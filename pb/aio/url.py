@@ -107,7 +107,9 @@ class Address:
             TypeError: it is no str.
         """
         if not isinstance(url, str):
-            raise TypeError(f"a URL is a str, not {type(url).__name__}")
+            raise TypeError(
+                f"a URL is a str, such as 'pb://127.0.0.1:{DEFAULT_PORT}', not {type(url).__name__}"
+            )
         if len(url) > MAX_URL_CHARS:
             raise BadURL(f"URL of {len(url)} characters, at most {MAX_URL_CHARS} are read")
         scheme, separator, rest = url.partition("://")

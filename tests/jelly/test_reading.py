@@ -21,7 +21,7 @@ class Deaf(Tables):
         self.received.append(("stream", id))
         raise InsecureJelly("no streams", "pb.Unsupported")
 
-    def cache(self, id: int, name: str, state: object) -> object:
+    def cache(self, id: int, replica: object) -> None:
         self.received.append(("cache", id))
         raise InsecureJelly("no caches", "pb.Busy")
 
@@ -36,7 +36,13 @@ def test_after_a_violation_only_what_counts_is_looked_at() -> None:
     with pytest.raises(InsecureJelly, match="Ext 40"):
         Decoder(Registry()).loads(packb([ExtType(40, b""), *rest, *sets, cache]), tables)
 
-    expected = [("reference", 7, None), ("stream", 7), *[("reference", 8, None)] * 3, ("cache", 5, "n", None)]
+    expected = [
+        ("cached", 7),
+        ("reference", 7, None),
+        ("stream", 7),
+        *[("reference", 8, None)] * 3,
+        ("cache", 5, None),
+    ]
     assert expected == tables.received
 
 

@@ -131,9 +131,8 @@ class Tables:
         self.received.append(("stream", id))
         return ("stream", id)
 
-    def cache(self, id: int, name: str, state: object) -> object:
-        self.received.append(("cache", id, name, state))
-        return ("cache", id)
+    def cache(self, id: int, replica: object) -> None:
+        self.received.append(("cache", id, replica))
 
     def cached(self, id: int) -> object:
         self.received.append(("cached", id))

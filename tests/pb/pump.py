@@ -196,6 +196,9 @@ class Side:
     def write_now(self) -> None:
         pass
 
+    def check_thread(self) -> None:
+        pass
+
     def wants_release(self) -> None:
         self.releases += 1
 

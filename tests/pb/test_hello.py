@@ -9,14 +9,14 @@ import pytest
 
 import pb
 from pb import messages
-from pb._hello import hello_message, limits_of_hello
+from pb._hello import hello_message, read_hello
 
 from .pump import STEPS, Pump, Script
 
 
 def told(**info):
     """Return the limits that are read from a HELLO of these keys."""
-    return limits_of_hello([0, "PB", 1, info], pb.Limits())[0]
+    return read_hello([0, "PB", 1, info], pb.Limits())[0]
 
 
 def test_our_hello_says_what_this_side_accepts():
@@ -31,7 +31,7 @@ def test_our_hello_says_what_this_side_accepts():
         1,
         {
             "agent": "me/1",
-            "features": [],
+            "features": ["cache"],
             "max_frame": 5000,
             "max_calls": 6,
             "max_refs": 7,
@@ -52,14 +52,16 @@ def test_what_one_side_says_the_other_reads():
     """The two directions agree."""
     limits = pb.Limits(max_frame=5000, max_calls=6, max_refs=7, max_depth=8, max_floodable_keys=9, idle_s=10)
 
-    assert (limits, "me/1") == limits_of_hello(msgpack.unpackb(hello_message(limits, "me/1")), pb.Limits())
+    assert (limits, "me/1", {"cache"}) == read_hello(
+        msgpack.unpackb(hello_message(limits, "me/1")), pb.Limits()
+    )
 
 
 def test_silence_has_a_meaning():
     """The numbers of the registry, not ours."""
-    limits, agent = limits_of_hello([0, "PB", 1, {}], pb.Limits())
+    limits, agent, features = read_hello([0, "PB", 1, {}], pb.Limits())
 
-    assert "" == agent
+    assert ("", frozenset()) == (agent, features)
     assert (65_536, 16, 1024, 64, 4096, 0) == (
         limits.max_frame,
         limits.max_calls,
@@ -77,7 +79,7 @@ def test_unknown_keys_and_features_are_ignored():
 
 def test_a_higher_version_is_spoken_down_to():
     """Both use the lower of the two (PB-F16)."""
-    limits, _ = limits_of_hello([0, "PB", 7, {"max_frame": 9999}], pb.Limits())
+    limits, *_ = read_hello([0, "PB", 7, {"max_frame": 9999}], pb.Limits())
 
     assert 9999 == limits.max_frame
 
@@ -88,7 +90,7 @@ def test_frames_are_never_larger_than_this_side_would_take():
 
     assert ours.max_frame == told(max_frame=2**40).max_frame
     large = dataclasses.replace(ours, max_frame=2**40)
-    limits, _ = limits_of_hello([0, "PB", 1, {"max_frame": 2**40}], large)
+    limits, *_ = read_hello([0, "PB", 1, {"max_frame": 2**40}], large)
     assert 2**28 - 1 == limits.max_frame
 
 
@@ -96,7 +98,7 @@ def test_frames_are_never_larger_than_this_side_would_take():
 def test_a_version_that_is_not_spoken_is_bye_2(version):
     """The peer can tell its user what is wrong."""
     with pytest.raises(pb.ProtocolError) as caught:
-        limits_of_hello([0, "PB", version, {}], pb.Limits())
+        read_hello([0, "PB", version, {}], pb.Limits())
 
     assert caught.value.code in (messages.BYE_VERSION, messages.BYE_PROTOCOL)
 
@@ -109,7 +111,7 @@ def test_a_version_that_is_not_spoken_is_bye_2(version):
 def test_what_is_no_hello_is_a_violation(hello):
     """Four positions, the same in all versions."""
     with pytest.raises(pb.ProtocolError, match="HELLO is") as caught:
-        limits_of_hello(hello, pb.Limits())
+        read_hello(hello, pb.Limits())
 
     assert messages.BYE_PROTOCOL == caught.value.code
 

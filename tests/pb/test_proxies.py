@@ -154,7 +154,7 @@ def test_gone_is_passed_on():
     proxy = three.proxy()
     thing = three.call(proxy, "thing")
     server = three.right.server.broker
-    server.revoke(server.tables.exports[1])
+    server.holdings.revoke(server.tables.exports[1])
     three.run()
 
     with pytest.raises(pb.Gone):
@@ -168,7 +168,7 @@ def test_gone_is_passed_on_to_nobody_who_does_not_hold_it():
     proxy = three.proxy()
     mine = three.call(three.middle.has["right"], "thing")
     server = three.right.server.broker
-    server.revoke(server.tables.exports[1])
+    server.holdings.revoke(server.tables.exports[1])
     three.run()
 
     with pytest.raises(pb.Gone):

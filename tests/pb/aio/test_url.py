@@ -151,7 +151,7 @@ def test_repr_does_not_show_the_name_but_the_url_does() -> None:
 
 def test_only_text_is_a_url() -> None:
     """bytes would otherwise fail somewhere deep, with a text that names nothing."""
-    with pytest.raises(TypeError, match="not bytes"):
+    with pytest.raises(TypeError, match=r"such as 'pb://127\.0\.0\.1:8787', not bytes"):
         Address.parse(b"pb://localhost")  # type: ignore[arg-type]
 
 

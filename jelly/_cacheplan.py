@@ -1,0 +1,91 @@
+"""How the objects of one class are cached: what makes a replica, and what fills it. spec/7-caches.md."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ._blueprint import checked_state, set_fields
+from ._fields import declared_fields
+from .flavours import RemoteCache
+from .visibility import Rule, Visibility, visibility_of
+
+
+class CachePlan:
+    """Send the objects of one class as caches, or make replicas of them, or both.
+
+    Attributes:
+        cls: the class; its subclasses are not meant.
+        name: the wire name.
+        makes_replicas: whether this side may build instances: the class is a RemoteCache.
+        finish: the post_unjelly hook, or None.
+        visibility: who is shown which key of the state, or None.
+    """
+
+    __slots__ = ("_accept", "_put", "cls", "finish", "makes_replicas", "name", "visibility")
+
+    def __init__(
+        self,
+        cls: type,
+        name: str,
+        put: Callable[[Any, Any], object],
+        accept: Callable[[Any], Any],
+        visibility: Visibility | None,
+    ) -> None:
+        self.cls = cls
+        self.visibility = visibility
+        self.name = name
+        self.makes_replicas = issubclass(cls, RemoteCache)
+        self.finish: Callable[[Any], object] | None = getattr(cls, "post_unjelly", None)
+        self._put = put
+        self._accept = accept
+
+    def allocate(self) -> Any:
+        """Return a replica without state. No constructor runs."""
+        new: Any = self.cls.__new__
+        return new(self.cls)
+
+    def fill(self, replica: Any, state: object) -> None:
+        """Give a replica the state it starts with. Raises InsecureJelly, or whatever a hook raises."""
+        self._put(replica, self._accept(state))
+
+
+def plan_cache(
+    cls: type,
+    name: str,
+    fields: Sequence[str] | None = None,
+    check: Callable[[Any], object] | None = None,
+    visible: Mapping[str, Rule] | None = None,
+) -> CachePlan:
+    """Make the plan of a class that is Cacheable, a RemoteCache, or both.
+
+    Raises:
+        TypeError: replicas of it could not be kept until the owner lets go of them.
+    """
+    # Rules are for the keys of whatever state the owner's hook makes.
+    visibility = visibility_of(cls, None, visible)
+    put: Any = getattr(cls, "set_copyable_state", None)
+    declared = None
+    if issubclass(cls, RemoteCache):
+        _check_replica(cls)
+        if put is RemoteCache.set_copyable_state:
+            declared = declared_fields(cls, fields)
+            if declared is not None:
+                put = set_fields
+    hidden = frozenset() if visibility is None else visibility.names
+    accept = checked_state(cls.__name__, None, declared, check, hidden)
+    return CachePlan(cls, name, put, accept, visibility)
+
+
+def _check_replica(cls: type) -> None:
+    if cls.__dictoffset__ == 0 or any(
+        name != "__dict__" for base in cls.__mro__ if base is not RemoteCache for name in _slots(base)
+    ):
+        raise TypeError(f"{cls.__name__} is a RemoteCache with __slots__; its state must live in a __dict__")
+    if cls.__del__ is not RemoteCache.__del__:  # type: ignore[attr-defined]
+        raise TypeError(f"{cls.__name__} is a RemoteCache and may not define __del__")
+
+
+def _slots(cls: type) -> tuple[str, ...]:
+    slots = vars(cls).get("__slots__", ())
+    return (slots,) if isinstance(slots, str) else tuple(slots)

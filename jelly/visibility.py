@@ -1,0 +1,175 @@
+"""Which fields of an object are shown to whom: rules at the fields themselves, or given with the class.
+
+One declaration serves copies, the first state of caches, and their changes. Knows neither bytes nor tables;
+a perspective is any object, of which only `roles` is looked at.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, final
+
+from ._annotations import find_marks
+from .errors import Unjellyable
+
+
+@final
+class Hidden:
+    """Stand in an attribute for what the peer did not show. There is one, HIDDEN; it is false."""
+
+    __slots__ = ()
+
+    def __new__(cls) -> Hidden:
+        return HIDDEN
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return "<hidden>"
+
+    def __reduce__(self) -> str:
+        return "HIDDEN"
+
+
+HIDDEN: Final[Hidden] = object.__new__(Hidden)
+
+
+@final
+class Rule:
+    """Say who is shown a field. Made by visible_to() and visible_if()."""
+
+    __slots__ = ("_predicate",)
+
+    def __init__(self, predicate: Callable[[Any, Any], bool]) -> None:
+        self._predicate = predicate
+
+    def shows(self, obj: object, perspective: object) -> bool:
+        """Ask the rule.
+
+        Raises:
+            TypeError: the predicate returned something else than a bool, such as a coroutine, which is true.
+        """
+        answer = self._predicate(obj, perspective)
+        if type(answer) is not bool:
+            raise TypeError(f"a predicate returned a {type(answer).__name__}, not a bool")
+        return answer
+
+
+def visible_to(*roles: str) -> Rule:
+    """Return a rule that shows a field to perspectives with one of these roles.
+
+    The roles of a perspective are the str in its attribute `roles`, none if it has no such attribute.
+    """
+    if not roles or not all(isinstance(role, str) and role for role in roles):
+        raise TypeError('visible_to needs roles: visible_to("hr", "payroll")')
+    wanted = frozenset(roles)
+
+    def has_role(obj: object, perspective: Any) -> bool:
+        held: Iterable[object] | None = getattr(perspective, "roles", None)
+        if held is None:
+            return False
+        if isinstance(held, str):
+            # Its members are letters: a role of one letter would be found in many a name.
+            raise TypeError("roles is a str, not an iterable of str")
+        return not wanted.isdisjoint(held)
+
+    return Rule(has_role)
+
+
+def visible_if(predicate: Callable[[Any, Any], bool]) -> Rule:
+    """Return a rule that shows a field where predicate(obj, perspective) is True.
+
+    It is called once for each object sent, never without a perspective. If it raises, nothing is sent.
+    """
+    if not callable(predicate) or inspect.iscoroutinefunction(predicate):
+        raise TypeError("visible_if needs a function of (obj, perspective) that returns a bool at once")
+    return Rule(predicate)
+
+
+class Visibility:
+    """The rules of one class.
+
+    Attributes:
+        names: the fields that have a rule. All others are shown to everybody.
+    """
+
+    __slots__ = ("_rules", "names")
+
+    def __init__(self, rules: Mapping[str, tuple[Rule, ...]]) -> None:
+        self._rules = dict(rules)
+        self.names = frozenset(rules)
+
+    def shows(self, field: str, obj: object, perspective: object) -> bool:
+        """Tell whether a field of an object is shown to a perspective. Without one no rule shows anything.
+
+        Raises:
+            Unjellyable: a rule failed, so nobody knows. Send nothing.
+        """
+        rules = self._rules.get(field)
+        if rules is None:
+            return True
+        if perspective is None:
+            return False
+        try:
+            return all(rule.shows(obj, perspective) for rule in rules)
+        except Exception as error:
+            raise Unjellyable(
+                f"who is shown {type(obj).__qualname__}.{field} could not be told: {error!r:.200}"
+            ) from error
+
+    def select(self, state: object, obj: object, perspective: object) -> dict[Any, Any]:
+        """Return the part of a state that a perspective is shown, without what is HIDDEN here already.
+
+        Raises:
+            TypeError: the state is no dict, so that its fields cannot be told apart.
+            Unjellyable: as shows().
+        """
+        if type(state) is not dict:
+            raise TypeError(
+                f"{type(obj).__qualname__} has fields with a rule; its state must be a dict with their names"
+            )
+        names = self.names
+        return {
+            name: item
+            for name, item in state.items()
+            if name not in names or (item is not HIDDEN and self.shows(name, obj, perspective))
+        }
+
+
+def visibility_of(
+    cls: type, names: Iterable[str] | None, given: Mapping[str, Rule] | None = None
+) -> Visibility | None:
+    """Return the rules for the fields of a class; None if it has none.
+
+    Rules come from Annotated[...] in the annotations of the class and its bases, wherever in the annotation
+    they stand, and from `given`. All that are found for a field must show it.
+
+    Args:
+        names: the fields that cross; None if that is not known, because a hook makes the state.
+
+    Raises:
+        TypeError: a rule is given for no field or is none; or an annotation that may hold a rule cannot be
+            evaluated, because a name in it exists for type checkers only, or in a function.
+    """
+    known = None if names is None else frozenset(names)
+    found: dict[str, list[Rule]] = {}
+    for field, rule in (given or {}).items():
+        if type(rule) is not Rule:
+            raise TypeError(f"{cls.__name__}.{field}: visible={{...}} takes visible_to() and visible_if()")
+        if known is not None and field not in known:
+            raise TypeError(f"{cls.__name__} has no field {field!r}, which is in visible={{...}}")
+        found[field] = [rule]
+    marks = find_marks(cls, Rule, (visible_to, visible_if))
+    for field, rules in marks.found.items():
+        if known is None or field in known:
+            found[field] = [*rules, *found.get(field, ())]
+    # Where rules are in use, an annotation that cannot be evaluated may be one more of them.
+    for field in marks.suspect + (marks.unclear if marks.found else []):
+        if field not in found and (known is None or field in known):
+            raise TypeError(
+                f"the annotation of {cls.__name__}.{field} cannot be evaluated and may restrict who is shown "
+                "it; import its names at run time, or say visible={...} for it"
+            )
+    return Visibility({field: tuple(rules) for field, rules in found.items()}) if found else None

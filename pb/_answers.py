@@ -1,0 +1,112 @@
+"""What the peer is told of its calls: one answer or error each.
+
+Spec: spec/3-messages.md, ANSWER and ERROR; spec/5-errors.md for what the caller may learn.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from jelly import Oversized
+
+from . import messages
+from ._calls import Pack, put_message
+from ._observing import flush
+from ._outbox import LARGE_PAYLOAD, Outbox
+from .errors import PeerError, RemoteError, TooLarge
+
+if TYPE_CHECKING:
+    from ._scope import Scope
+    from ._tables import Tables
+
+log = logging.getLogger("pb")
+
+
+class Answers:
+    """The way back to the caller, for the calls of one connection.
+
+    Args:
+        incident: makes the id under which an internal error is logged and told.
+        debug: whether text and traceback of internal errors go to the peer.
+    """
+
+    __slots__ = ("_debug", "_incident", "_max_error_bytes", "_outbox", "_pack", "_tables")
+
+    def __init__(
+        self,
+        tables: Tables,
+        outbox: Outbox,
+        pack: Pack,
+        *,
+        max_error_bytes: int,
+        incident: Callable[[], str],
+        debug: bool,
+    ) -> None:
+        self._tables = tables
+        self._outbox = outbox
+        self._pack = pack
+        self._max_error_bytes = max_error_bytes
+        self._incident = incident
+        self._debug = debug
+
+    def answer(self, id: int, scope: Scope, value: object) -> None:
+        """Send the value of a call; where it cannot be sent, the call fails."""
+        if not id or not self._tables.is_open:
+            return
+        try:
+            payload = scope.encoder.encode(value, scope, "the result")
+        except Oversized as error:
+            self.fail(id, scope, TooLarge(str(error)))
+            return
+        except BaseException as error:  # the value's own hooks may raise anything
+            self.fail(id, scope, error)
+            return
+        if len(payload) < LARGE_PAYLOAD:
+            outbox = self._outbox
+            outbox.batch.append(self._pack((messages.ANSWER, id, payload)))
+            if not outbox.due:  # Outbox.put, spelled out
+                outbox.due = True
+                outbox.wake()
+        else:
+            put_message(self._outbox, self._pack, [messages.ANSWER, id], payload)
+        if self._tables.fresh:
+            flush(self._tables.fresh, self._outbox.put)
+
+    def fail(self, id: int, scope: Scope, error: BaseException, relayed: bool = False) -> None:
+        """Send the error of a call; what is not registered is told as an incident only."""
+        if not self._tables.is_open:
+            return
+        if not id:
+            # Not encoded: what it holds would be counted and never sent (R7).
+            if isinstance(error, PeerError):
+                log.info("a call that wanted no answer was refused: %s", type(error).__name__)
+            else:
+                log.error("a call that wanted no answer failed", exc_info=error)
+            return
+        is_own = isinstance(error, RemoteError) or (isinstance(error, PeerError) and error.is_of_own_call)
+        payload: bytes | None = None
+        # How a call of the handler's own ended is its business; only a relay passes that on.
+        if relayed or not is_own:
+            try:
+                payload = scope.encoder.dumps_error(error, scope)
+            except BaseException as secondary:
+                log.error("an error of type %s could not be sent", type(error).__name__, exc_info=secondary)
+        if payload is None:
+            payload = self._internal(scope, error)
+        put_message(self._outbox, self._pack, [messages.ERROR, id], payload)
+        if self._tables.fresh:
+            flush(self._tables.fresh, self._outbox.put)
+
+    def _internal(self, scope: Scope, error: BaseException) -> bytes:
+        """Log an error that is nobody else's business, and return what the caller is told."""
+        incident = self._incident()
+        log.error("incident %s: a call of %s failed", incident, self._tables.peer_name, exc_info=error)
+        told: dict[str, object] = {"type": "pb.Internal", "msg": "internal error", "data": {"ref": incident}}
+        if self._debug:
+            lines = traceback.format_exception(error)
+            told["msg"] = lines[-1].strip()[: self._max_error_bytes]
+            told["trace"] = "".join(lines)[-self._max_error_bytes :]
+        return scope.encoder.dumps(told, None, "the error")

@@ -1,0 +1,218 @@
+"""What we let the peer hold: the table of exports of one connection.
+
+The counting rules are spec/4-references.md R1 to R10; the names of the rules stand at the code.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import msgpack
+from msgpack import ExtType
+
+from jelly import Unjellyable, Viewable
+
+from ._export import CACHED, HOME, REF, REFX, Export, id_ext
+from .attachment import Attachment
+from .dispatch import Kind
+from .errors import Forbidden, Gone, ProtocolError, TooLarge
+from .reference import RemoteReference
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ._observing import Observing
+    from ._scope import Scope
+
+
+class ExportTable:
+    """Objects of ours by id, and by object and perspective.
+
+    Attributes:
+        scopes: those with a perspective that are not over.
+        fresh: caches whose snapshot is the next thing to be queued.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_refs: int,
+        proxy: bool,
+        observing: Observing,
+        make_reference: Callable[[], RemoteReference],
+    ) -> None:
+        self.exports: dict[int, Export] = {}
+        self.scopes: list[Scope] = []
+        self.fresh: list[Export] = []
+        self.peer_max_refs = 1024
+        self.observing = observing
+        self._by_object: dict[object, Export] = {}
+        self._next_id = 1  # R4: never reused on a connection
+        self._max_refs = max_refs
+        self._make_reference = make_reference
+        self._proxy = proxy
+
+    def set_root(self, root: Any, scope: Scope) -> None:
+        """Publish `root` as target 0: it is never counted nor released."""
+        kind = Kind.PROXY if isinstance(root, RemoteReference) else Kind.REMOTE
+        export = Export(0, root, kind, scope, id_ext(REF, 0))
+        export.count = 1
+        self.exports[0] = export
+
+    def export(self, value: Any, scope: Scope) -> Export:
+        """Return the row of `value` as seen through `scope`, made now if the peer does not hold it.
+
+        Raises:
+            TooLarge: the peer holds as many as it said it would.
+            Forbidden: a reference of another connection, and this one passes none on.
+            Gone: the perspective has been revoked meanwhile.
+            Unjellyable: it can be seen under a perspective only, and there is none.
+        """
+        export = self._by_object.get(_key(value, scope.direct))
+        if export is not None:
+            return export
+        if type(value) is Attachment:
+            if value.scope.tables is not self:
+                raise Forbidden("an attachment of another connection; attach to the service on this one")
+            scope, value = value.scope, value.perspective
+            return self._by_object.get(_key(value, scope)) or self._add(value, Kind.PERSPECTIVE, scope)
+        if isinstance(value, RemoteReference):
+            if not self._proxy:
+                raise Forbidden("a reference of another connection; this one passes none on (proxy=False)")
+            export = self._add(value, Kind.PROXY, scope.direct)
+            value._pb_import.passed_on += (weakref.ref(export),)
+            return export
+        kind = Kind.REMOTE
+        if value is scope.perspective:
+            kind = Kind.PERSPECTIVE
+        elif isinstance(value, Viewable):
+            if scope.perspective is None:
+                raise Unjellyable(
+                    f"is a {type(value).__qualname__}, a Viewable, and no perspective is in force here; "
+                    "send it from a method of a perspective or of something handed out by one"
+                )
+            kind = Kind.VIEW
+        return self._add(value, kind, scope.direct)
+
+    def _add(self, value: Any, kind: Kind, scope: Scope) -> Export:
+        held = len(self.exports) - (0 in self.exports)
+        most = min(self.peer_max_refs, self._max_refs)
+        if held >= most:
+            raise TooLarge(
+                f"the peer holds {held} references, the limit max_refs is {most}; release some first"
+            )
+        if scope.is_over:
+            raise Gone("the perspective under which this would be handed out has been revoked")
+        number = self._next_id
+        self._next_id = number + 1
+        seen_through = scope
+        if kind is Kind.PROXY:
+            ext = ExtType(REFX, msgpack.packb([number, {"kind": "proxy"}]))
+            seen_through = scope.relay()
+        else:
+            ext = id_ext(CACHED if kind is Kind.CACHE else REF, number)
+        export = Export(number, value, kind, seen_through, ext)
+        self.exports[number] = self._by_object[_key(value, scope)] = export
+        if scope.exports is not None:
+            scope.exports[number] = export
+        return export
+
+    def observe(self, value: Any, scope: Scope) -> tuple[ExtType, tuple[Any] | None]:
+        """Count one occurrence of a Cacheable; return its Ext and, in a tuple, the state of a new one.
+
+        Raises:
+            Unjellyable: the state could not be had; what the object raised is the cause.
+            Unsupported: the peer holds no caches.
+            TooLarge, Gone: as export().
+        """
+        export = self._by_object.get(_key(value, scope))
+        if export is not None:
+            if export.late is not None:
+                raise Unjellyable(
+                    f"is a {type(value).__qualname__} that is being sent to this peer right now"
+                )
+            export.count += 1
+            return export.ext, None
+        self.observing.check_peer()
+        export = self._add(value, Kind.CACHE, scope)
+        try:
+            state = self.observing.begin(export, self._make_reference())
+        except BaseException as error:
+            del self.exports[export.id]
+            self._forget_object(export)
+            if not isinstance(error, Exception):
+                raise
+            raise Unjellyable(
+                f"is a {type(value).__qualname__} whose state could not be had: {error!r:.200}"
+            ) from error
+        export.count = 1
+        return export.ext, (state,)
+
+    def give_back(self, ext: ExtType) -> None:
+        """Undo one count that was taken for a payload that is not sent (R7)."""
+        if ext.code == HOME:
+            return
+        number = msgpack.unpackb(ext.data)[0] if ext.code == REFX else int.from_bytes(ext.data, "big")
+        self._subtract(self.exports[number], 1)
+
+    def release(self, number: int, count: int) -> None:
+        """Take back what the peer releases (R3).
+
+        Raises:
+            ProtocolError: the root, an id the peer does not hold, or more than it holds.
+        """
+        export = self.exports.get(number) if number else None
+        if export is None or not 1 <= count <= export.count:
+            held = 0 if export is None else export.count
+            raise ProtocolError(f"RELEASE of {count} of object {number}, of which {held} are held")
+        self._subtract(export, count)
+
+    def _subtract(self, export: Export, count: int) -> None:
+        export.count -= count
+        if export.count:
+            return
+        del self.exports[export.id]
+        self._forget_object(export)
+        self.observing.finish(export)
+        scope = export.scope.direct
+        if scope.exports is not None and not scope.exports and scope.on_empty is not None:
+            scope.on_empty()
+
+    def _forget_object(self, export: Export) -> None:
+        scope = export.scope.direct
+        key = _key(export.object, scope)
+        if self._by_object.get(key) is export:
+            del self._by_object[key]
+            if scope.exports is not None:
+                del scope.exports[export.id]
+
+    def rows_of(self, value: object) -> list[Export]:
+        """Return the rows under which the peer holds an object, whatever the perspective."""
+        keys = [_key(value, scope) for scope in self.scopes]
+        return [row for key in (id(value), *keys) if (row := self._by_object.get(key)) is not None]
+
+    def revoke(self, export: Export) -> None:
+        """Make a tombstone of a row: it answers `pb.Gone` until the peer has released it."""
+        self._forget_object(export)
+        export.kind = Kind.GONE
+        export.prefix = ""
+        self.observing.end(export)
+        export.object = None
+
+    def close_exports(self) -> None:
+        """Forget all: the connection has ended. Observers are told, and attachments end."""
+        exports = list(self.exports.values())
+        self.exports.clear()
+        self._by_object.clear()
+        self.fresh.clear()
+        for export in exports:
+            self.observing.end(export)
+        scopes, self.scopes = self.scopes, []
+        for scope in scopes:
+            scope.on_empty()
+
+
+def _key(value: object, scope: Scope) -> object:
+    """Return the key of an object under a perspective. The row keeps both alive."""
+    return id(value) if scope.perspective is None else (id(value), id(scope))

@@ -1,0 +1,221 @@
+"""What we hold of the peer's: the tables of references and replicas of one connection.
+
+The counting rules are spec/4-references.md R1 to R10; the names of the rules stand at the code.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from jelly import InsecureJelly, MalformedJelly
+
+from ._export import HOME, id_ext
+from ._replica import Replica
+from .errors import DeadReference, Gone
+from .reference import Import, RemoteReference
+
+if TYPE_CHECKING:
+    from jelly import RemoteCache
+
+    from ._export import Export
+    from ._scope import Scope
+
+Owed = Import | Replica | tuple[int, int]
+
+
+class ImportTable:
+    """Objects and caches of the peer's, by id.
+
+    Attributes:
+        imports: under a perspective the key is (id, scope): what is received under one is called under it.
+        dropped: what waits to be released.
+    """
+
+    def __init__(
+        self, *, max_refs: int, make_reference: Callable[[], RemoteReference], wake: Callable[[], None]
+    ) -> None:
+        self.imports: dict[object, Import] = {}
+        self.replicas: dict[int, Replica] = {}
+        self.dropped: deque[Owed] = deque()
+        self.is_open = True
+        self._on_drop = self.drop  # bound once
+        self._max_held = max_refs
+        self._make_reference = make_reference
+        self._wake = wake
+
+    def reference(self, number: int, scope: Scope) -> RemoteReference:
+        """Return the reference for an id the peer has just sent, and count the occurrence (R2).
+
+        Raises:
+            InsecureJelly: it would be one more than `max_refs`; its count is owed back all the same.
+        """
+        direct = scope.direct
+        key = number if direct.perspective is None else (number, direct)
+        handle = self.imports.get(key)
+        if handle is not None:
+            reference = handle()
+            if reference is not None:
+                handle.count += 1
+                return reference
+        elif self._is_full:
+            self.drop((number, 1))
+            raise InsecureJelly(
+                f"this side holds {self._max_held} references, its limit max_refs; release some first",
+                wire_type="pb.TooLarge",
+            )
+        return self._import(key, number, direct)
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self.imports) + len(self.replicas) - (0 in self.imports) >= self._max_held
+
+    def root(self, scope: Scope) -> RemoteReference:
+        """Return the reference for the peer's root, which is not counted."""
+        handle = self.imports.get(0)
+        reference = None if handle is None else handle()
+        return self._import(0, 0, scope) if reference is None else reference
+
+    def adopt(self, reference: RemoteReference, scope: Scope) -> RemoteReference:
+        """Return a reference for the same object of the peer's, under another perspective."""
+        handle = reference._pb_import
+        known = self.imports.get((handle.id, scope))
+        adopted = None if known is None else known()
+        if adopted is None:
+            adopted = self._import((handle.id, scope), handle.id, scope)
+            adopted._pb_import.count = 0
+            adopted._pb_import.source = reference  # which is counted, and must not be released before
+        return adopted
+
+    def _import(self, key: object, number: int, scope: Scope) -> RemoteReference:
+        reference = self._make_reference()
+        handle = Import(reference, self._on_drop)
+        handle.id = number
+        handle.key = key
+        handle.count = 1
+        handle.source = None
+        handle.dead = None
+        handle.passed_on = ()
+        handle.home = id_ext(HOME, number)
+        handle.scope = scope
+        reference._pb_import = self.imports[key] = handle
+        return reference
+
+    def begin_replica(self, number: int, replica: RemoteCache | None, scope: Scope) -> None:
+        """Take in a replica that a payload brings, and count the occurrence; None for a refused one.
+
+        Raises:
+            MalformedJelly: there is one of this id.
+            InsecureJelly: it would be one more than `max_refs`; its count is owed back all the same.
+        """
+        if number in self.replicas:
+            raise MalformedJelly(f"CACHE {number}, which was sent before; CACHED stands for it from then on")
+        if replica is None or self._is_full:
+            self.drop((number, 1))
+            if replica is not None:
+                raise InsecureJelly(
+                    f"this side holds {self._max_held} references, its limit max_refs; release some first",
+                    wire_type="pb.TooLarge",
+                )
+            return
+        self.replicas[number] = Replica(number, scope, replica)
+
+    def replica(self, number: int) -> object:
+        """Return the replica of an id, for one more occurrence of it.
+
+        Raises:
+            InsecureJelly: there is none; the count is owed back all the same.
+        """
+        row = self.replicas.get(number)
+        if row is None or row.is_stale:
+            self.drop((number, 1))
+            found = None if row is None else row.object
+            if found is None:
+                raise InsecureJelly(f"no cache {number} is held here", wire_type="pb.NoSuchObject")
+            return found
+        row.count += 1
+        found = row.hand_out()
+        if found is None:  # collected by another thread this very moment
+            raise InsecureJelly(f"cache {number} is being given up", wire_type="pb.NoSuchObject")
+        return found
+
+    def make_stale(self, row: Replica) -> None:
+        """Give up a replica that missed an update: its owner is told by the release of all counts."""
+        row.is_stale = True
+        if row.count:
+            owed, row.count = (row.id, row.count), 0
+            self.drop(owed)
+
+    def drop(self, owed: Owed) -> None:
+        """Note that something is to be released. May run at any moment and in any thread."""
+        if self.is_open:
+            self.dropped.append(owed)
+            self._wake()
+
+    def drop_now(self, handle: Import | Replica) -> None:
+        """Give an object back though its reference is still about: that one is dead from here on."""
+        if isinstance(handle, Replica):
+            self.make_stale(handle)
+        elif self.imports.get(handle.key) is handle:
+            del self.imports[handle.key]
+            handle.dead = DeadReference
+            handle.source = None
+            if handle.id:
+                owed, handle.count = (handle.id, handle.count), 0
+                self.drop(owed)
+
+    def take_dropped(self) -> list[int]:
+        """Return `[id, count, id, count, …]` to be released, and forget it."""
+        owed: list[int] = []
+        while self.dropped:  # a deque: other threads may append meanwhile
+            dropped = self.dropped.popleft()
+            if isinstance(dropped, tuple):
+                if dropped[1]:
+                    owed += dropped
+                continue
+            if isinstance(dropped, Replica):
+                # Where it was sent again meanwhile, the new handle has taken the counts over.
+                if dropped.zombie is None and self.replicas.get(dropped.id) is dropped:
+                    continue
+            elif self.imports.get(dropped.key) is dropped:
+                del self.imports[dropped.key]
+            if dropped.id and dropped.count:
+                owed += (dropped.id, dropped.count)
+                dropped.count = 0
+        return owed
+
+    def mark_gone(self, number: int, scopes: Iterable[Scope] = ()) -> list[Export]:
+        """Note that the peer revoked an object, or confirms that a replica is no longer followed.
+
+        Returns the rows of other connections that pass it on: they are to be revoked too.
+        """
+        row = self.replicas.pop(number, None)
+        if row is not None:
+            row.is_stale = True
+            row.zombie = None
+            return []
+        rows: list[Export] = []
+        for key in (number, *((number, scope) for scope in scopes)) if number else ():
+            handle = self.imports.get(key)
+            if handle is not None and handle.dead is None:
+                handle.dead = Gone
+                rows += _rows(handle)
+        return rows
+
+    def close_imports(self) -> list[Export]:
+        """Forget all: the connection has ended. Returns what other connections pass on of it."""
+        self.is_open = False
+        self.dropped.clear()
+        passed_on = [export for handle in self.imports.values() for export in _rows(handle)]
+        self.imports.clear()  # references keep their own rows, and are dead from here on
+        replicas, self.replicas = self.replicas, {}
+        for row in replicas.values():
+            row.is_stale = True
+            row.zombie = None
+        return passed_on
+
+
+def _rows(handle: Import) -> list[Export]:
+    """Return the rows of other connections that pass a reference on."""
+    return [export for weak in handle.passed_on if (export := weak()) is not None]

@@ -1,0 +1,183 @@
+"""The tables of one connection as seen under one perspective: what jelly is given for a payload.
+
+A perspective never comes from the wire: it is that of the row of the table a call goes to.
+Spec: spec/4-references.md, "Views and perspectives".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from zope.interface import implementer
+
+from jelly import InsecureJelly, Unjellyable, interfaces
+from jelly.flavours import row_of
+
+from . import messages
+from .errors import DeadReference, Forbidden
+from .reference import Import, RemoteReference
+
+if TYPE_CHECKING:
+    from msgpack import ExtType
+
+    from jelly import Decoder, Encoder, RemoteCache
+
+    from ._export import Export
+    from ._tables import Tables
+
+
+@implementer(interfaces.IReferenceTables)
+class Scope:
+    """The tables of one connection under one perspective.
+
+    Attributes:
+        perspective: None for the scope of the root, before anyone has logged in.
+        exports: what was handed out under a perspective, by id; None without one.
+        is_over: whether the attachment has ended: nothing more is handed out under it.
+        direct: the scope of what is not passed on, also seen from its relay.
+    """
+
+    __slots__ = (
+        "_relayed",
+        "broker",
+        "decoder",
+        "direct",
+        "encoder",
+        "exports",
+        "is_over",
+        "on_empty",
+        "perspective",
+        "tables",
+    )
+
+    def __init__(
+        self,
+        tables: Tables,
+        broker: Any,
+        encoder: Encoder,
+        decoder: Decoder,
+        perspective: object = None,
+    ) -> None:
+        self.tables = tables
+        self.broker = broker
+        self.encoder = encoder
+        self.decoder = decoder
+        self.perspective = perspective
+        self.exports: dict[int, Export] | None = None if perspective is None else {}
+        self.is_over = False
+        self.on_empty: Any = None  # called when the last of what was handed out has been released
+        self.direct = self
+        self._relayed: Scope | None = None
+
+    def under(self, perspective: object) -> Scope:
+        """Return a new scope of the same connection for a perspective."""
+        return Scope(self.tables, self.broker, self.encoder, self.direct.decoder, perspective)
+
+    def relay(self) -> Scope:
+        """Return this scope with a decoder that lets classes it does not know pass through."""
+        if self._relayed is None:
+            self._relayed = Scope(
+                self.tables, self.broker, self.encoder, self.broker.relay_decoder, self.perspective
+            )
+            self._relayed.direct = self
+            self._relayed._relayed = self._relayed
+        return self._relayed
+
+    # --- sender
+
+    def refer(self, value: Any) -> ExtType:
+        """Count one occurrence of `value` in a payload that is being made, and return its Ext."""
+        if isinstance(value, RemoteReference):
+            handle = value._pb_import
+            if type(handle) is not Import:
+                raise Forbidden("an observer stays with its Cacheable; send the Cacheable itself")
+            if handle.dead is not None or not handle.scope.tables.is_open:
+                raise DeadReference("a reference that was released, revoked, or whose connection has ended")
+            if handle.scope.tables is self.tables:
+                return handle.home  # R5: the caller's arguments pin it until the frame is queued
+        export = self.tables.export(value, self)
+        export.count += 1
+        return export.ext
+
+    def observe(self, value: Any) -> tuple[ExtType, tuple[Any] | None]:
+        """Count one occurrence of a Cacheable; where the peer has no replica of it, get its state too."""
+        return self.tables.observe(value, self.direct)
+
+    def count(self, ext: ExtType) -> None:
+        """Count one more occurrence of a cache in the payload that is being made."""
+        self.tables.exports[int.from_bytes(ext.data, "big")].count += 1
+
+    def home_of(self, replica: RemoteCache) -> ExtType:
+        """Return HOME for a replica that goes back to its owner."""
+        row = row_of(replica)
+        if row.scope.tables is not self.tables:
+            raise Forbidden("a replica of another connection: its state was cut for someone else's eyes")
+        if row.is_stale or not self.tables.is_open:
+            raise Unjellyable("is a replica that no longer follows its original")
+        return row.home
+
+    def seal(self, exts: list[ExtType]) -> None:
+        """Note that the payload that starts these caches is sent next: what is told of them waits for it."""
+        exports = self.tables.exports
+        self.tables.fresh.extend(exports[int.from_bytes(ext.data, "big")] for ext in exts)
+
+    def undo(self, exts: list[ExtType]) -> None:
+        """Give back what `refer`, `observe` and `count` counted for a payload that will not be sent."""
+        for ext in reversed(exts):
+            self.tables.give_back(ext)
+
+    # --- receiver
+
+    def reference(self, id: int, meta: dict[str, object] | None = None) -> object:
+        """Return the reference for an object the peer sends, and count it."""
+        if id > messages.MAX_ID:
+            raise InsecureJelly(f"a reference id over 2^53-1: {id}", wire_type="pb.BadPayload")
+        return self.tables.reference(id, self)
+
+    def home(self, id: int) -> object:
+        """Return the object of ours that the peer sends home."""
+        export = self.tables.exports.get(id)
+        if export is None:
+            raise InsecureJelly(f"no object {id} is held by the peer", wire_type="pb.NoSuchObject")
+        if export.is_gone:
+            raise InsecureJelly(f"object {id} was revoked", wire_type="pb.Gone")
+        return export.object
+
+    def answer(self, q: int) -> object:
+        """Refuse: pipelining is not announced."""
+        raise InsecureJelly("results of calls cannot be named here", wire_type="pb.Unsupported")
+
+    def stream(self, id: int) -> object:
+        """Refuse: streams are not announced."""
+        raise InsecureJelly("streams are not supported here", wire_type="pb.Unsupported")
+
+    def cache(self, id: int, replica: RemoteCache | None) -> None:
+        """Take in the replica that the first occurrence of a cache makes, and count the occurrence."""
+        self.tables.begin_replica(id, replica, self.direct)
+
+    def cached(self, id: int) -> object:
+        """Return the replica of a cache that is here already, and count it."""
+        return self.tables.replica(id)
+
+
+class NotShared(BaseException):
+    """A value differs between receivers. A BaseException, so that no hook in between takes it for its own."""
+
+
+@implementer(interfaces.IReferenceTables)
+class SharedTables:
+    """Tables for a payload that is to be the same for everyone: whatever would differ raises NotShared."""
+
+    @property
+    def perspective(self) -> object:
+        """Raise: the state of something depends on who sees it."""
+        raise NotShared
+
+    def refer(self, value: object) -> ExtType:
+        """Raise: ids differ between connections."""
+        raise NotShared
+
+    observe = home_of = refer
+
+
+SHARED = SharedTables()

@@ -1,0 +1,90 @@
+"""Why an address could not be connected to or listened at: the system's word, made a sentence with a remedy.
+
+Class and errno stay, so that who catches them notices nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import ssl
+
+from pb.errors import Error
+
+from .url import Address
+
+_WITH_HOST = {"pb", "pbs"}
+_HOST = "no address is known for the host of"
+
+
+def cannot_connect(error: OSError, address: Address) -> OSError:
+    """Return what to raise instead of `error`; `error` itself where it says enough."""
+    if isinstance(error, Error) or address.scheme not in _WITH_HOST:
+        return error
+    if isinstance(error, ssl.SSLError):
+        return _tls_failed(error, address)
+    if isinstance(error, socket.gaierror):
+        return _no_host(error, address)
+    code = error.errno or _common_errno(str(error))
+    if code is None:
+        # What listens there hung up before it said HELLO.
+        other = "does not speak this protocol, or wants pbs://"
+        if address.scheme == "pbs":
+            other = "does not speak this protocol"
+        return type(error)(f"{error}; perhaps what listens at {address} {other}")
+    if code == errno.ECONNREFUSED:
+        return OSError(code, f"nobody listens at {address}; start the server first, or mend host and port")
+    return OSError(code, f"{os.strerror(code)}: no connection to {address}")
+
+
+def _common_errno(text: str) -> int | None:
+    """Return the errno that all addresses of a host failed with; asyncio joins their texts only."""
+    found = {piece.partition("]")[0] for piece in text.split("[Errno ")[1:]}
+    if text.startswith("Multiple exceptions: ") and len(found) == 1:
+        (code,) = found
+        return int(code)
+    return None
+
+
+def _tls_failed(error: ssl.SSLError, address: Address) -> OSError:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        if address.fingerprint is not None:
+            return error  # says both fingerprints
+        told: ssl.SSLError = ssl.SSLCertVerificationError(
+            error.errno,
+            f"no authority known here vouches for the key of {address} ({error.verify_message});"
+            " use the URL with its fingerprint, pbs://FINGERPRINT@host:port, as `pb keygen` shows it",
+        )
+    elif getattr(error, "reason", None) == "WRONG_VERSION_NUMBER":
+        text = f"what answers at {address} does not speak TLS; is it a pb:// server?"
+        told = ssl.SSLError(error.errno, text)
+    else:
+        return error
+    for name in ("library", "reason", "verify_code", "verify_message"):
+        if hasattr(error, name):
+            setattr(told, name, getattr(error, name))
+    return told
+
+
+def _no_host(error: socket.gaierror, address: Address) -> OSError:
+    return socket.gaierror(error.errno, f"{error.strerror}: {_HOST} {address}; check its spelling")
+
+
+def cannot_listen(error: OSError, address: Address) -> OSError:
+    """Return what to raise instead of `error`; `error` itself where it says enough."""
+    if error.filename is not None:  # the key, not the address
+        return error
+    if isinstance(error, socket.gaierror):
+        return _no_host(error, address)
+    told = None
+    if address.scheme in _WITH_HOST:
+        told = {
+            errno.EADDRINUSE: f"{address} is in use; stop what listens there, or take another port (0: any)",
+            errno.EADDRNOTAVAIL: f"{address} is no address of this machine; 127.0.0.1 listens to this machine"
+            " only, 0.0.0.0 to all",
+            errno.EACCES: f"may not listen at {address}; ports below 1024 are reserved, take a higher one",
+        }.get(error.errno or 0)
+    elif address.scheme == "pb+unix" and error.errno == errno.ENOENT:
+        told = f"no directory for the socket {address}; make it first"
+    return error if told is None else OSError(error.errno, told)

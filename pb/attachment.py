@@ -1,0 +1,84 @@
+"""One perspective on one connection: what it hands out belongs to it, and ends with it.
+
+Spec: spec/4-references.md, "Views and perspectives". Who may have which perspective is not decided here.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import jelly
+
+if TYPE_CHECKING:
+    from ._scope import Scope
+    from .reference import RemoteReference
+
+log = logging.getLogger("pb")
+
+
+class Attachment(jelly.ByReference):
+    """A user's perspective, attached to the connection of the call that made it.
+
+    Return it from a method: the caller gets a reference to the perspective. All that the perspective then
+    hands out, and all that is received through it, runs on behalf of this perspective. It ends when the
+    peer has released everything, by `detach()`, when the perspective is revoked, or with the connection.
+
+    Args:
+        ended: called without arguments, exactly once, however it ends.
+    """
+
+    __slots__ = ("_ended", "scope")
+
+    def __init__(self, scope: Scope, ended: Callable[[], object] | None) -> None:
+        self.scope = scope
+        self._ended = ended
+        scope.on_empty = self._end
+
+    @property
+    def perspective(self) -> Any:
+        """On whose behalf it is."""
+        return self.scope.perspective
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended."""
+        return self.scope.is_over
+
+    def adopt(self, reference: RemoteReference) -> Any:
+        """Return a reference to the same remote object whose calls are made on behalf of this perspective.
+
+        Use it for the client object that a user attaches with: views sent to it see that user.
+
+        Raises:
+            TypeError: not a remote reference of this connection.
+        """
+        handle = getattr(reference, "_pb_import", None)
+        if handle is None or handle.scope.tables is not self.scope.tables:
+            raise TypeError("only a remote reference of the same connection can be adopted")
+        return self.scope.tables.adopt(reference, self.scope)
+
+    def detach(self) -> None:
+        """End it: the peer is told that everything handed out is gone. Again, it does nothing."""
+        self.scope.broker.holdings.detach(self.scope)
+        self._end()
+
+    def _end(self) -> None:
+        scope = self.scope
+        if scope.is_over:
+            return
+        scope.is_over = True
+        if scope in scope.tables.scopes:
+            scope.tables.scopes.remove(scope)
+        if self._ended is not None:
+            try:
+                self._ended()
+            except Exception:
+                log.exception("what was to be called at the end of an attachment failed")
+
+    def __repr__(self) -> str:
+        state = "over" if self.is_over else "live"
+        return (
+            f"<Attachment of {type(self.perspective).__name__} with {self.scope.tables.peer_name}, {state}>"
+        )

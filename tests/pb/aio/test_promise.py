@@ -1,0 +1,69 @@
+"""A promise tells which method it is of and how it stands, and never what the peer sent."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+
+import pb
+from pb.aio.promise import Promise
+
+from .loops import run
+
+
+class Calls:
+    """The calls of a connection, as far as a promise knows them."""
+
+    def cancel(self, id, outcome):
+        """Take note of nothing."""
+
+
+def promise_of(name, id=1):
+    """Return a promise as a call makes it."""
+    promise = Promise(loop=asyncio.get_running_loop())
+    promise._pb_calls, promise._pb_id, promise._pb_name = Calls(), id, name
+    return promise
+
+
+def test_repr_names_the_method_and_the_state(loop):
+    """It is what a log of the loop shows."""
+
+    async def main():
+        assert "<Promise of a call, not sent yet>" == repr(Promise(loop=asyncio.get_running_loop()))
+        assert "<Promise of enter, not sent yet>" == repr(promise_of("enter", 0))
+        promise = promise_of("enter")
+        assert "<Promise of enter, no answer yet>" == repr(promise)
+        promise.set_result("secret")
+        assert "<Promise of enter, done>" == repr(promise)
+        promise = promise_of("enter")
+        promise.cancel()
+        assert "<Promise of enter, cancelled>" == repr(promise)
+        promise = promise_of("enter")
+        promise.set_exception(pb.NoSuchMethod("secret"))
+        assert "<Promise of enter, failed with NoSuchMethod>" == repr(promise)
+        promise.exception()
+
+    run(main(), loop)
+
+
+def test_a_failure_that_nobody_looks_at_is_logged_once_with_the_method(caplog):
+    """A forgotten await; having shown the promise is not having looked at its error."""
+
+    async def main():
+        promise = promise_of("entre")
+        promise.set_exception(pb.NoSuchMethod("no method 'entre'"))
+        repr(promise)
+        del promise
+        gc.collect()
+
+    with caplog.at_level(logging.ERROR, "asyncio"):
+        asyncio.run(main())
+
+    assert ["<Promise of entre, failed with NoSuchMethod>"] == [
+        line.removeprefix("future: ")
+        for record in caplog.records
+        for line in record.getMessage().splitlines()
+        if line.startswith("future: ")
+    ]
+    assert 1 == len(caplog.records)
