@@ -20,7 +20,9 @@ from .errors import InsecureJelly, JellyError, MalformedJelly, Oversized, Remote
 from .flavours import ByReference, Cacheable, Copyable, Referenceable, RemoteCache, RemoteCopy, Viewable
 from .interfaces import ICopyable, IReferenceable, IReferenceTables
 from .limits import Limits
+from .observed import ObservedDict, ObservedList
 from .registry import BUILTIN_ERRORS, Registry
+from .visibility import HIDDEN, visible_if, visible_to
 
 __all__ = [
     # what may cross
@@ -34,6 +36,13 @@ __all__ = [
     "RemoteCache",
     "RemoteCopy",
     "Viewable",
+    # what is shown to whom
+    "HIDDEN",
+    "visible_if",
+    "visible_to",
+    # containers that tell of their changes
+    "ObservedDict",
+    "ObservedList",
     # bytes
     "Bulk",
     "Decoder",

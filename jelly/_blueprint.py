@@ -7,16 +7,14 @@ looked up then: hooks on the class, fields, defaults. Nothing is looked up on an
 from __future__ import annotations
 
 import enum
-import inspect
 from collections.abc import Callable, Mapping, Sequence
-from itertools import repeat
 from operator import attrgetter
-from types import MemberDescriptorType
 from typing import Any, Final
 
 from ._ext import quote
 from ._fields import Fields, declared_fields, is_model
 from ._pydantic import model_builder
+from ._quick import Quick, find_quick
 from .errors import InsecureJelly
 from .flavours import ByReference, Copyable, RemoteCopy
 from .visibility import HIDDEN, Rule, Visibility, visibility_of
@@ -39,13 +37,10 @@ class Blueprint:
         build: state -> object. Raises InsecureJelly if the state is refused; a hook may raise anything.
         allocate: makes an object without state, for cycles; None if it cannot be had before its state.
         fill: (object, state) -> None, for what allocate made.
-        quick: the declared fields, if nothing but these is taken and set, in a __dict__ or in __slots__.
-        slots: for a quick class without a __dict__ the name of each field and what sets it, else None.
-        take_many: makes the states of many objects of a quick class; raises what reading a field raises.
+        quick: how objects are taken and built if they are nothing but their declared fields, else None.
         is_personal: True if what take returns can depend on the perspective.
         stores: True if build does nothing with what is in the state but store it.
         finish: the post_unjelly hook, or None.
-        is_open: True if assigning to attributes of an instance runs no code of its class.
         is_value: True if equal objects are as good as one, so that identity need not be kept.
     """
 
@@ -55,15 +50,12 @@ class Blueprint:
         "cls",
         "fill",
         "finish",
-        "is_open",
         "is_personal",
         "is_value",
         "name",
         "quick",
-        "slots",
         "stores",
         "take",
-        "take_many",
     )
 
     def __init__(
@@ -82,14 +74,11 @@ class Blueprint:
         self.build = build
         self.allocate = allocate
         self.fill = fill
-        self.quick: frozenset[str] | None = None
-        self.slots: tuple[tuple[str, Callable[[Any, object], None]], ...] | None = None
-        self.take_many: Callable[[Sequence[Any]], list[dict[str, Any]]] = _take_dicts
+        self.quick: Quick | None = None
         self.is_personal = False
         self.stores = False
         self.finish: Callable[[Any], object] | None = getattr(cls, "post_unjelly", None)
-        self.is_open = _inherits(cls, "__setattr__")
-        self.is_value = not _inherits(cls, "__hash__")
+        self.is_value = getattr(cls, "__hash__", None) is not object.__hash__
 
 
 def plan_codec(cls: type, name: str, encode: Callable[[Any], object], decode: Build) -> Blueprint:
@@ -153,7 +142,7 @@ def plan_copy(
     else:
         plan = _plan_object(cls, name, take, set_hook, declared, check, hidden)
         if not (take_hook or set_hook or check or visibility or declared is None):
-            _make_quick(plan, declared.names)
+            plan.quick = find_quick(cls, declared.names)
     plan.is_personal = visibility is not None or _asks_perspective(cls)
     return plan
 
@@ -187,29 +176,19 @@ def _plan_object(
     return Blueprint(cls, name, take, build, allocate=allocate, fill=fill)
 
 
-def _make_quick(plan: Blueprint, names: tuple[str, ...]) -> None:
-    """Note that instances of a class are nothing but their fields, if that is so."""
-    cls = plan.cls
-    new: Any = cls.__new__
-    if new is not object.__new__:
-        return
-    if _is_plain(cls, names) and _inherits(cls, "__getattribute__"):
-        plan.quick = frozenset(names)
-        return
-    held = [inspect.getattr_static(cls, name, None) for name in names]
-    if cls.__dictoffset__ == 0 and held and all(type(each) is MemberDescriptorType for each in held):
-        plan.quick = frozenset(names)
-        plan.slots = tuple((name, each.__set__) for name, each in zip(names, held, strict=True))
-        plan.take_many = _take_slots(names)
-
-
 def _plan_enum(cls: type[enum.Enum], name: str) -> Blueprint:
     """Enums cross by the name of the member, flags (which may be combined) by their number."""
     if issubclass(cls, enum.Flag):
+        mask = 0
+        for member in cls.__members__.values():
+            mask |= member.value
 
         def build_flag(state: object) -> object:
             if type(state) is not int:
                 raise InsecureJelly(f"{name}: a flag is sent as its int")
+            # An IntFlag would take any int, and enum keeps every value it was ever asked for.
+            if state & ~mask or state < 0:
+                raise InsecureJelly(f"{name}: the int has bits that are none of its flags")
             try:
                 return cls(state)
             except ValueError:
@@ -265,11 +244,6 @@ def _undeclared(cls: type, takes: object, puts: object) -> TypeError:
     )
 
 
-def _inherits(cls: type, name: str) -> bool:
-    """Tell whether a class has this special method from `object` as it is."""
-    return getattr(cls, name, None) is getattr(object, name)
-
-
 def _take_fields(cls: type, declared: Fields | None) -> Take:
     assert declared is not None
     names = declared.names
@@ -281,31 +255,10 @@ def _take_fields(cls: type, declared: Fields | None) -> Take:
     return lambda value, perspective: dict(zip(names, get(value), strict=True))
 
 
-def _take_dicts(values: Sequence[Any]) -> list[dict[str, Any]]:
-    return [value.__dict__ for value in values]
-
-
-def _take_slots(names: tuple[str, ...]) -> Callable[[Sequence[Any]], list[dict[str, Any]]]:
-    """Return what reads the slots of many objects without a Python step for each."""
-    get = attrgetter(*names)
-    only = names[0]
-    if len(names) == 1:
-        return lambda values: [{only: item} for item in map(get, values)]
-    return lambda values: list(map(dict, map(zip, repeat(names), map(get, values))))
-
-
 def set_fields(value: object, state: Mapping[str, object]) -> None:
     # Not setattr(): frozen classes refuse it, and the class may have made it do more.
     for name, item in state.items():
         _set(value, name, item)
-
-
-def _is_plain(cls: type, names: tuple[str, ...]) -> bool:
-    """Tell whether the fields of instances live in a __dict__ and nowhere else."""
-    if cls.__dictoffset__ == 0:
-        return False
-    held = [vars(base).get(name) for name in names for base in cls.__mro__]
-    return not any(hasattr(type(each), "__set__") for each in held)
 
 
 def checked_state(

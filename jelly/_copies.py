@@ -43,14 +43,10 @@ def fit_copies(walk: Walk, items: Any, plan: Blueprint | None) -> list[ExtType] 
     if plan is None or plan.quick is None or walk.hashed:
         return None
     try:
-        states = plan.take_many(items)
+        states = plan.quick.take_many(items)
     except Exception:  # a slot is empty; the walk will say which
         return None
-    if plan.slots is None and (
-        set(map(len, states)) != {len(plan.quick)} or set().union(*states) != plan.quick
-    ):
-        return None
-    if not are_flat(states):
+    if states is None or not are_flat(states):
         return None
     if walk.seen is not None:
         count = len(walk.seen) + len(states)

@@ -274,7 +274,7 @@ class Encoder:
         """Say why instances of a type do not cross, and what would admit them."""
         name = kind.__qualname__
         if issubclass(kind, _NEVER):
-            return f"is a {name}, and code never crosses"
+            return f"is a {name}, and code never crosses; pass a Referenceable with a remote_ method"
         add = f'Registry.add({name}, "name") admits it'
         if issubclass(kind, BaseException):
             return f"is a {name}, an error that is not registered; {add}"

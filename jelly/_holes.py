@@ -135,10 +135,9 @@ class Holes:
         if self._waiting:
             for container, key in self._waiting.pop(number, ()):
                 container[key] = value
-        if self.marks == marks:
-            return
         if self._waiting:
-            self._unfinished.add(number)
+            if self.marks != marks:
+                self._unfinished.add(number)
             return
         self._unfinished.clear()
         late, self.late = self.late, []

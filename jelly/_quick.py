@@ -5,12 +5,13 @@ The state they cross with, and what is refused, are the same as everywhere.
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Callable, Sequence
 from itertools import repeat
 from operator import attrgetter, itemgetter
-from types import MemberDescriptorType
-from typing import Any, Final, NamedTuple
+from types import GetSetDescriptorType, MemberDescriptorType
+from typing import Any, Final
 
 _new: Final[Any] = object.__new__
 
@@ -18,7 +19,8 @@ TakeMany = Callable[[Sequence[Any]], list[dict[str, Any]] | None]
 Make = Callable[[dict[str, Any]], Any]
 
 
-class Quick(NamedTuple):
+@dataclasses.dataclass(frozen=True, slots=True)
+class Quick:
     """How instances of one such class are read and made.
 
     Attributes:
@@ -51,6 +53,8 @@ def _inherits(cls: type, name: str) -> bool:
 def _lives_in_dict(cls: type, names: tuple[str, ...]) -> bool:
     """Tell whether the fields of instances live in a __dict__ and nowhere else."""
     if cls.__dictoffset__ == 0 or not _inherits(cls, "__getattribute__"):
+        return False
+    if type(inspect.getattr_static(cls, "__dict__", None)) is not GetSetDescriptorType:
         return False
     held = [vars(base).get(name) for name in names for base in cls.__mro__]
     return not any(hasattr(type(each), "__set__") for each in held)

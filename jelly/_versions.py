@@ -61,8 +61,6 @@ def _older(plan: Blueprint, name: str, upgrade: Change) -> Blueprint:
 
 def _refuse(name: str) -> Change:
     def refuse(state: object) -> object:
-        raise InsecureJelly(
-            f"{name!r} is sent from here and not registered to arrive", "pb.Unregistered"
-        )
+        raise InsecureJelly(f"{name!r} is sent from here and not registered to arrive", "pb.Unregistered")
 
     return refuse

@@ -25,8 +25,8 @@ class ListListener(Protocol):
 class DictListener(Protocol):
     """Be told what happens to an ObservedDict."""
 
-    def put(self, key: Any, value: Any) -> object:
-        """Note that a key has got a value, be it a new key or not."""
+    def put(self, key: Any, value: Any, is_new: bool) -> object:
+        """Note that a key has got a value; whether the key is new too."""
 
     def dropped(self, key: Any) -> object:
         """Note that a key is gone."""
@@ -111,7 +111,7 @@ class ObservedList(list[T]):
         items = list(value)
         start, stop, step = index.indices(len(self))
         if step == 1:
-            self._replace(start, max(start, stop), items)
+            self._replace(start, stop, items)
             return
         places = range(start, stop, step)
         low, high = _reach(places)
@@ -184,9 +184,9 @@ class ObservedDict(dict[K, V]):
     and values are known. Changes within the values are not seen, nor those made past the methods.
 
     Attributes:
-        listener: has `put(key, value)`, `dropped(key)` and `cleared()`; None tells nobody. May be replaced
-            at any time. If it raises, the change is undone - a key that comes back stands last - and the
-            exception goes to whoever made the change. It must not change the dict itself.
+        listener: has `put(key, value, is_new)`, `dropped(key)` and `cleared()`; None tells nobody.
+            May be replaced at any time. If it raises, the change is undone (a key that comes back stands
+            last) and the exception goes to whoever made the change. It must not change the dict itself.
     """
 
     __slots__ = ("listener",)
@@ -202,7 +202,7 @@ class ObservedDict(dict[K, V]):
         if self.listener is None:
             return
         try:
-            self.listener.put(key, value)
+            self.listener.put(key, value, before is _ABSENT)
         except BaseException:
             if before is _ABSENT:
                 super().__delitem__(key)

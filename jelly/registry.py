@@ -71,9 +71,7 @@ class Registry:
         if issubclass(cls, BaseException):
             _forbid(f"{cls.__name__} is an error", upgrades=upgrades, downgrade=downgrade, visible=visible)
             if visibility_of(cls, fields) is not None:
-                raise TypeError(
-                    f"{cls.__name__} is an error, and rules are not for errors"
-                )
+                raise TypeError(f"{cls.__name__} is an error, and rules are not for errors")
             self._put(plan_error(cls, name, fields, factory))
         elif issubclass(cls, Cacheable | RemoteCache):
             _forbid(f"{cls.__name__} is a cache", upgrades=upgrades, downgrade=downgrade, factory=factory)

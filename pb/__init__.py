@@ -18,6 +18,7 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 from jelly import (
+    HIDDEN,
     Cacheable,
     Copyable,
     InsecureJelly,
@@ -27,6 +28,8 @@ from jelly import (
     RemoteCopy,
     Unjellyable,
     Viewable,
+    visible_if,
+    visible_to,
 )
 
 from .attachment import Attachment
@@ -49,6 +52,7 @@ from .errors import (
     NotExecuted,
     NotPipelinable,
     OutcomeUnknown,
+    PeerError,
     ProtocolError,
     RemoteError,
     TooLarge,
@@ -59,6 +63,7 @@ from .limits import Limits
 from .observers import Observers
 from .reference import RemoteReference
 from .root import Root
+from .tracked import Tracked
 
 if TYPE_CHECKING:
     from .aio import tls
@@ -89,8 +94,12 @@ __all__ = [
     "Cacheable",
     "RemoteCache",
     "Observers",
+    "Tracked",
     "Viewable",
     "Registry",
+    "visible_to",
+    "visible_if",
+    "HIDDEN",
     "in_thread",
     # references and calls
     "RemoteReference",
@@ -109,6 +118,7 @@ __all__ = [
     # errors
     "Error",
     "RemoteError",
+    "PeerError",
     "NoSuchObject",
     "NoSuchMethod",
     "BadArguments",

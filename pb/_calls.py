@@ -186,7 +186,8 @@ class Calls:
         It does not count toward the peer's `max_calls`, but it keeps its place behind calls that wait.
         """
         self._check_open(handle)
-        if self._waiting and not self._serves_peer(handle.scope):
+        # Updates of replicas do not wait: an answer must not overtake the change that came before it.
+        if self._waiting and handle.code == messages.CALL and not self._serves_peer(handle.scope):
             self._waiting.append((handle(), handle, method, args, kwargs, scope, None))
             return
         self._send(handle, method, args, kwargs, scope)
@@ -217,12 +218,8 @@ class Calls:
             raise of_own_call(handle.dead("the reference was released or its object revoked; get a new one"))
         if not self.is_open and not self._serves_peer(handle.scope):
             error = NotExecuted if handle.scope.tables.is_open else DeadReference
-            raise error(f"the call was not sent: {self.end_reason}")
-
-    @property
-    def has_waiting(self) -> bool:
-        """Whether calls wait for their turn, behind which what follows has to stay."""
-        return bool(self._waiting)
+            remedy = "; get a new reference over a new connection" if error is DeadReference else ""
+            raise error(f"the call was not sent: {self.end_reason}{remedy}")
 
     def cancel(self, id: int, outcome: Any) -> None:
         """Ask the callee to stop. The call stays here until its answer, which may carry references."""

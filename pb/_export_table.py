@@ -16,7 +16,7 @@ from jelly import Unjellyable, Viewable
 from ._export import CACHED, HOME, REF, REFX, Export, id_ext
 from .attachment import Attachment
 from .dispatch import Kind
-from .errors import Forbidden, Gone, ProtocolError, TooLarge
+from .errors import Forbidden, ProtocolError, TooLarge
 from .reference import RemoteReference
 
 if TYPE_CHECKING:
@@ -66,8 +66,7 @@ class ExportTable:
         Raises:
             TooLarge: the peer holds as many as it said it would.
             Forbidden: a reference of another connection, and this one passes none on.
-            Gone: the perspective has been revoked meanwhile.
-            Unjellyable: it can be seen under a perspective only, and there is none.
+            Unjellyable: it can be seen under a perspective only, and there is none, or it was detached.
         """
         export = self._by_object.get(_key(value, scope.direct))
         if export is not None:
@@ -103,7 +102,7 @@ class ExportTable:
                 f"the peer holds {held} references, the limit max_refs is {most}; release some first"
             )
         if scope.is_over:
-            raise Gone("the perspective under which this would be handed out has been revoked")
+            raise Unjellyable("is handed out by a perspective that has been detached meanwhile")
         number = self._next_id
         self._next_id = number + 1
         seen_through = scope
@@ -124,7 +123,7 @@ class ExportTable:
         Raises:
             Unjellyable: the state could not be had; what the object raised is the cause.
             Unsupported: the peer holds no caches.
-            TooLarge, Gone: as export().
+            TooLarge: as export().
         """
         export = self._by_object.get(_key(value, scope))
         if export is not None:

@@ -6,6 +6,8 @@ Spec: spec/2-frames.md, HELLO.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgpack
@@ -17,8 +19,29 @@ from .limits import Limits
 _MAX_AGENT_CHARS = 256  # HELLO as a whole must fit 4,096 bytes
 
 
-def hello_message(limits: Limits, agent: str) -> bytes:
-    """Return the packed HELLO of this side."""
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """What the peer said of itself.
+
+    Attributes:
+        limits: what it accepts; where HELLO does not tell, it is taken to be as here.
+        agent: its name and version, for people.
+        features: optional parts of the protocol that it takes part in.
+        auth: the mechanisms it lets one log in by.
+        bindings: the types of channel binding it can check.
+    """
+
+    limits: Limits
+    agent: str
+    features: frozenset[str]
+    auth: tuple[str, ...]
+    bindings: tuple[str, ...]
+
+
+def hello_message(
+    limits: Limits, agent: str, auth: Sequence[str] = (), bindings: Sequence[str] = ()
+) -> bytes:
+    """Return the packed HELLO of this side; `auth` and `bindings` as in `Hello`."""
     info: dict[str, object] = {
         "agent": agent[:_MAX_AGENT_CHARS],
         "features": list(messages.BUILT_FEATURES),
@@ -29,15 +52,19 @@ def hello_message(limits: Limits, agent: str) -> bytes:
         "max_floodable_keys": limits.max_floodable_keys,
         "idle": int(limits.idle_s),
     }
+    if auth:
+        info["auth"] = list(auth)
+    if bindings:
+        info["cb"] = list(bindings)
     packed: bytes = msgpack.packb([messages.HELLO, messages.MAGIC, messages.VERSION, info])
     return packed
 
 
-def read_hello(envelope: list[Any], ours: Limits) -> tuple[Limits, str, frozenset[str]]:
-    """Return the peer's limits, its agent string and its features.
+def read_hello(envelope: list[Any], ours: Limits) -> Hello:
+    """Return what the peer's HELLO says.
 
-    What HELLO does not tell (how large an integer may be, say) is taken to be as here: it is fixed by
-    the version of the protocol.
+    What it does not tell (how large an integer may be, say) is taken to be as here: it is fixed by the
+    version of the protocol.
 
     Raises:
         ProtocolError: not a HELLO of a version this side can speak, or a key of the wrong type.
@@ -73,4 +100,4 @@ def read_hello(envelope: list[Any], ours: Limits) -> tuple[Limits, str, frozense
         max_floodable_keys=told["max_floodable_keys"],
         idle_s=told["idle"],
     )
-    return limits, told["agent"], frozenset(told["features"])
+    return Hello(limits, told["agent"], frozenset(told["features"]), tuple(told["auth"]), tuple(told["cb"]))

@@ -33,6 +33,8 @@ class ImportTable:
         dropped: what waits to be released.
     """
 
+    scopes: list[Scope]
+
     def __init__(
         self, *, max_refs: int, make_reference: Callable[[], RemoteReference], wake: Callable[[], None]
     ) -> None:
@@ -69,7 +71,9 @@ class ImportTable:
 
     @property
     def _is_full(self) -> bool:
-        return len(self.imports) + len(self.replicas) - (0 in self.imports) >= self._max_held
+        # The peer counts ids, and one id may have a handle under each perspective.
+        most = self._max_held * (1 + len(self.scopes))
+        return len(self.imports) + len(self.replicas) - (0 in self.imports) >= most
 
     def root(self, scope: Scope) -> RemoteReference:
         """Return the reference for the peer's root, which is not counted."""

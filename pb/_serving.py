@@ -5,6 +5,7 @@ Spec: spec/3-messages.md, CALL and CANCEL; spec/5-errors.md for what the caller 
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Coroutine
 from types import CoroutineType, MethodType
@@ -15,25 +16,30 @@ from jelly import SCALARS, MalformedJelly
 from . import messages
 from ._answers import Answers
 from ._calls import PAYLOADS, Pack, refused
+from ._export import Export
 from ._fields import without_options
 from ._outbox import Outbox
 from ._replica import Replica
 from ._running import Held, Relay, Served
+from ._why import why_bad_arguments, why_no_method
 from .context import serving
 from .dispatch import Kind, bind_error, check_arguments, find_method, no_such_method
 from .errors import (
+    BadArguments,
     Busy,
     Cancelled,
     Gone,
+    NoSuchMethod,
     NoSuchObject,
     ProtocolError,
 )
 
 if TYPE_CHECKING:
-    from ._export import Export
     from ._scope import Scope
     from ._tables import Tables
     from .limits import Limits
+
+log = logging.getLogger("pb")
 
 # Results of these types are certainly no awaitables; asking costs 0.2 us for others.
 _IGNORED: Final = NoSuchObject("an update for a cache that is not held here")
@@ -132,6 +138,9 @@ class Serving:
                     function = find_method(export.object, export.prefix, method)
                 except BaseException as error:  # the object's own __getattr__ may raise anything
                     refusal = error
+                    if type(error) is NoSuchMethod and log.isEnabledFor(logging.INFO):
+                        why = why_no_method(export.object, export.prefix, method)
+                        log.info("refused a call of %s: %s", self._tables.peer_name, why)
             elif export.kind is Kind.GONE:
                 refusal = Gone(f"object {target} was revoked")
             elif export.kind is not Kind.PROXY:
@@ -153,6 +162,8 @@ class Serving:
             if not self.last_id < id <= messages.MAX_ID:
                 raise ProtocolError(f"OBSERVE id {id} after {self.last_id}; ids increase and stay below 2^53")
             self.last_id = id
+        if not 1 <= number <= messages.MAX_ID:
+            raise ProtocolError("OBSERVE whose cache is out of range")
         row = self._tables.replicas.get(number)
         replica = None if row is None or row.is_stale else row.object
         function: Any = None
@@ -167,6 +178,8 @@ class Serving:
                 function = find_method(replica, row.prefix, method)
             except BaseException as error:  # as above
                 refusal = error
+            if id and self.is_held:
+                refusal = Busy("the answers before it are not read; it was not run")
         self._start(id, row, scope, function, method, payload, refusal)
 
     def _start(
@@ -196,7 +209,8 @@ class Serving:
             refusal = None
             return
         assert export is not None
-        if self.is_held or self._held:
+        # Not an update: no answer must overtake it.
+        if (self.is_held or self._held) and type(export) is Export:
             self._hold(Held(self, id, export, function, method, args, kwargs))
             return
         self._run(id, export, function, method, args, kwargs)
@@ -227,6 +241,9 @@ class Serving:
                 return
         except BaseException as error:
             fit = bind_error(error, function, method) if isinstance(error, TypeError) else None
+            if (fit or type(error) is BadArguments) and log.isEnabledFor(logging.INFO):
+                why = why_bad_arguments(function, len(args), kwargs)
+                log.info("refused a call of %s: %s", self._tables.peer_name, why)
             self._fail_call(id, export, scope, fit or error)
             return
         finally:

@@ -15,6 +15,7 @@ class State(enum.Enum):
     """Where a connection stands."""
 
     GREETING = "waiting for the peer's HELLO"
+    STRANGER = "open to logins; nobody has logged in yet"
     OPEN = "open"
     LEAVING = "BYE sent; the peer's BYE has not arrived"
     DRAINING = "both have said BYE; what is under way is finished"
@@ -37,6 +38,15 @@ _OPEN: Final = {
 # state -> message code -> name of what receives it.
 RECEIVES: Final[dict[State, dict[int, str]]] = {
     State.GREETING: {HELLO: "receive_hello"},
+    # There is nothing yet that could be observed, answered or gone.
+    State.STRANGER: {
+        CALL: "receive_stranger_call",
+        CANCEL: "receive_cancel",
+        RELEASE: "receive_release",
+        PING: "receive_ping",
+        PONG: "receive_pong",
+        BYE: "receive_bye",
+    },
     State.OPEN: _OPEN,
     # A call that crossed our BYE is dropped: the caller learns from `last` that it did not run.
     State.LEAVING: {**_OPEN, CALL: "drop_call", OBSERVE: "drop_call"},
@@ -48,6 +58,10 @@ RECEIVES: Final[dict[State, dict[int, str]]] = {
 # code, a violation, or the loss of the transport is "end", and leads to CLOSED from everywhere.
 NEXT: Final[dict[tuple[State, str], State]] = {
     (State.GREETING, "hello"): State.OPEN,
+    (State.GREETING, "hello of a stranger"): State.STRANGER,
+    (State.STRANGER, "login"): State.OPEN,
+    (State.STRANGER, "bye"): State.LEAVING,
+    (State.STRANGER, "peer bye"): State.DRAINING,
     (State.OPEN, "bye"): State.LEAVING,
     (State.OPEN, "peer bye"): State.DRAINING,
     (State.LEAVING, "peer bye"): State.DRAINING,

@@ -18,7 +18,8 @@ from . import messages
 from ._calls import Calls
 from ._fields import token_of
 from ._frames import FrameReader, unpack_frame
-from ._hello import hello_message, read_hello
+from ._greeting import Greeting
+from ._hello import read_hello
 from ._holdings import Holdings
 from ._outbox import Outbox
 from ._scope import Scope
@@ -60,12 +61,12 @@ class Broker:
         "codec",
         "error",
         "face",
+        "greeting",
         "heard",
         "holdings",
         "is_initiator",
         "limits",
         "outbox",
-        "peer_agent",
         "peer_limits",
         "reader",
         "scope",
@@ -94,9 +95,9 @@ class Broker:
         self.codec = codec
         self.error: ProtocolError | None = None  # why it ended, if it ended badly
         self._last = 0  # the `last` of our BYE
+        self.greeting = Greeting(self)
         self.heard = False  # whether bytes came since the last tick of the keepalive
         self.is_initiator = False  # whether this side said BYE first, and so closes the transport
-        self.peer_agent = ""
         self.peer_limits: Limits | None = None
         self.speaks_pb = False  # whether what came first was a HELLO, good or bad
         self.reader = FrameReader()
@@ -157,7 +158,7 @@ class Broker:
 
     def start(self) -> None:
         """Say HELLO. Call it once, before anything else; then write `take_output()`."""
-        self.outbox.put_alone(hello_message(self.limits, self.agent))
+        self.greeting.say_hello()
 
     def receive_data(self, data: bytes | memoryview) -> None:
         """Take bytes from the peer and act on them, for one turn; then write `take_output()`.
@@ -190,6 +191,8 @@ class Broker:
                     body = body or reader.next_body()
                     if body is None:
                         break
+                    if self.state is not State.OPEN:
+                        self.greeting.note_frame(body)
                     batch = unpack_frame(body, self.state is State.GREETING)
                     body = None
                 for envelope in batch:
@@ -248,9 +251,13 @@ class Broker:
 
     # --- states
 
+    def enter(self, event: str) -> None:
+        """Go where the table of states leads from here."""
+        self._enter(NEXT[self.state, event])
+
     def _enter(self, state: State) -> None:
         self.state = state
-        owners = (self, self.calls, self.serving, self.holdings)
+        owners = (self, self.calls, self.serving, self.holdings, self.greeting)
         self._receivers = {
             code: next(getattr(owner, name) for owner in owners if hasattr(owner, name))
             for code, name in RECEIVES[state].items()
@@ -259,14 +266,17 @@ class Broker:
     def receive_hello(self, envelope: list[Any]) -> None:
         """Learn what the peer can do; from here on calls may be made."""
         self.speaks_pb = envelope[1:2] == [messages.MAGIC]
-        limits, agent, features = read_hello(envelope, self.limits)
+        hello = self.greeting.hello = read_hello(envelope, self.limits)
+        limits = hello.limits
         self.peer_limits = limits
-        self.peer_agent = agent
-        self._enter(NEXT[self.state, "hello"])
-        self.reader.max_frame = self.limits.max_frame
+        if self.greeting.stranger is None:
+            self.enter("hello")
+            self.reader.max_frame = self.limits.max_frame
+        else:
+            self.enter("hello of a stranger")
         self.outbox.max_frame = limits.max_frame
         self.tables.peer_max_refs = limits.max_refs
-        self.tables.observing.peer_holds_caches = "cache" in features
+        self.tables.observing.peer_holds_caches = "cache" in hello.features
         self.scope.encoder = self.codec.encoder(limits)
         self.calls.peer_max_calls = limits.max_calls
         self.calls.is_open = True
@@ -280,12 +290,12 @@ class Broker:
             self._say_bye(code, text)
             self._end(None)
             return
-        if self.state in (State.OPEN, State.LEAVING):
+        if self.state in (State.STRANGER, State.OPEN, State.LEAVING):
             self.is_initiator = True
-        if self.state is State.OPEN:
+        if self.state in (State.STRANGER, State.OPEN):
             self._say_bye(code, text)
             self.calls.stop("this side is closing the connection")
-        self._enter(NEXT[self.state, "bye"])
+        self.enter("bye")
         self.check_settled()
 
     def _say_bye(self, code: int, text: str) -> None:
@@ -309,9 +319,9 @@ class Broker:
             self.outbox.clear()  # nothing is sent after an aborting BYE was seen
             self._end(ProtocolError(reason, code), reason)
             return
-        if self.state is State.OPEN:
+        if self.state in (State.STRANGER, State.OPEN):
             self._say_bye(messages.BYE_NORMAL, "")
-        self._enter(NEXT[self.state, "peer bye"])
+        self.enter("peer bye")
         self.calls.stop(reason)
         self.calls.fail_not_run(last, reason)
 
@@ -331,7 +341,7 @@ class Broker:
         self._end(error)
 
     def _end(self, error: ProtocolError | None, reason: str | None = None) -> None:
-        self._enter(NEXT[self.state, "end"])
+        self.enter("end")
         self.error = error
         self._forget(reason or (str(error) if error else "the connection was closed"))
         self.face.ended(error)
@@ -339,7 +349,7 @@ class Broker:
     def connection_lost(self, reason: str) -> None:
         """The transport is gone: settle every call and forget the peer. Calling it again does nothing."""
         if self.state is not State.CLOSED:
-            self._enter(NEXT[self.state, "end"])
+            self.enter("end")
             self._forget(reason)
         self.outbox.clear()
 

@@ -125,9 +125,6 @@ class _Update:
         calls = scope.broker.calls
         scope.broker.face.check_thread()
         encoder = scope.encoder
-        if calls.has_waiting:  # what waits there may be for this very replica, and came before
-            calls.send(handle, self._method, self._args, self._kwargs)
-            return
         message = self._messages.get((encoder, handle.id))
         if message is None:
             payload = self._payload(encoder)

@@ -23,9 +23,12 @@ PAGE_OF_LETTER = {
     "R": "4-references.md",
     "E": "5-errors.md",
     "L": "6-limits.md",
+    "C": "7-caches.md",
+    "T": "8-tracked.md",
 }
 # Message code -> where its payload stands.
 PAYLOADS = {1: 4, 2: 2, 3: 2, 7: 4, 10: 2, 11: 2}
+FILES = ["values", "reject-values", "frames-reject", "flavours"]
 CONVERSATIONS = sorted((VECTORS / "conversations").glob("*.json"))
 
 
@@ -130,7 +133,7 @@ def test_hex_in_tables_and_text_is_msgpack() -> None:
 @pytest.mark.parametrize(
     ("path", "schema"),
     [
-        *[(VECTORS / f"{name}.json", name) for name in ("values", "reject-values", "frames-reject")],
+        *[(VECTORS / f"{name}.json", name) for name in FILES],
         *[(path, "conversation") for path in CONVERSATIONS],
     ],
     ids=lambda each: each.stem if isinstance(each, Path) else "",
@@ -144,7 +147,7 @@ def test_vectors_have_the_form_of_their_schema(path: Path, schema: str) -> None:
     jsonschema.validate(load(path), form, jsonschema.Draft202012Validator)
 
 
-@pytest.mark.parametrize("name", ["values", "reject-values", "frames-reject"])
+@pytest.mark.parametrize("name", FILES)
 def test_vectors_have_names_of_their_own(name: str) -> None:
     """A failure is reported by name."""
     found = load(VECTORS / f"{name}.json")
@@ -162,14 +165,15 @@ def test_value_vectors_decode() -> None:
         unpack(bytes.fromhex(row["hex"]))
 
 
-def test_frames_that_must_not_be_refused_as_frames_decode() -> None:
+@pytest.mark.parametrize("name", ["frames-reject", "flavours"])
+def test_frames_that_must_not_be_refused_as_frames_decode(name: str) -> None:
     """Cases that expect an error or nothing are well-formed frames: else they would test something else."""
-    found = load(VECTORS / "frames-reject.json")
+    found = load(VECTORS / f"{name}.json")
     assert isinstance(found, dict)
     decode_frame(bytes.fromhex(found["hello"]))
     for case in found["cases"]:
         if "bye" not in case["expect"]:
-            data = bytes.fromhex(case["hex"])
+            data = bytes.fromhex(case.get("hello", "") + case["hex"])
             while data:
                 size = 4 + int.from_bytes(data[:4], "big")
                 decode_frame(data[:size])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from jelly import RemoteCache
 from jelly.flavours import row_of
@@ -84,6 +84,17 @@ class Connection:
             references_given=len(broker.tables.exports),
             bytes_waiting=0 if transport is None else transport.get_write_buffer_size(),
         )
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise AttributeError(
+            f"a Connection has no {name!r}; methods of the peer are called on connection.root"
+        )
+
+    async def __aenter__(self) -> Connection:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
 
     async def close(self) -> None:
         """End the connection in good order: what is under way is finished, for at most `limits.drain_s`.

@@ -73,6 +73,7 @@ class RemoteMethod:
             link.check_thread()
         promise = Promise(loop=link.loop)
         promise._pb_calls = calls = broker.calls
+        promise._pb_name = self._pb_name
         try:
             promise._pb_id = calls.make(handle, self._pb_name, args, kwargs, promise)
         except Exception as error:
@@ -105,6 +106,10 @@ def call_remote(reference: RemoteReference, name: str, /, *args: Any, **kwargs: 
         NoSuchMethod: `name` can be no remote method: it starts with an underscore, say.
     """
     _check_name(name)
+    if not isinstance(reference, RemoteReference):
+        raise TypeError(
+            f"a remote reference is expected, such as connection.root, not a {type(reference).__name__}"
+        )
     return RemoteMethod(reference, name)(*args, **kwargs)
 
 

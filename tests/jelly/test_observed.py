@@ -27,8 +27,9 @@ class Follower:
         assert removed == self.copy[start : start + len(removed)]
         self.copy[start : start + len(removed)] = items
 
-    def put(self, key: Any, value: Any) -> None:
+    def put(self, key: Any, value: Any, is_new: bool) -> None:
         self.told.append(("put", key, value))
+        assert is_new == (key not in self.copy)
         self.copy[key] = value
 
     def dropped(self, key: Any) -> None:
@@ -210,7 +211,7 @@ def test_a_list_that_is_constructed_or_left_alone_tells_nothing():
     """What it starts with is no change."""
     observed, follower = watched([1, 2])
 
-    [*observed, observed[0], observed[:1], observed + [3], observed * 2, observed.index(2)]
+    [*observed, observed[0], observed[:1], observed + observed, observed * 2, observed.index(2)]
 
     assert [] == follower.told
 
@@ -242,10 +243,14 @@ def test_what_fails_or_changes_nothing_in_a_list_tells_nothing(action):
     assert [1, 2, 3] == observed
 
 
-@pytest.mark.parametrize("empty", [lambda t: t.clear(), lambda t: t.reverse(), lambda t: imul(t, 5)])
-def test_what_is_empty_cannot_be_emptied(empty):
+@pytest.mark.parametrize(
+    ("before", "empty"),
+    [([], lambda t: t.clear()), ([1], lambda t: t.reverse()), ([], lambda t: imul(t, 5))],
+    ids=["clear", "reverse", "times"],
+)
+def test_what_has_nothing_to_empty_or_turn_round_tells_nothing(before, empty):
     """As above."""
-    observed, follower = watched([])
+    observed, follower = watched(before)
 
     empty(observed)
 

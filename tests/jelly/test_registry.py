@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar
+import enum
+from typing import Any, ClassVar, NamedTuple
 
+import attrs
 import pytest
 from msgpack import ExtType, packb
 
@@ -15,9 +17,10 @@ from jelly import (
     InsecureJelly,
     Referenceable,
     Registry,
+    RemoteError,
 )
 
-from .things import Colour, Level, Node, Pair, Plain, Point, Rights, Slotted, Word
+from .things import Colour, Frozen, Level, Node, Overdrawn, Pair, Plain, Point, Rights, Slotted, Word
 
 
 def copy(name: str, state: object) -> bytes:
@@ -40,6 +43,19 @@ def test_enums_arrive_as_the_member_itself(value: Any) -> None:
     assert decoder.loads(encoder.dumps([value, {value: 1}]))[0] is value
 
 
+class Open(enum.IntFlag):
+    A = 1
+    B = 2
+
+
+class Both(enum.Flag, boundary=enum.STRICT):
+    A = 3
+
+    @classmethod
+    def _missing_(cls, value: object) -> Any:
+        raise ValueError
+
+
 @pytest.mark.parametrize(
     ("cls", "state"),
     [
@@ -50,6 +66,20 @@ def test_enums_arrive_as_the_member_itself(value: Any) -> None:
         (Rights, 4),
         (Rights, "READ"),
         (Rights, True),
+        (Rights, -1),
+        (Open, 4),
+        (Open, -1),
+        (Open, 1 << 60),
+        (Both, 1),
+        (Rights, {"value": 1}),
+        (Level, 1),
+        (Level, "remote_x"),
+        (Level, {"_value_": 2}),
+        (Word, "hello"),
+        (Word, ["HELLO"]),
+        (Word, None),
+        (Colour, "__dict__"),
+        (Colour, "_value_"),
     ],
 )
 def test_what_is_no_member_is_refused(cls: type, state: object) -> None:
@@ -63,6 +93,8 @@ BAD_STATES = [
     ({"x": 1, "z": 2}, "'z' is not declared"),
     ({"x": 1, "_x": 2}, "'_x' is not declared"),
     ({"x": 1, "__class__": 2}, "'__class__' is not declared"),
+    ({"x": 1, "__dict__": {}}, "'__dict__' is not declared"),
+    ({"x": 1, "remote_x": 2}, "'remote_x' is not declared"),
     ({"x": 1, "a" * 10**6: 2}, "is not declared"),
     ({"x": 1, b"y": 2}, "not declared"),
     ([1, 2], "not a map"),
@@ -70,7 +102,15 @@ BAD_STATES = [
 ]
 
 
-@pytest.mark.parametrize("cls", [Point, Slotted])
+class XY(NamedTuple):
+    x: object
+    y: object = 0
+
+
+ByAttrs = attrs.make_class("ByAttrs", {"x": attrs.field(), "y": attrs.field(default=0)})
+
+
+@pytest.mark.parametrize("cls", [Point, Frozen, Slotted, XY, ByAttrs])
 @pytest.mark.parametrize(("state", "text"), BAD_STATES, ids=[text for _, text in BAD_STATES])
 def test_only_declared_fields_are_set(cls: type, state: object, text: str) -> None:
     """A peer that may set any attribute can replace any method (threats A4, A5)."""
@@ -78,6 +118,25 @@ def test_only_declared_fields_are_set(cls: type, state: object, text: str) -> No
         admit(cls)[1].loads(copy("X", state))
     assert "pb.BadPayload" == caught.value.wire_type
     assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    "key", ["_x", "__class__", "__dict__", "__traceback__", "remote_x", "with_traceback"]
+)
+def test_an_error_takes_its_declared_fields_and_ignores_the_rest(key: str) -> None:
+    """Data of a class derived from this one hold more than is declared, so they are no reason to refuse."""
+    registry = Registry()
+    registry.add(Overdrawn, "X", fields=["balance"])
+    decoder = Decoder(registry)
+
+    def read(data: object) -> Any:
+        return decoder.loads(packb(ExtType(11, packb({"type": "X", "msg": "text", "data": data}))))
+
+    arrived = read({"balance": 3, key: "hostile"})
+
+    assert (Overdrawn, 3, {"balance": 3}) == (type(arrived), arrived.balance, vars(arrived))
+    for data in ([1], "x", {key: 3}):
+        assert type(read(data)) is RemoteError
 
 
 def test_fields_with_a_default_may_be_missing() -> None:

@@ -9,14 +9,14 @@ import pytest
 
 import pb
 from pb import messages
-from pb._hello import hello_message, read_hello
+from pb._hello import Hello, hello_message, read_hello
 
 from .pump import STEPS, Pump, Script
 
 
 def told(**info):
     """Return the limits that are read from a HELLO of these keys."""
-    return read_hello([0, "PB", 1, info], pb.Limits())[0]
+    return read_hello([0, "PB", 1, info], pb.Limits()).limits
 
 
 def test_our_hello_says_what_this_side_accepts():
@@ -52,16 +52,17 @@ def test_what_one_side_says_the_other_reads():
     """The two directions agree."""
     limits = pb.Limits(max_frame=5000, max_calls=6, max_refs=7, max_depth=8, max_floodable_keys=9, idle_s=10)
 
-    assert (limits, "me/1", {"cache"}) == read_hello(
-        msgpack.unpackb(hello_message(limits, "me/1")), pb.Limits()
-    )
+    packed = hello_message(limits, "me/1", ["ANONYMOUS"], ["tls-exporter"])
+    expected = Hello(limits, "me/1", frozenset({"cache"}), ("ANONYMOUS",), ("tls-exporter",))
+    assert expected == read_hello(msgpack.unpackb(packed), pb.Limits())
 
 
 def test_silence_has_a_meaning():
     """The numbers of the registry, not ours."""
-    limits, agent, features = read_hello([0, "PB", 1, {}], pb.Limits())
+    hello = read_hello([0, "PB", 1, {}], pb.Limits())
+    limits = hello.limits
 
-    assert ("", frozenset()) == (agent, features)
+    assert ("", frozenset(), (), ()) == (hello.agent, hello.features, hello.auth, hello.bindings)
     assert (65_536, 16, 1024, 64, 4096, 0) == (
         limits.max_frame,
         limits.max_calls,
@@ -79,7 +80,7 @@ def test_unknown_keys_and_features_are_ignored():
 
 def test_a_higher_version_is_spoken_down_to():
     """Both use the lower of the two (PB-F16)."""
-    limits, *_ = read_hello([0, "PB", 7, {"max_frame": 9999}], pb.Limits())
+    limits = read_hello([0, "PB", 7, {"max_frame": 9999}], pb.Limits()).limits
 
     assert 9999 == limits.max_frame
 
@@ -90,7 +91,7 @@ def test_frames_are_never_larger_than_this_side_would_take():
 
     assert ours.max_frame == told(max_frame=2**40).max_frame
     large = dataclasses.replace(ours, max_frame=2**40)
-    limits, *_ = read_hello([0, "PB", 1, {"max_frame": 2**40}], large)
+    limits = read_hello([0, "PB", 1, {"max_frame": 2**40}], large).limits
     assert 2**28 - 1 == limits.max_frame
 
 
@@ -205,6 +206,6 @@ def test_limits_go_the_way_they_are_announced(step):
     assert 5000 == pump.client.broker.outbox.max_frame  # what it would take itself
     assert 5000 == pump.client.broker.reader.max_frame
     assert 5 == pump.server.broker.calls.peer_max_calls
-    assert "server" == pump.client.broker.peer_agent
+    assert "server" == pump.client.broker.greeting.hello.agent
     assert pump.client.is_open
     assert pump.server.is_open

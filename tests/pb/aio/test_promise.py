@@ -12,6 +12,13 @@ from pb.aio.promise import Promise
 from .loops import run
 
 
+class Root(pb.Root):
+    """Something to call."""
+
+    def remote_echo(self, value):
+        return value
+
+
 class Calls:
     """The calls of a connection, as far as a promise knows them."""
 
@@ -67,3 +74,16 @@ def test_a_failure_that_nobody_looks_at_is_logged_once_with_the_method(caplog):
         if line.startswith("future: ")
     ]
     assert 1 == len(caplog.records)
+
+
+def test_a_promise_names_its_method(loop):
+    """In the log of the loop, for one that nobody awaited."""
+
+    async def main():
+        async with pb.serve(Root(), "memory://names") as server, pb.open_connection(server.url) as connection:
+            promise = connection.root.echo(1)
+            assert "<Promise of echo, no answer yet>" == repr(promise)
+            await promise
+            assert "<Promise of echo, done>" == repr(promise)
+
+    run(main(), loop)
