@@ -22,7 +22,7 @@ from .interfaces import ICopyable, IReferenceable, IReferenceTables
 from .limits import Limits
 from .observed import ObservedDict, ObservedList
 from .registry import BUILTIN_ERRORS, Registry
-from .visibility import HIDDEN, visible_if, visible_to
+from .visibility import HIDDEN, Rule, visible_if, visible_to
 
 __all__ = [
     # what may cross
@@ -38,6 +38,7 @@ __all__ = [
     "Viewable",
     # what is shown to whom
     "HIDDEN",
+    "Rule",
     "visible_if",
     "visible_to",
     # containers that tell of their changes

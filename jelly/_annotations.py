@@ -50,7 +50,7 @@ def find_marks(cls: type, kind: type, makers: tuple[object, ...]) -> Marks:
             else:
                 marks.unclear.append(field)
     for attribute in getattr(cls, "__attrs_attrs__", ()):
-        # attrs.make_class() leaves types here only.
+        # attr.ib(type=...) leaves it here only.
         _note(marks, attribute.name, _parts_of(getattr(attribute, "type", None)), kind)
     for name, field in model_fields_of(cls).items():
         _note(marks, name, _parts_of((field.annotation, *field.metadata)), kind)

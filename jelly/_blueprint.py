@@ -187,7 +187,7 @@ def _plan_enum(cls: type[enum.Enum], name: str) -> Blueprint:
             if type(state) is not int:
                 raise InsecureJelly(f"{name}: a flag is sent as its int")
             # An IntFlag would take any int, and enum keeps every value it was ever asked for.
-            if state & ~mask or state < 0:
+            if state & ~mask:
                 raise InsecureJelly(f"{name}: the int has bits that are none of its flags")
             try:
                 return cls(state)

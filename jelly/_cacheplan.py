@@ -72,6 +72,15 @@ def plan_cache(
             declared = declared_fields(cls, fields)
             if declared is not None:
                 put = set_fields
+        elif fields is not None:
+            raise TypeError(
+                f"{cls.__name__} takes over its state itself (set_copyable_state), so fields= would restrict "
+                "nothing; leave it out"
+            )
+    elif fields is not None:
+        raise TypeError(
+            f"{cls.__name__} chooses its state itself, so fields= would restrict nothing; leave it out"
+        )
     hidden = frozenset() if visibility is None else visibility.names
     accept = checked_state(cls.__name__, None, declared, check, hidden)
     return CachePlan(cls, name, put, accept, visibility)

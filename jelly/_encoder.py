@@ -27,6 +27,7 @@ from .flavours import ByReference, Cacheable, Copyable, RemoteCache
 from .graph import GraphWalk
 from .interfaces import ICopyable, IReferenceable
 from .limits import DEFAULT_LIMITS, Limits
+from .observed import ObservedDict, ObservedList
 from .registry import Plan, Registry
 
 _NEVER: Final = (
@@ -44,6 +45,8 @@ _BUILTIN_VALUES: Final = (str, bytes, int, float, complex, list, tuple, dict, se
 _TAKERS: Final[dict[type, Any]] = {
     list: Walk.take_list,
     dict: Walk.take_dict,
+    ObservedList: Walk.take_observed_list,
+    ObservedDict: Walk.take_observed_dict,
     tuple: Walk.take_tuple,
     set: Walk.take_set,
     frozenset: Walk.take_set,

@@ -45,8 +45,6 @@ def model_builder(
         if check is not None:
             check(state)
         missing = hidden.difference(state)
-        if is_root and "root" not in state:
-            raise InsecureJelly(f"{title}: the field 'root' is missing")
         try:
             # By name: an alias is how others call the field, in JSON.
             made = cls.model_validate(state["root"] if is_root else state, by_alias=False, by_name=True)
@@ -59,7 +57,6 @@ def model_builder(
             raise InsecureJelly(f"{title}: its validation failed ({type(error).__name__})") from error
         for name in missing:
             made.__dict__[name] = HIDDEN
-            made.__pydantic_fields_set__.discard(name)
         return made
 
     return build

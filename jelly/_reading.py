@@ -76,7 +76,6 @@ class Reading:
     # Defaults of the class, not set for each payload: a small one takes a microsecond in all.
     violation: InsecureJelly | None = None
     level = 0
-    weight = 0
     floodable = 0
     unheld: tuple[str, ...] = ()
     apart: dict[int, object] | None = None
@@ -88,7 +87,9 @@ class Reading:
         self.quick: dict[str, Any] = decoder.quick
         self.limits = decoder.limits
         self.max_depth = decoder.limits.max_depth
-        self.hurries = self.max_depth >= 3
+        # Not among the defaults: what the class has too is looked up slowly, and these are for each copy.
+        self.weight = 0
+        self.hurries = True
         self.tables = _imports.NO_TABLES if tables is None else tables
 
     # --- the msgpack objects

@@ -15,6 +15,7 @@ from msgpack import ExtType
 
 from . import _copies
 from ._errormap import fit_error
+from ._exports import take_reference
 from ._ext import (
     CONTAINERS,
     ERROR,
@@ -36,6 +37,7 @@ from .errors import Unjellyable
 if TYPE_CHECKING:
     from ._encoder import Encoder
     from ._exports import NewCache
+    from .observed import ObservedDict, ObservedList
 
 _make: Final = partial(tuple.__new__, ExtType)
 Fit = Callable[[Any, int], Any]
@@ -92,8 +94,14 @@ class Walk:
         kind = type(value)
         if kind in SCALARS:
             return value
-        take = self.takers.get(kind) or self.encoder.resolve(kind, value)
+        take = self.takers.get(kind) or self.find_taker(value)
         return take(self, value, level)
+
+    def find_taker(self, value: Any) -> Any:
+        """Return what writes values of a type that was not met before; a perspective is written by its id."""
+        if self.tables is not None and value is self.perspective:
+            return take_reference
+        return self.encoder.resolve(type(value), value)
 
     def enter(self, value: object) -> None:
         """Notice a container, unless it is a value in a key, where identity is not kept."""
@@ -210,6 +218,17 @@ class Walk:
         if STR_ONLY.issuperset(map(type, value)):
             return self.fit_dict(value, level)
         return self.compose(MAP, level, self.fit_pairs, value)
+
+    def take_observed_list(self, value: ObservedList[Any], level: int) -> Any:
+        self.enter(value)
+        return self.fit_list([*value], level)  # a plain one: the Packer is strict
+
+    def take_observed_dict(self, value: ObservedDict[Any, Any], level: int) -> Any:
+        self.enter(value)
+        items = dict(value)
+        if STR_ONLY.issuperset(map(type, items)):
+            return self.fit_dict(items, level)
+        return self.compose(MAP, level, self.fit_pairs, items)
 
     def fit_pairs(self, value: dict[Any, Any], level: int) -> Any:
         level = self.go_down(level)

@@ -52,7 +52,7 @@ class Copyable(_Flavoured):
         """Return the state to send, the same for everyone; by default the object's own attributes."""
         return dict(vars(self))
 
-    def get_state_to_copy_for(self, perspective: object) -> object:
+    def get_state_to_copy_for(self, perspective: Any) -> object:
         """Return the state to send to one perspective; None where there is none."""
         return self.get_state_to_copy()
 
@@ -83,11 +83,11 @@ class Cacheable(ByReference):
     __slots__ = ()
     _excludes_others = True
 
-    def get_state_to_cache_and_observe_for(self, perspective: object, observer: object) -> object:
+    def get_state_to_cache_and_observe_for(self, perspective: Any, observer: Any) -> object:
         """Return the state to start the replica with, and keep the observer to send changes to."""
         raise NotImplementedError(f"{type(self).__name__} must define get_state_to_cache_and_observe_for")
 
-    def stopped_observing(self, perspective: object, observer: object) -> None:
+    def stopped_observing(self, perspective: Any, observer: Any) -> None:
         """Forget an observer: its replica is gone, or its connection is."""
 
 

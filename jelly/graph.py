@@ -18,6 +18,7 @@ from ._exports import NewCache, count_again, find_cache, fit_cache, take_cache
 from ._ext import CACHE, GRAPH, NODE, SCALARS, STR_ONLY, make_ext, pack_uint
 from ._unfit import Unfit
 from ._walk import Walk
+from .observed import ObservedDict, ObservedList
 
 _IDENTITY_LOST: Final = "has an identity, and is in a key or a set and elsewhere too, which has no wire form"
 
@@ -115,9 +116,9 @@ class Survey:
     def _members(self, value: Any) -> _Members | None:
         """Return what a container holds: where a forward reference may stand, where not, and keys."""
         kind = type(value)
-        if kind is list:
+        if kind is list or kind is ObservedList:
             return value, (), ()
-        if kind is dict:
+        if kind is dict or kind is ObservedDict:
             if STR_ONLY.issuperset(map(type, value)):
                 return value.values(), (), ()
             return (), value.values(), value
@@ -151,7 +152,7 @@ class Survey:
     def _object_members(self, value: Any) -> _Members | None:
         walk = self._walk
         kind = type(value)
-        take = walk.takers.get(kind) or walk.encoder.resolve(kind, value)
+        take = walk.takers.get(kind) or walk.find_taker(value)
         is_late = False
         if take is take_cache:
             self._find_cache(value)

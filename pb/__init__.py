@@ -69,11 +69,16 @@ if TYPE_CHECKING:
     from .aio import tls
     from .aio.client import get_object_at, open_connection
     from .aio.connection import Connection, Usage, connection_of, is_stale, on_disconnect, release, revoke
+    from .aio.login import connect
     from .aio.promise import Promise
     from .aio.reference import RemoteMethod, call_remote
     from .aio.server import Server, serve
     from .aio.threads import in_thread
     from .aio.url import BadURL
+    from .auth.application import Application
+    from .auth.remote_identity import RemoteIdentity
+    from .auth.root import AuthRoot
+    from .auth.service import Perspective, Service
 
 __all__ = [
     # serving and connecting
@@ -81,6 +86,7 @@ __all__ = [
     "Server",
     "open_connection",
     "get_object_at",
+    "connect",
     "Connection",
     "Usage",
     "Limits",
@@ -112,6 +118,11 @@ __all__ = [
     "revoke",
     "is_stale",
     # who is asking
+    "Application",
+    "AuthRoot",
+    "Service",
+    "Perspective",
+    "RemoteIdentity",
     "CurrentCall",
     "current_call",
     "Attachment",
@@ -148,6 +159,12 @@ _LAZY: Final = {
     "Server": "pb.aio.server",
     "open_connection": "pb.aio.client",
     "get_object_at": "pb.aio.client",
+    "connect": "pb.aio.login",
+    "AuthRoot": "pb.auth.root",
+    "Application": "pb.auth.application",
+    "Perspective": "pb.auth.service",
+    "Service": "pb.auth.service",
+    "RemoteIdentity": "pb.auth.remote_identity",
     "Connection": "pb.aio.connection",
     "Usage": "pb.aio.connection",
     "connection_of": "pb.aio.connection",

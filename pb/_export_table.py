@@ -75,6 +75,8 @@ class ExportTable:
             if value.scope.tables is not self:
                 raise Forbidden("an attachment of another connection; attach to the service on this one")
             scope, value = value.scope, value.perspective
+            if value is None:
+                raise Unjellyable("is an attachment without a perspective; set its perspective first")
             return self._by_object.get(_key(value, scope)) or self._add(value, Kind.PERSPECTIVE, scope)
         if isinstance(value, RemoteReference):
             if not self._proxy:
@@ -214,4 +216,4 @@ class ExportTable:
 
 def _key(value: object, scope: Scope) -> object:
     """Return the key of an object under a perspective. The row keeps both alive."""
-    return id(value) if scope.perspective is None else (id(value), id(scope))
+    return id(value) if scope.exports is None else (id(value), id(scope))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import msgpack
 
@@ -198,6 +198,17 @@ def unpack_frame(body: bytes | bytearray | memoryview, is_first: bool = False) -
                 )
             return iter(frame)
     raise ProtocolError("a frame that is neither a message nor a batch of messages", messages.BYE_MALFORMED)
+
+
+def unpack_small(body: bytes | bytearray | memoryview) -> list[Any] | None:
+    """Return the envelope of a small frame that holds only one; None where `unpack_frame` must look."""
+    if len(body) > _PREFLIGHT_FROM:
+        return None
+    try:
+        frame = msgpack.unpackb(body, ext_hook=_refuse_ext)
+    except Exception:  # it finds the right words for what is wrong
+        return None
+    return frame if type(frame) is list and frame and type(frame[0]) is int else None
 
 
 def _refuse_ext(code: int, content: bytes) -> object:

@@ -85,10 +85,8 @@ class Holdings:
 
     # --- perspectives
 
-    def attach(self, perspective: object, ended: Callable[[], object] | None = None) -> Attachment:
+    def attach(self, perspective: object = None, ended: Callable[[], object] | None = None) -> Attachment:
         """Return a new attachment of a perspective to this connection; see `CurrentCall.attach`."""
-        if perspective is None:
-            raise TypeError("a perspective is any object but None")
         if not self._tables.is_open:
             raise NotExecuted("the connection has ended; nothing can be attached to it")
         scope = self._base.under(perspective)

@@ -54,7 +54,7 @@ class ImportTable:
             InsecureJelly: it would be one more than `max_refs`; its count is owed back all the same.
         """
         direct = scope.direct
-        key = number if direct.perspective is None else (number, direct)
+        key = number if direct.exports is None else (number, direct)
         handle = self.imports.get(key)
         if handle is not None:
             reference = handle()

@@ -31,8 +31,9 @@ class Scope:
     """The tables of one connection under one perspective.
 
     Attributes:
-        perspective: None for the scope of the root, before anyone has logged in.
-        exports: what was handed out under a perspective, by id; None without one.
+        perspective: None for the scope of the root, before anyone has logged in, and while it is not settled
+            which perspective an attachment gets.
+        exports: what was handed out under an attachment, by id; None for the scope of the root.
         is_over: whether the attachment has ended: nothing more is handed out under it.
         direct: the scope of what is not passed on, also seen from its relay.
     """
@@ -57,13 +58,15 @@ class Scope:
         encoder: Encoder,
         decoder: Decoder,
         perspective: object = None,
+        *,
+        is_base: bool = True,
     ) -> None:
         self.tables = tables
         self.broker = broker
         self.encoder = encoder
         self.decoder = decoder
         self.perspective = perspective
-        self.exports: dict[int, Export] | None = None if perspective is None else {}
+        self.exports: dict[int, Export] | None = None if is_base else {}
         self.is_over = False
         self.on_empty: Any = None  # called when the last of what was handed out has been released
         self.direct = self
@@ -71,7 +74,8 @@ class Scope:
 
     def under(self, perspective: object) -> Scope:
         """Return a new scope of the same connection for a perspective."""
-        return Scope(self.tables, self.broker, self.encoder, self.direct.decoder, perspective)
+        decoder = self.broker.codec.decoder(self.broker.limits)
+        return Scope(self.tables, self.broker, self.encoder, decoder, perspective, is_base=False)
 
     def relay(self) -> Scope:
         """Return this scope with a decoder that lets classes it does not know pass through."""

@@ -149,6 +149,8 @@ class Serving:
 
     def receive_observe(self, envelope: list[Any]) -> None:
         """Apply one update to a replica; it is answered only where the owner wants that."""
+        if len(envelope) == 5 and self._apply(envelope):
+            return
         refusal: BaseException | None = None
         if len(envelope) == 5:
             _, id, number, method, payload = envelope
@@ -181,6 +183,40 @@ class Serving:
             if id and self.is_held:
                 refusal = Busy("the answers before it are not read; it was not run")
         self._start(id, row, scope, function, method, payload, refusal)
+
+    def _apply(self, envelope: list[Any]) -> bool:
+        """Apply an update that wants no answer; return False, and do nothing, where it is no ordinary one.
+
+        It is no call: there is nothing to be cancelled, and `current_call` knows nothing of it.
+        """
+        _, id, number, method, payload = envelope
+        row = self._tables.replicas.get(number) if type(number) is int else None
+        if row is None or row.is_stale or type(id) is not int or id:
+            return False
+        if type(method) is not str or type(payload) not in PAYLOADS:
+            return False
+        try:
+            function = find_method(row.object, "observe_", method)
+        except BaseException:  # told in the ordinary way
+            return False
+        scope = row.scope
+        try:
+            args, kwargs = scope.decoder.loads_call(payload, scope)
+        except MalformedJelly:
+            raise
+        except BaseException as error:  # a hook of a copy may raise anything
+            self._fail_call(0, row, scope, refused(error))
+            return True
+        try:
+            if kwargs or row.guards is not None or type(function) is not MethodType:
+                check_arguments(row, function, method, args, kwargs)
+            result = function(*args, **kwargs)
+            if result is not None and hasattr(type(result), "__await__"):
+                self._run_on(Served(0, row, result))
+        except BaseException as error:
+            fit = bind_error(error, function, method) if isinstance(error, TypeError) else None
+            self._fail_call(0, row, scope, fit or error)
+        return True
 
     def _start(
         self,

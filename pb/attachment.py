@@ -38,13 +38,25 @@ class Attachment(jelly.ByReference):
 
     @property
     def perspective(self) -> Any:
-        """On whose behalf it is."""
+        """On whose behalf it is; None as long as that is not settled, which it must be before it is sent."""
         return self.scope.perspective
+
+    @perspective.setter
+    def perspective(self, perspective: object) -> None:
+        if self.scope.exports:
+            raise ValueError("something was handed out already under another perspective")
+        self.scope.perspective = perspective
 
     @property
     def is_over(self) -> bool:
         """Whether it has ended."""
         return self.scope.is_over
+
+    def on_end(self, ended: Callable[[], object]) -> None:
+        """Call this instead when it ends; at once if it has ended."""
+        self._ended = ended
+        if self.is_over:
+            ended()
 
     def adopt(self, reference: RemoteReference) -> Any:
         """Return a reference to the same remote object whose calls are made on behalf of this perspective.

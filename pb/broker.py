@@ -17,7 +17,7 @@ from jelly import MalformedJelly
 from . import messages
 from ._calls import Calls
 from ._fields import token_of
-from ._frames import FrameReader, unpack_frame
+from ._frames import FrameReader, unpack_frame, unpack_small
 from ._greeting import Greeting
 from ._hello import read_hello
 from ._holdings import Holdings
@@ -185,6 +185,13 @@ class Broker:
         deadline = 0.0
         batch = self._batch
         try:
+            if body is not None and self.state is State.OPEN:
+                # The usual case, without what is needed for others: 0.6 us less.
+                envelope = unpack_small(body)
+                receive = self._receivers.get(envelope[0]) if envelope is not None else None
+                if receive is not None:
+                    receive(envelope)
+                    body = None
             while True:
                 if batch is None:
                     # A large payload is a view of the receive buffer: its message is acted on in this turn.

@@ -34,13 +34,14 @@ class CurrentCall:
     answer_wanted: bool
     _scope: Any = field(default=None, repr=False, compare=False)
 
-    def attach(self, perspective: object, ended: Callable[[], object] | None = None) -> Attachment:
+    def attach(self, perspective: object = None, ended: Callable[[], object] | None = None) -> Attachment:
         """Attach a perspective to the connection of this call; return it to give the caller a reference.
 
         Whoever calls this has made sure that the caller may have the perspective.
 
         Args:
-            perspective: any object but None; its perspective_* methods are what the peer may call.
+            perspective: any object; its perspective_* methods are what the peer may call. None where it is
+                settled later, by assigning the attachment's `perspective`.
             ended: called without arguments, exactly once, however the attachment ends.
 
         Raises:

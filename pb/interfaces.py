@@ -12,9 +12,19 @@ class IFace(Interface):  # type: ignore[misc]
     """The surroundings of one broker."""
 
     connection = Attribute("what handlers see as their connection")
+    broker = Attribute("the broker whose face this is")
 
     def clock():  # type: ignore[no-untyped-def,misc]
         """Return monotonic seconds."""
+
+    def sleep(seconds):  # type: ignore[no-untyped-def]
+        """Return an awaitable that is done after so long."""
+
+    def watch(watcher):  # type: ignore[no-untyped-def]
+        """Call `watcher` once the connection is lost; return what takes that back."""
+
+    def security():  # type: ignore[no-untyped-def,misc]
+        """Return the `Security` of the connection."""
 
     def incident():  # type: ignore[no-untyped-def,misc]
         """Return a fresh random id, under which an internal error is logged and told."""
@@ -45,6 +55,19 @@ class IFace(Interface):  # type: ignore[misc]
 
     def ended(error):  # type: ignore[no-untyped-def]
         """Write what is left and close the transport. `error` is None after an orderly end."""
+
+
+class IRootFactory(Interface):  # type: ignore[misc]
+    """Make a root for each connection of a server, and say what its HELLO announces."""
+
+    needs_privacy = Attribute("whether it asks for secrets, so that nobody must be able to listen")
+
+    def make_root(face):  # type: ignore[no-untyped-def]
+        """Return the root of a new connection, before HELLO is said.
+
+        Raises:
+            Forbidden: this peer is not wanted now; the connection is closed without a word.
+        """
 
 
 class IOutcome(Interface):  # type: ignore[misc]

@@ -62,7 +62,25 @@ def test_the_core_knows_jelly_only(path):
 
     assert set() == tops & (WORLD | {"cred"})
     if path.name not in ("__init__.py", "__main__.py"):
-        assert not [name for name in names if name.startswith(("pb.aio", "pb.cli", "pb.sync"))]
+        assert not [name for name in names if name.startswith(("pb.aio", "pb.auth", "pb.cli", "pb.sync"))]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "pb" / "auth").glob("*.py")), ids=lambda path: path.name)
+def test_auth_is_where_cred_and_the_broker_meet(path):
+    """And it is as replayable as both; only by what chance strangers are dropped has a default."""
+    names = imports_of(path)
+    tops = {name.partition(".")[0] for name in names}
+
+    assert tops & WORLD <= ({"secrets"} if path.name == "strangers.py" else set())
+    assert not [name for name in names if name.startswith(("pb.aio", "pb.cli", "pb.sync"))]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "cred").rglob("*.py")), ids=lambda path: path.name)
+def test_cred_knows_no_wire(path):
+    """It is of use behind other doors too."""
+    tops = {name.partition(".")[0] for name in imports_of(path)}
+
+    assert set() == tops & {"pb", "jelly", "msgpack", "socket", "ssl"}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "pb" / "aio").glob("*.py")), ids=lambda path: path.name)
@@ -90,7 +108,7 @@ def test_getattr_with_a_name_from_the_peer_is_in_dispatch_only():
     assert {"dispatch.py"} == dynamic
 
 
-@pytest.mark.parametrize("package", ["jelly", "pb", "tests", "examples"])
+@pytest.mark.parametrize("package", ["jelly", "cred", "pb", "tests", "examples"])
 def test_no_file_is_over_400_lines(package):
     """Every project of this kind regrets its biggest file."""
     long = {

@@ -31,6 +31,7 @@ def open_connection(
     limits: Limits | None = None,
     tls: ssl.SSLContext | None = None,
     timeout: float | None = None,
+    insecure: bool = False,
     debug: bool = False,
     proxy: bool = True,
 ) -> Opening[Connection]:
@@ -43,6 +44,7 @@ def open_connection(
         limits: what this side accepts.
         tls: for `pbs://` without a fingerprint; the usual authorities are asked where it is None.
         timeout: seconds for connecting until the server's HELLO; None is `limits.connect_timeout_s`.
+        insecure: let logins run over `pb://` to another machine, where somebody may listen.
         debug: tell the peer text and traceback of internal errors. Not for production.
         proxy: let references of other connections be passed on over this one.
 
@@ -63,6 +65,7 @@ def open_connection(
             debug=debug,
             proxy=proxy,
             check=transports.pin_check(address),
+            insecure=insecure,
         )
 
     timeout_s = _seconds(timeout, limits)

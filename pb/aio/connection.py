@@ -15,6 +15,8 @@ from pb.limits import Limits
 from pb.reference import RemoteReference
 
 if TYPE_CHECKING:
+    from pb.auth.remote_identity import RemoteIdentity
+
     from .link import Link
     from .server import Server
 
@@ -96,6 +98,38 @@ class Connection:
     async def __aexit__(self, *exc: object) -> None:
         await self.close()
 
+    async def login(
+        self,
+        user: str | None = None,
+        password: str | None = None,
+        *,
+        key: Any = None,
+        credentials: Any = None,
+    ) -> RemoteIdentity:
+        """Log in at the server: `identity = await connection.login("guest", "guest")`.
+
+        Several identities may be logged in over one connection.
+
+        Args:
+            user, password: without both it is an anonymous login.
+            key: instead of a password: an Ed25519 key, as a file of OpenSSH, its content, or a
+                cred.PrivateKey.
+            credentials: instead of all these: a cred.Password, which may be used again without deriving its
+                keys anew, or what else provides cred.ICredentials, such as cred.External.
+
+        Raises:
+            LoginFailed: refused; the server does not say why. After three times it closes the connection.
+            cred.UntrustedServer: the server did not prove itself. The connection has been closed.
+            Forbidden: somebody may listen, and `insecure=True` was not spelled out.
+        """
+        from . import login
+
+        if credentials is None:
+            credentials = login.credentials_of(user, password, key)
+        elif (user, password, key) != (None, None, None):
+            raise TypeError("login takes credentials= alone, or a user with a password or a key=")
+        return await login.login(self, credentials)
+
     async def close(self) -> None:
         """End the connection in good order: what is under way is finished, for at most `limits.drain_s`.
 
@@ -103,6 +137,19 @@ class Connection:
         """
         self._link.check_thread()
         await self._link.close()
+
+    async def wait_closed(self) -> None:
+        """Wait until the connection has ended, from whichever side and for whatever reason."""
+        link = self._link
+        link.check_thread()
+        if link.transport is None:
+            return
+        ended = link.loop.create_future()
+        forget = link.watch(lambda: ended.done() or ended.set_result(None))
+        try:
+            await ended
+        finally:
+            forget()
 
     def abort(self) -> None:
         """End the connection at once. Calls that have no answer yet fail with `OutcomeUnknown`."""

@@ -19,16 +19,19 @@ import jelly
 from pb import interfaces, messages
 from pb._state import State
 from pb.broker import Broker
-from pb.errors import ProtocolError
+from pb.errors import Forbidden, ProtocolError
 from pb.limits import Limits
 
 from ._thread import shared
 from .connection import Connection
+from .pulse import Pulse
 from .reference import Reference
+from .secure import security_of
 from .transports import peer_name, write_buffers
 
 if TYPE_CHECKING:
     from pb.reference import RemoteReference
+    from pb.security import Security
 
 log = logging.getLogger("pb")
 
@@ -42,21 +45,23 @@ class Link(asyncio.BufferedProtocol):
     Args:
         root: what the peer may call first: an object, or a callable that gets the `Connection`.
         check: called with the transport before the first byte; raises to refuse the peer.
-        links: where this link is listed while its transport lives.
+        links: where this link is listed while its transport lives; None at a client.
+        insecure: let logins run where somebody may listen.
+        certificate: the server's own, DER, at a server.
     """
 
     __slots__ = (
         "_buffer",
+        "_certificate",
         "_check",
         "_connection",
+        "_insecure",
         "_links",
         "_owned",
-        "_quiet_since",
+        "_pulse",
         "_room",
         "_root",
-        "_stalled_since",
         "_tasks",
-        "_timer",
         "_watchers",
         "_writes_at_once",
         "broker",
@@ -77,6 +82,8 @@ class Link(asyncio.BufferedProtocol):
         proxy: bool = True,
         check: Callable[[asyncio.BaseTransport], None] | None = None,
         links: set[Link] | None = None,
+        insecure: bool = False,
+        certificate: bytes | None = None,
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.thread = get_ident()
@@ -91,9 +98,9 @@ class Link(asyncio.BufferedProtocol):
         self._writes_at_once = False  # the next message, without waiting for the end of the turn
         self._check = check
         self._links = links
-        self._timer: asyncio.TimerHandle | None = None
-        self._quiet_since = 0.0
-        self._stalled_since = 0.0
+        self._insecure = insecure
+        self._certificate = certificate
+        self._pulse = Pulse(self)
         self._tasks: set[asyncio.Task[None]] | None = None
         self._watchers: list[Callable[[], None]] | None = None
         self.broker = Broker(
@@ -117,6 +124,14 @@ class Link(asyncio.BufferedProtocol):
     def clock(self) -> float:
         """Return monotonic seconds."""
         return self.loop.time()
+
+    def sleep(self, seconds: float) -> Coroutine[Any, Any, None]:
+        """Return what waits so long."""
+        return asyncio.sleep(seconds)
+
+    def security(self) -> Security:
+        """Return what the transport says about who may listen and who is there."""
+        return security_of(self.transport, self._links is not None, self._certificate, self._insecure)
 
     def incident(self) -> str:
         """Return a fresh random id."""
@@ -163,7 +178,7 @@ class Link(asyncio.BufferedProtocol):
         """The peer has said HELLO."""
         if self.ready is not None and not self.ready.done():
             self.ready.set_result(None)
-        self._set_timer()
+        self._pulse.start()
 
     def ended(self, error: ProtocolError | None) -> None:
         """Write what is left and close."""
@@ -187,11 +202,16 @@ class Link(asyncio.BufferedProtocol):
                 self._check(transport)
             root = self._root
             if root is not None:
-                if not isinstance(root, jelly.ByReference) and callable(root):
+                if interfaces.IRootFactory.providedBy(root):
+                    root = root.make_root(self)
+                elif not isinstance(root, jelly.ByReference) and callable(root):
                     root = root(self.connection)
                 self.broker.tables.set_root(root, self.broker.scope)
         except Exception as error:
-            log.error("connection with %s refused", self.broker.tables.peer_name, exc_info=error)
+            if isinstance(error, Forbidden):  # as intended
+                log.info("connection with %s refused: %s", self.broker.tables.peer_name, error)
+            else:
+                log.error("connection with %s refused", self.broker.tables.peer_name, exc_info=error)
             self._fail_ready(error)
             self.broker.connection_lost(f"the connection was refused: {error}")
             self.transport.abort()
@@ -201,7 +221,7 @@ class Link(asyncio.BufferedProtocol):
         self.broker.outbox.due = True
         self.broker.start()
         self.write_now()
-        self._timer = self.loop.call_later(limits.hello_timeout_s, self._tick)
+        self._pulse.await_hello()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return where to read to: the frame that is arriving if it is long, else the shared buffer."""
@@ -214,7 +234,7 @@ class Link(asyncio.BufferedProtocol):
         broker = self.broker
         outbox = broker.outbox
         outbox.due = True  # the flush below
-        was_single = len(broker.calls.pending) == 1
+        pending = len(broker.calls.pending)
         if self._room is None:
             broker.receive_data(self._buffer[:nbytes])
         else:
@@ -223,7 +243,9 @@ class Link(asyncio.BufferedProtocol):
             broker.turn()
         if outbox.batch or outbox.frames:
             self.write_now()
-        elif was_single:
+        elif pending == len(broker.calls.pending):
+            outbox.due = False  # no answer has come, nobody was woken: whoever wakes later will say so
+        elif pending == 1:
             # Somebody makes one call at a time: the next needs no further turn of the loop.
             outbox.due = False
             self._writes_at_once = True
@@ -248,8 +270,8 @@ class Link(asyncio.BufferedProtocol):
                 self.transport.write(buffers[0])
             else:
                 write_buffers(self.transport, buffers)
-            if self._stalled_since:
-                self._check_stall()
+            if self._pulse.stalled_since:
+                self._pulse.check_stall()
         if self._owned and self.broker.is_unused:
             self._owned = False
             self.broker.close()
@@ -260,8 +282,7 @@ class Link(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Settle everything."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._pulse.stop()
         if self.transport is None:
             return
         self.transport = None
@@ -281,67 +302,16 @@ class Link(asyncio.BufferedProtocol):
 
     def pause_writing(self) -> None:
         """The network takes no more for now: new calls wait."""
-        self._stalled_since = self.loop.time()
+        self._pulse.stalled_since = self.loop.time()
         self.broker.calls.hold()
         self.broker.serving.is_held = True
-        self._check_stall()
+        self._pulse.check_stall()
 
     def resume_writing(self) -> None:
         """The network takes more again."""
-        self._stalled_since = 0.0
+        self._pulse.stalled_since = 0.0
         self.broker.calls.start_waiting()
         self.broker.serving.start_held()
-
-    # --- time
-
-    def _set_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._quiet_since = self.loop.time()
-        self._timer = self.loop.call_later(self.broker.tick_interval_s, self._tick)
-
-    def _tick(self) -> None:
-        broker = self.broker
-        self._timer = None
-        if self.transport is None or broker.state is State.CLOSED:
-            return
-        if broker.state is State.GREETING:
-            broker.fail(ProtocolError("no HELLO arrived in time", messages.BYE_IDLE))
-            return
-        now = self.loop.time()
-        if broker.heard:
-            broker.heard = False
-            self._quiet_since = now
-        quiet_s = now - self._quiet_since
-        limits = broker.limits
-        if limits.idle_s and quiet_s >= limits.idle_s:
-            broker.fail(ProtocolError(f"silent for {quiet_s:.0f} s", messages.BYE_IDLE))
-            return
-        peer = broker.peer_limits
-        owes_sign = not broker.outbox.has_spoken and peer is not None and peer.idle_s
-        broker.outbox.has_spoken = False
-        if quiet_s >= limits.ping_after_s or owes_sign:
-            broker.ping()
-        if self._stalled_since:
-            self._check_stall()
-        if self.transport is not None:
-            self._timer = self.loop.call_later(broker.tick_interval_s, self._tick)
-
-    def _check_stall(self) -> None:
-        """Close on a peer that does not read: what waits for it is bounded in bytes and in time."""
-        limits = self.broker.limits
-        waiting = self.transport.get_write_buffer_size()
-        bound = max(limits.write_max_bytes, 2 * limits.max_frame)
-        stalled_s = self.loop.time() - self._stalled_since
-        if waiting > bound or stalled_s > limits.write_stall_s:
-            transport = self.transport
-            self.broker.fail(
-                ProtocolError(
-                    f"the peer reads too slowly: {waiting} bytes wait for it since {stalled_s:.0f} s",
-                    messages.BYE_LIMIT,
-                )
-            )
-            transport.abort()  # closing would wait for what the peer does not read
 
     # --- what faces of this link use
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import inspect
 
 import jelly
+from pb.interfaces import IRootFactory
 
+from .secure import is_loopback
 from .url import Address, BadURL
 
 
@@ -40,7 +42,7 @@ def check_root(root: object) -> None:
     Raises:
         TypeError: it is neither an object to publish nor a callable that takes a connection.
     """
-    if isinstance(root, jelly.ByReference):
+    if isinstance(root, jelly.ByReference) or IRootFactory.providedBy(root):
         return
     if not callable(root):
         raise TypeError(
@@ -54,3 +56,16 @@ def check_root(root: object) -> None:
         raise TypeError(f"the root is {name}, which does not take a connection; {what}") from None
     except ValueError:
         pass  # it does not tell; the first connection will
+
+
+def check_privacy(address: Address) -> None:
+    """Refuse to ask for secrets where others may listen.
+
+    Raises:
+        BadURL: other machines may connect, without TLS.
+    """
+    if address.scheme == "pb" and not is_loopback(address.host):
+        raise BadURL(
+            f"logins at {address} could be listened to; listen at pbs:// with tls=, or at pb://127.0.0.1, or "
+            "spell out insecure=True"
+        )

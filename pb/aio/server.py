@@ -16,7 +16,7 @@ from . import transports
 from .connection import Connection
 from .link import Link
 from .opening import Opening
-from .options import check_registry, check_root, listener_address
+from .options import check_privacy, check_registry, check_root, listener_address
 from .unreachable import cannot_listen
 from .url import Address
 
@@ -79,6 +79,7 @@ def serve(
     registry: jelly.Registry | None = None,
     limits: Limits | None = None,
     tls: ssl.SSLContext | str | os.PathLike[str] | None = None,
+    insecure: bool = False,
     debug: bool = False,
     proxy: bool = True,
 ) -> Opening[Server]:
@@ -91,12 +92,14 @@ def serve(
             owner may connect), or `memory://name`.
         registry: the classes that may cross, in both directions; None for none but the builtin ones.
         limits: what this side accepts, for each connection.
-        tls: for `pbs://`: the file made by `pb keygen`, or a context.
+        tls: for `pbs://`: the file made by `pb keygen`, or a context; with a context logins cannot be bound
+            to the channel, because Python does not tell which certificate it uses.
+        insecure: let logins run over `pb://` with other machines, where somebody may listen.
         debug: tell peers text and traceback of internal errors; logged loudly. Not for production.
         proxy: let references of other connections be passed on to peers of this server.
 
     Raises (when awaited or entered):
-        BadURL: the URL cannot be understood.
+        BadURL: the URL cannot be understood, or asks for logins where somebody may listen.
         TypeError: the root or the registry is none.
         OSError: cannot listen there.
     """
@@ -105,11 +108,24 @@ def serve(
     check_registry(registry)
     check_root(root)
 
+    if getattr(root, "needs_privacy", False) and not insecure:
+        check_privacy(address)
+
     async def start() -> Server:
         links: set[Link] = set()
+        certificate = transports.certificate_of(tls)
 
         def factory() -> Link:
-            return Link(registry=registry, limits=limits, root=root, debug=debug, proxy=proxy, links=links)
+            return Link(
+                registry=registry,
+                limits=limits,
+                root=root,
+                debug=debug,
+                proxy=proxy,
+                links=links,
+                insecure=insecure,
+                certificate=certificate,
+            )
 
         try:
             listener, real = await transports.listen(address, factory, tls)

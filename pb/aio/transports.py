@@ -82,6 +82,15 @@ def _load_key(path: str | os.PathLike[str]) -> tuple[ssl.SSLContext, str]:
     return pb_tls.server_context(path), pb_tls.fingerprint(Path(path).read_bytes())
 
 
+def certificate_of(tls: Any) -> bytes | None:
+    """Return the certificate of a key file, DER; None for a context, which does not tell."""
+    if tls is None or isinstance(tls, ssl.SSLContext):
+        return None
+    pem = Path(tls).read_text()
+    start = pem.index("-----BEGIN CERTIFICATE-----")
+    return ssl.PEM_cert_to_DER_cert(pem[start : pem.index("-----END CERTIFICATE-----", start) + 25])
+
+
 async def _listen_unix(address: Address, factory: Factory, tls: Any) -> tuple[Listener, Address]:
     _remove_stale_socket(address.path)
     # Between bind and chmod the umask decides; a directory that others cannot enter closes that gap.

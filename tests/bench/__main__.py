@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.bench import contestants, workloads
 from tests.bench.processes import PLACEMENTS
-from tests.bench.report import report, verdict
+from tests.bench.report import promised, report, verdict
 from tests.bench.results import FLOOR, Results
 from tests.bench.runner import FULL, QUICK, Runner
 
@@ -18,7 +18,7 @@ from tests.bench.runner import FULL, QUICK, Runner
 def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a minute instead of four, and rougher figures")
+    parser.add_argument("--quick", action="store_true", help="a minute instead of five, and rougher figures")
     parser.add_argument(
         "--only",
         action="append",
@@ -63,9 +63,10 @@ def main() -> int:
         results = Runner(plan).run([name for name in contestants.BY_NAME if name in wanted], chosen)
         print(f"measured in {time.monotonic() - began:.0f} s", file=sys.stderr)
     print(report(results))
+    print("\n" + promised(results, chosen))
     if options.json:
         options.json.write_text(results.to_json())
-    if options.picture:
+    if options.picture and results.contestants():
         from tests.bench.picture import draw
 
         draw(results, options.picture)

@@ -1,6 +1,8 @@
 """What the worst payloads cost: time against plain msgpack, and memory for each byte.
 
-    python -m tests.bench.bench_hostile [kilobytes]
+    python -m tests.bench.bench_hostile [kilobytes]     # 256; 4096 takes minutes
+
+A line on stderr tells of each payload as it is done; the table, on stdout, comes at the end.
 
 The plain way unpacks the same bytes and the data of every composite Ext and every part of a GRAPH, and
 makes nothing of them. Times are process times of interleaved rounds, medians; only ratios mean anything.
@@ -134,6 +136,30 @@ def peak(work: Callable[[bytes], Any], payload: bytes) -> int:
     return found
 
 
+class Progress:
+    """Tells how far the measuring is, one line for each payload."""
+
+    def __init__(self, payloads: dict[str, bytes]) -> None:
+        self._count = len(payloads)
+        self._bytes = sum(map(len, payloads.values()))
+        self._done = self._bytes_done = 0
+        self._began = self._before = time.monotonic()
+
+    def done(self, name: str, payload: bytes, ratio: float) -> None:
+        """Tell of one payload: which, the share of all bytes that is behind us, and the seconds."""
+        now = time.monotonic()
+        self._done += 1
+        self._bytes_done += len(payload)
+        share = self._bytes_done / self._bytes
+        print(
+            f"{self._done:3} of {self._count} {share:5.0%} {now - self._began:7.1f} s"
+            f"  {name}: {ratio:.2f}, took {now - self._before:.1f} s",
+            file=sys.stderr,
+            flush=True,
+        )
+        self._before = now
+
+
 def main() -> None:
     """Print a line for each payload, the slowest last."""
     size = int(sys.argv[1]) * 1024 if len(sys.argv) > 1 else 256 * 1024
@@ -141,15 +167,17 @@ def main() -> None:
     registry.add(Point, "P")
     decoder = Decoder(registry)
     rows = []
-    for name, payload in payloads(size).items():
+    made = payloads(size)
+    progress = Progress(made)
+    for name, payload in made.items():
         times: tuple[list[float], list[float]] = ([], [])
         for _ in range(_ROUNDS):
             times[0].append(cpu(decoder.loads, payload))
             times[1].append(cpu(plain, payload))
         ours, theirs = map(statistics.median, times)
-        rows.append(
-            (ours / max(theirs, 1e-6), ours, peak(decoder.loads, payload) / len(payload), name, len(payload))
-        )
+        ratio = ours / max(theirs, 1e-6)
+        rows.append((ratio, ours, peak(decoder.loads, payload) / len(payload), name, len(payload)))
+        progress.done(name, payload, ratio)
     print(f"{'ratio':>6} {'ms':>8} {'memory':>7}  payload")
     for ratio, ours, memory, name, length in sorted(rows):
         print(f"{ratio:6.2f} {ours * 1000:8.2f} {memory:7.1f}  {name} ({length} bytes)")

@@ -62,7 +62,9 @@ def draw(results: Results, out: Path) -> None:
             axis.axis("off")
         axis = axes[panels - 1]
         place = {"va": "top", "transform": axis.transAxes}
-        axis.text(0.0, 0.97, _legend(results), fontsize=9.5, color=PALE_INK, **place)
+        legend = axis.text(0.0, 0.97, _legend(results), fontsize=9.5, color=PALE_INK, **place)
+        # Where an empty panel is beside it, it may spread over that instead of making its own column wider.
+        legend.set_in_layout(panels % COLUMNS == 0)
         figure.suptitle(
             "Speed as a multiple of the floor (the least an asyncio RPC on uvloop can be) = 1, logarithmic",
             fontsize=13,
@@ -118,7 +120,8 @@ def _colour(name: str) -> str:
 def _legend(results: Results) -> str:
     versions = [f"{name} {version}" for name, version in results.machine["versions"].items()]
     by_two = [", ".join(versions[i : i + 2]) for i in range(0, len(versions), 2)]
-    rounds = max(len(rounds) for by_name in results.rounds.values() for rounds in by_name.values())
+    found = [rounds for by_name in results.rounds.values() for rounds in by_name.values()]
+    rounds = max(map(len, found), default=0)
     return "\n".join(
         [
             f"Server and client are one process each, {PLACED[results.placement]}.",

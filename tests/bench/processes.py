@@ -74,18 +74,42 @@ class Used:
         return (self.client_cpu_s + self.server_cpu_s) / self.n * 1e6
 
 
+def environment() -> dict[str, str]:
+    """Return the environment in which a process of ours finds this package, wherever it was started."""
+    path = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
+
+
+def alone(module: str, *args: str, patience_s: float = 5 * PATIENCE_S) -> dict[str, Any]:
+    """Run a module of this package that measures by itself, with nothing beside it; return its JSON.
+
+    Raises:
+        Failed: it broke, or took too long.
+    """
+    command = [sys.executable, "-m", f"tests.bench.{module}", "--json", *args]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, timeout=patience_s, env=environment(), cwd=REPOSITORY, text=True
+        )
+    except subprocess.TimeoutExpired:
+        raise Failed(f"{module} took more than {patience_s:.0f} s") from None
+    if done.returncode:
+        raise Failed(f"{module}: {(done.stderr.strip().splitlines() or ['(no message)'])[-1]}")
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
 class Side:
     """One process; it ends with us, or by close()."""
 
     def __init__(self, cpus: set[int] | None, *args: str) -> None:
-        path = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed by close)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.bench.side", *args],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
+            env=environment(),
             cwd=REPOSITORY,
         )
         self.pid = self._process.pid

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from tests.bench.contestants import BY_NAME
+from tests.bench.promises import Promise, promises
 from tests.bench.results import FLOOR, US, Results
-from tests.bench.workloads import TIMED, Workload
+from tests.bench.workloads import FAN_OUT, TIMED, Workload
 
 
 def number(value: float | None) -> str:
@@ -41,9 +42,13 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _grid(
-    results: Results, names: Sequence[str], cell: Callable[[str, str], str], last: Callable[[str], str] | None
+    results: Results,
+    names: Sequence[str],
+    cell: Callable[[str, str], str],
+    last: Callable[[str], str] | None,
+    workloads: Sequence[Workload] = TIMED,
 ) -> str:
-    measured = [workload for workload in TIMED if results.rounds.get(workload.name)]
+    measured = [workload for workload in workloads if results.rounds.get(workload.name)]
     heads = ["", *(workload.title for workload in measured)]
     rows = [[BY_NAME[name].title, *(cell(workload.name, name) for workload in measured)] for name in names]
     if last is not None and results.idle:
@@ -55,6 +60,27 @@ def _grid(
 
 def report(results: Results) -> str:
     """Give all tables of a run."""
+    parts = [*_of_contestants(results)] if results.contestants() else []
+    if results.instances:
+        parts += [
+            "1,000 instances of five fields, CPU of a round trip (dumps and loads), jelly and pickle 5:",
+            instances(results.instances),
+        ]
+    if results.cached_state:
+        parts += [
+            "Bytes on the wire of the answers that hold a Cacheable:",
+            cached_state(results.cached_state),
+        ]
+    parts += [f"Left out: {BY_NAME[name].title}: {reason}" for name, reason in results.unable.items()]
+    for workload, by_name in results.failed.items():
+        parts += [
+            f"Failed: {workload}: {BY_NAME[name].title if name in BY_NAME else name}: {why.splitlines()[0]}"
+            for name, why in by_name.items()
+        ]
+    return "\n\n".join(parts)
+
+
+def _of_contestants(results: Results) -> list[str]:
     names = results.contestants()
     parts = ["Speed, operations per second (medians):", _grid(results, names, _speed(results), None)]
     if FLOOR in names:
@@ -68,6 +94,12 @@ def report(results: Results) -> str:
         "CPU microseconds per operation, both sides:",
         _grid(results, names, lambda w, name: number(results.cpu_us(w, name)), None),
     ]
+    told = [name for name in names if any(results.speed(workload.name, name) for workload in FAN_OUT)]
+    if told:
+        parts += [
+            "CPU microseconds per delivery, server / client:",
+            _grid(results, told, _sides(results), None, FAN_OUT),
+        ]
     others = [name for name in names if name != US]
     if US in names and others:
         parts += [
@@ -76,25 +108,65 @@ def report(results: Results) -> str:
             f"How many times the operations per CPU second {BY_NAME[US].title} does:",
             _grid(results, others, lambda w, name: number(results.leaner(w, US, name)), None),
         ]
-    parts += [f"Left out: {BY_NAME[name].title}: {reason}" for name, reason in results.unable.items()]
-    for workload, by_name in results.failed.items():
-        parts += [
-            f"Failed: {workload}: {BY_NAME[name].title}: {why.splitlines()[0]}"
-            for name, why in by_name.items()
+    return parts
+
+
+def instances(found: Mapping[str, Mapping[str, float]]) -> str:
+    """Set the table of instances.compared(), a row for each kind of class."""
+    heads = ["", "times pickle", "dumps alone", "loads alone", "us, jelly", "us, pickle"]
+    columns = ["ratio", "dumps_ratio", "loads_ratio", "jelly_us", "pickle_us"]
+    return table(heads, [[kind, *(number(row[column]) for column in columns)] for kind, row in found.items()])
+
+
+def cached_state(found: Mapping[str, int]) -> str:
+    """Set the table of cached_state.measure()."""
+    row = ["a state of 1 MB", f"{found['first_bytes']:,}", f"{found['second_bytes']:,}"]
+    return table(["", "first answer", "second answer"], [row])
+
+
+def promised(results: Results, workloads: Sequence[Workload]) -> str:
+    """Set what is promised of these workloads beside what the run shows."""
+    rows = [
+        [
+            promise.what,
+            number(promise.measured),
+            f"{'>=' if promise.is_least else '<='} {promise.bound:g}",
+            promise.excuse or ("yes" if promise.is_kept else "NO"),
         ]
-    return "\n\n".join(parts)
+        for promise in promises(results, {workload.name for workload in workloads})
+    ]
+    return "What is promised:\n\n" + table(["", "measured", "promised", "kept"], rows)
 
 
 def verdict(results: Results, workloads: Sequence[Workload]) -> tuple[str, bool]:
     """Compare with what is promised; give the text and whether all is kept."""
-    missed = results.missed({workload.name for workload in workloads})
+    found = promises(results, {workload.name for workload in workloads})
+    missed = [_missed(promise) for promise in found if not promise.is_kept]
     if missed:
-        return "Promises missed:\n" + "\n".join(f"* {miss}" for miss in missed), False
+        return "Promises missed:\n" + "\n".join(missed), False
+    excused = [f"* {promise.what}: {promise.excuse}" for promise in found if promise.measured is None]
+    if excused:
+        return "All promises kept, but of these the run shows nothing:\n" + "\n".join(excused), True
     return "All promises kept.", True
+
+
+def _missed(promise: Promise) -> str:
+    if promise.measured is None:
+        return f"* {promise.what}: not measured"
+    bound = f"{'at least' if promise.is_least else 'at most'} {promise.bound:g}"
+    return f"* {promise.what}: {number(promise.measured)}, promised {bound}"
 
 
 def _speed(results: Results) -> Callable[[str, str], str]:
     return lambda workload, name: per_second(results.speed(workload, name))
+
+
+def _sides(results: Results) -> Callable[[str, str], str]:
+    def cell(workload: str, name: str) -> str:
+        sides = results.cpu_us_of_sides(workload, name)
+        return " / ".join(number(side) for side in sides) if sides else "-"
+
+    return cell
 
 
 def _idle(results: Results) -> Callable[[str], str]:

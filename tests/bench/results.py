@@ -13,7 +13,6 @@ from typing import Any
 
 from tests.bench.contestants import BY_NAME
 from tests.bench.processes import Used
-from tests.bench.workloads import TIMED, WORKLOADS
 
 FLOOR = "floor"
 US = "us"
@@ -53,6 +52,8 @@ class Results:
         rounds: by workload, then contestant: the rounds in the order they were made. The nth rounds of
             all contestants were made one right after the other.
         idle: by contestant: KiB per idle connection, client and server.
+        instances: by kind of class: what instances.compared() found.
+        cached_state: what cached_state.measure() found.
         unable: contestants that did not import, and why.
         failed: by workload, then contestant: what went wrong.
     """
@@ -61,6 +62,8 @@ class Results:
     placement: str = "apart"
     rounds: dict[str, dict[str, list[Used]]] = field(default_factory=dict)
     idle: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    instances: dict[str, dict[str, float]] = field(default_factory=dict)
+    cached_state: dict[str, int] = field(default_factory=dict)
     unable: dict[str, str] = field(default_factory=dict)
     failed: dict[str, dict[str, str]] = field(default_factory=dict)
 
@@ -78,6 +81,16 @@ class Results:
         """Give the median of CPU microseconds per operation, both sides, or None."""
         rounds = self.rounds.get(workload, {}).get(name)
         return median(used.cpu_us for used in rounds) if rounds else None
+
+    def cpu_us_of_sides(self, workload: str, name: str) -> tuple[float, float] | None:
+        """Give the medians of CPU microseconds per operation, server and client, or None."""
+        rounds = self.rounds.get(workload, {}).get(name)
+        if not rounds:
+            return None
+        return (
+            median(used.server_cpu_s / used.n for used in rounds) * 1e6,
+            median(used.client_cpu_s / used.n for used in rounds) * 1e6,
+        )
 
     def faster(self, workload: str, name: str, than: str) -> float | None:
         """Give how many times as fast as another this contestant is: the median over the rounds.
@@ -104,25 +117,6 @@ class Results:
         if not pairs:
             return None
         return median(client for client, _ in pairs), median(server for _, server in pairs)
-
-    def missed(self, workloads: set[str]) -> list[str]:
-        """Name every promise about these workloads that this run does not show kept."""
-        missed = []
-        for workload in TIMED:
-            if workload.name in workloads:
-                ratio = self.faster(workload.name, US, FLOOR)
-                if ratio is None:
-                    missed.append(f"{workload.title}: no ratio to the floor was measured")
-                elif ratio < workload.target:
-                    missed.append(f"{workload.title}: {ratio:.2f} of the floor, promised {workload.target}")
-        if "idle" in workloads:
-            promised = WORKLOADS[-1].target
-            sides = self.idle_kib(US)
-            if sides is None:
-                missed.append("KiB per idle connection: not measured")
-            elif max(sides) > promised:
-                missed.append(f"KiB per idle connection: {max(sides):.1f}, promised {promised}")
-        return missed
 
     def to_json(self) -> str:
         """Write all of it as JSON, with the medians and ratios beside the rounds they are made of."""

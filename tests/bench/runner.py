@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tests.bench.contestants import BY_NAME, Contestant
-from tests.bench.processes import Failed, Pair, Unable
-from tests.bench.results import Results
-from tests.bench.workloads import TIMED, Workload
+from tests.bench.processes import Failed, Pair, Unable, alone
+from tests.bench.results import US, Results
+from tests.bench.workloads import Workload
 
 WARM_CONNECTIONS = 300
 
@@ -23,6 +24,7 @@ class Plan:
         round_s: about how long a round lasts.
         idle_rounds: fresh pairs of processes per contestant for the memory of idle connections.
         idle_connections: connections to divide the growth by.
+        is_quick: whether what measures alone does so in short.
         placement: which processors the two sides get: one of processes.PLACEMENTS.
     """
 
@@ -30,11 +32,12 @@ class Plan:
     round_s: float
     idle_rounds: int
     idle_connections: int
+    is_quick: bool = False
     placement: str = "apart"
 
 
 FULL = Plan(rounds=9, round_s=0.3, idle_rounds=3, idle_connections=600)
-QUICK = Plan(rounds=3, round_s=0.1, idle_rounds=1, idle_connections=500)
+QUICK = Plan(rounds=3, round_s=0.1, idle_rounds=1, idle_connections=500, is_quick=True)
 
 
 def to_stderr(line: str) -> None:
@@ -54,21 +57,35 @@ class Runner:
 
     def run(self, names: Sequence[str], workloads: Sequence[Workload]) -> Results:
         """Measure, and give what was found, also when a contestant broke on the way."""
+        wanted = {workload.name for workload in workloads}
         try:
-            for name in names:
+            for name in names if wanted - {"instances", "cached-state"} else ():
                 self._start(BY_NAME[name])
             for workload in workloads:
-                if workload in TIMED:
+                if workload.is_timed:
                     self._time(workload)
         finally:
             for pair in self._pairs.values():
                 pair.close()
         # Fresh processes, and no others beside them: a heap that has already been large grows by less.
-        if any(workload.name == "idle" for workload in workloads):
+        if "idle" in wanted:
             for name in self._pairs:
                 if "idle" in self._able[name]:
                     self._idle(BY_NAME[name])
+        if "instances" in wanted:
+            self.results.instances = self._alone("instances")
+        if "cached-state" in wanted:
+            self.results.cached_state = self._alone("cached_state")
         return self.results
+
+    def _alone(self, module: str) -> dict[str, Any]:
+        self._show(f"{module.replace('_', ' ')}: by itself")
+        try:
+            return alone(module, *(["--quick"] if self._plan.is_quick else []))
+        except Failed as failure:
+            self.results.failed.setdefault(module, {})[US] = str(failure)
+            self._show(f"{module} FAILED: {failure}")
+            return {}
 
     def _start(self, contestant: Contestant) -> None:
         try:
@@ -123,10 +140,10 @@ class Runner:
             if scale < 1.5:
                 break
             # By steps: the first round of all, still cold, tells little.
-            n = int(n * min(scale, 10.0))
+            n = int(n * min(scale, 10.0)) // workload.least * workload.least
         else:
             scale = 1.0
-        return max(workload.least, int(n * min(scale, 1.0)))
+        return max(1, int(n * min(scale, 1.0)) // workload.least) * workload.least
 
     def _idle(self, contestant: Contestant) -> None:
         n = self._plan.idle_connections

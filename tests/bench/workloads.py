@@ -5,11 +5,14 @@ A contestant knows workloads by name only; how long a round lasts is the runner'
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 OUTSTANDING = 100
 CONNECTIONS = 50
 OUTSTANDING_EACH = 10
+OBSERVERS = 100
+CHANGES_AHEAD = 10
 
 TEXT = "hello network"
 DICTS = [
@@ -25,14 +28,19 @@ class Workload:
     Attributes:
         name: the word the command line, the processes and the JSON use.
         title: the heading of its column.
-        least: a round never has fewer operations, or what the workload says would not be true of it.
-        target: the promised ratio to the uvloop floor of the same run; for ``idle`` the promised KiB.
+        least: a round has a multiple of so many operations; with fewer it would not be what its name says.
+        target: what is promised: for a timed one the least ratio to the uvloop floor of the same run,
+            for the others the most of what they measure.
+        times: further promises: by contestant, how many times as fast as that one.
+        is_timed: whether contestants do it in rounds; the others are measured after all rounds.
     """
 
     name: str
     title: str
     least: int
     target: float
+    times: Mapping[str, float] = field(default_factory=dict)
+    is_timed: bool = True
 
 
 WORKLOADS = (
@@ -44,10 +52,21 @@ WORKLOADS = (
     Workload("references", "references", 2 * OUTSTANDING, 0.6),
     # Last of the timed ones: what its connections leave on the heap must not weigh on the others.
     Workload("connections", f"{CONNECTIONS} x {OUTSTANDING_EACH}", CONNECTIONS * OUTSTANDING_EACH, 0.7),
-    Workload("idle", "KiB per idle connection", 0, 10.0),
+    Workload("fan-out", f"fan-out to {OBSERVERS}", OBSERVERS, 0.8, {"twisted": 4.0}),
+    Workload(
+        "fan-out-ahead",
+        f"fan-out, {CHANGES_AHEAD} in flight",
+        2 * OBSERVERS * CHANGES_AHEAD,
+        0.8,
+        {"twisted": 4.0},
+    ),
+    Workload("idle", "KiB per idle connection", 0, 10.0, is_timed=False),
+    Workload("instances", "1,000 instances", 0, 1.6, is_timed=False),
+    Workload("cached-state", "a cached 1 MB state, sent again", 0, 99.0, is_timed=False),
 )
 BY_NAME = {workload.name: workload for workload in WORKLOADS}
-TIMED = tuple(workload for workload in WORKLOADS if workload.name != "idle")
+TIMED = tuple(workload for workload in WORKLOADS if workload.is_timed)
+FAN_OUT = tuple(workload for workload in TIMED if workload.name.startswith("fan-out"))
 
 
 def shares(n: int, workers: int) -> list[int]:

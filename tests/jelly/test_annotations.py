@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 import typing
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Annotated, Any, NewType
 
-import attrs
+import attr
 import pytest
 
 from jelly import Registry
@@ -61,6 +62,7 @@ ALIAS = "Missing | Pay"
     [
         "Annotated[Missing, visible_to('hr')]",
         "A[Missing, 'hr']",
+        "Missing.Annotated[int, Missing.rule]",
         "Pay | Missing",
         "Missing['Pay']",
         "others.Pay | Missing",
@@ -120,14 +122,19 @@ def test_class_variables_have_no_rules() -> None:
     assert visibility_of(cls, None) is None
 
 
+@attr.s
+class Unannotated:
+    salary = attr.ib(type=Pay)  # type: ignore[var-annotated]
+
+
 def test_types_that_attrs_holds_in_its_own_table_count() -> None:
-    """make_class() writes no annotations."""
-    cls = attrs.make_class("Made", {"salary": attrs.field(type=Pay)})
+    """That is where type= is kept; make_class() writes an annotation too."""
+    assert {} == inspect.get_annotations(Unannotated)
 
-    found = visibility_of(cls, ["salary"])
-
-    assert found is not None
-    assert {"salary"} == found.names
+    for cls in (Unannotated, attr.make_class("Made", {"salary": attr.ib(type=Pay)})):
+        found = visibility_of(cls, ["salary"])
+        assert found is not None
+        assert {"salary"} == found.names
 
 
 class Late:

@@ -169,6 +169,9 @@ def test_attributes_beyond_the_fields_stay_here() -> None:
     values[0].password = "secret"
     assert b"secret" not in encoder.dumps(values)
     assert values == decoder.loads(encoder.dumps(values))
+    del values[0].text, values[1].text  # as many attributes as fields, but not the fields
+    with pytest.raises(Unjellyable, match="without 'text'"):
+        encoder.dumps(values)
 
 
 def test_the_depth_limit_holds_on_the_short_way() -> None:
@@ -178,9 +181,10 @@ def test_the_depth_limit_holds_on_the_short_way() -> None:
     payload = packb([copy(state_of())])
 
     assert one(Plain) == Decoder(registry, Limits(max_depth=4)).loads(payload)[0]
-    for max_depth in (2, 3):
+    assert [[1]] == Decoder(registry, Limits(max_depth=6)).loads(packb([copy(state_of([[1]]))]))[0].extra
+    for max_depth, extra in ((2, None), (3, None), (5, [[1]])):
         with pytest.raises(MalformedJelly, match="nests deeper"):
-            Decoder(registry, Limits(max_depth=max_depth)).loads(payload)
+            Decoder(registry, Limits(max_depth=max_depth)).loads(packb([copy(state_of(extra))]))
 
 
 def test_malformed_data_of_a_copy_are_malformed() -> None:

@@ -147,6 +147,8 @@ def test_a_predicate_sees_the_object_and_the_perspective() -> None:
 
     assert 5 == send(Given("ann", 5), "ann", visible=own).salary
     assert send(Given("ann", 5), "bob", visible=own).salary is HIDDEN
+    always = {"salary": visible_if(lambda person, perspective: True)}
+    assert send(Given("ann", 5), None, visible=always).salary is HIDDEN
 
 
 def fail(obj: object, perspective: object) -> bool:

@@ -187,23 +187,18 @@ class FlavourRoot(pb.Root):
         return pb.is_stale(self.held)
 
 
-if hasattr(pb, "Tracked"):
+class Board(pb.Tracked):
+    title: str
+    notes: list
+    seats: dict
 
-    class Board(pb.Tracked):
-        title: str
-        notes: list
-        seats: dict
-
-        def __init__(self, title, notes, seats):
-            self.title, self.notes, self.seats = title, notes, seats
-
-else:  # TODO 2026-11-20: pb.Tracked is not there yet; this goes when it is
-    Board = Observed
+    def __init__(self, title, notes, seats):
+        self.title, self.notes, self.seats = title, notes, seats
 
 
 def state_of(thing):
     """Return what a cache or a replica shows, as a plain map."""
-    fields = Board.__annotations__ if isinstance(thing, Board) and Board is not Observed else vars(thing)
+    fields = Board.__annotations__ if isinstance(thing, Board) else vars(thing)
     return {
         field: value
         for field, value in sorted(vars(thing).items())
@@ -215,15 +210,17 @@ def flavour_registry():
     """Return what both sides of the conversations and the peer of the cases have registered."""
     made = jelly.Registry()
     made.add(Point, "geo.Point")
-    add_flavours(made)
+    add_flavours(made, {field: visible_to("x") for field in ("title", "notes", "seats")})
     return made
 
 
-def add_flavours(registry):
+def add_flavours(registry, rules=None):
+    """Admit the classes; `rules` are for the board: without one a field can be neither missing nor hidden."""
     for cls, name in [(Stock, "shop.Stock"), (Shelf, "shop.Shelf"), (Person, "staff.Person")]:
         registry.add(cls, name)
-    for cls in (Room, Player, Board):
-        registry.add(cls, "game.Board" if cls is Board else f"game.{cls.__name__}")
+    for cls in (Room, Player):
+        registry.add(cls, f"game.{cls.__name__}")
+    registry.add(Board, "game.Board", visible=rules)
 
 
 def question(play, thing, method, *args, **kwargs):

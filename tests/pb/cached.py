@@ -62,7 +62,17 @@ class Unregistered(Stock):
 
 
 class Refusal(Exception):
-    """An error whose argument crosses."""
+    """An error with a thing in its state."""
+
+    def __init__(self, thing):
+        super().__init__("refused")
+        self.thing = thing
+
+    def get_state_to_copy(self):
+        return {"thing": self.thing}
+
+    def set_copyable_state(self, state):
+        self.thing = state["thing"]
 
 
 class Ware(jelly.Copyable, jelly.RemoteCopy):

@@ -11,7 +11,7 @@ import jelly
 import pb
 from pb import messages
 
-from .cached import REGISTRY, Keeper, Room, Shop, Stock, Unregistered, cross, left_over
+from .cached import REGISTRY, Keeper, Refusal, Room, Shop, Stock, Unregistered, cross, left_over
 from .peers import ask
 from .pump import STEPS, Pump, Script, messages_in, packed, send
 
@@ -117,24 +117,28 @@ def test_a_question_asked_by_the_hook_keeps_its_place_among_the_updates(step, ha
     assert None is shop.stock._reply.result()
 
 
-def test_updates_keep_their_order_though_an_answered_one_has_to_wait():
-    """Over the peer's max_calls a question waits; a later change must not overtake it."""
+def test_a_question_over_max_calls_is_not_overtaken():
+    """It waits its turn, with all that is told after it, or is refused at once: never told late."""
     keeper = Keeper()
-    shop = Shop()
+    shop = Shop(stock=Stock(items=[]))
     pump = Pump(shop, registry=REGISTRY)
     pump.server.broker.calls.peer_max_calls = 1
     replica = pump.call("get", "stock")
     pump.call("keep", keeper)
     waiting = shop.kept[0].wait()
     (observer,) = shop.stock._observers
-    asked = ask(observer, "set", 1)
-    shop.stock.tell("set", 2)
+    try:
+        asked = ask(observer, "add", 1)
+    except pb.Busy:
+        asked = None
+    shop.stock.tell("add", 2)
     pump.run()
     keeper.gate.open()
     pump.run()
 
-    assert (None, None) == (waiting.result(), asked.result())
-    assert 2 == replica.n
+    assert None is waiting.result()
+    assert None is (asked and asked.result())
+    assert ([2] if asked is None else [1, 2]) == replica.items
 
 
 def test_changes_are_encoded_when_they_are_told():
@@ -192,9 +196,9 @@ def test_a_cache_crosses_wherever_a_value_does(step, place):
     elif place == "result":
         keeper.kept.append(pump.call("get", "stock"))
     elif place == "error":
-        with pytest.raises(Exception) as caught:
+        with pytest.raises(Refusal) as caught:
             pump.call("refuse", "stock")
-        keeper.kept.append(caught.value.args[0])
+        keeper.kept.append(caught.value.thing)
         del caught
     elif place == "update":
         shop.room.tell("put", "other", shop.stock)
@@ -494,8 +498,9 @@ def test_a_cache_may_not_be_sent_while_it_is_being_sent():
     assert 0 == len(shop.stock._observers)
 
 
-def test_an_update_reaches_the_holder_before_the_answers_of_a_closing_connection():
-    """A handler that still runs when the client says BYE changes something, and then answers."""
+@pytest.mark.parametrize("closes", ["client", "server"])
+def test_an_update_reaches_the_holder_before_the_answers_of_a_closing_connection(closes):
+    """A handler that still runs after BYE changes something, and then answers."""
 
     class Slow(Shop):
         async def remote_slow(self):
@@ -503,18 +508,17 @@ def test_an_update_reaches_the_holder_before_the_answers_of_a_closing_connection
             self.stock.tell("set", 7)
             return self.stock.n
 
-    for closes in ("client", "server"):
-        shop = Slow()
-        pump = Pump(shop, registry=REGISTRY)
-        replica = pump.call("get", "stock")
-        outcome = pump.root.slow()
-        pump.run()
-        getattr(pump, closes).broker.close()
-        pump.run()
-        shop.gate.open()
-        pump.run()
+    shop = Slow()
+    pump = Pump(shop, registry=REGISTRY)
+    replica = pump.call("get", "stock")
+    outcome = pump.root.slow()
+    pump.run()
+    getattr(pump, closes).broker.close()
+    pump.run()
+    shop.gate.open()
+    pump.run()
 
-        assert (7, 7) == (outcome.result(), replica.n), closes
+    assert (7, 7) == (outcome.result(), replica.n)
 
 
 @STEPS

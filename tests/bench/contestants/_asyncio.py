@@ -11,7 +11,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from tests.bench.workloads import CONNECTIONS, DICTS, MEBIBYTE, OUTSTANDING, OUTSTANDING_EACH, TEXT, shares
+from tests.bench.contestants._tally import Tally
+from tests.bench.workloads import (
+    CHANGES_AHEAD,
+    CONNECTIONS,
+    DICTS,
+    MEBIBYTE,
+    OBSERVERS,
+    OUTSTANDING,
+    OUTSTANDING_EACH,
+    TEXT,
+    shares,
+)
 
 VALUES: dict[str, Any] = {"dicts": DICTS, "bytes": MEBIBYTE}
 OPENED_AT_ONCE = 50
@@ -65,6 +76,18 @@ class Client:
         """Count the references to made objects that this side and the server still have on their tables."""
         raise NotImplementedError
 
+    async def observe(self, tally: Tally) -> None:
+        """Observe the server's one number from here on; call tally.take() with whatever this side is told."""
+        raise NotImplementedError
+
+    async def change(self, number: int) -> None:
+        """Have the server change its number and tell all who observe it."""
+        raise NotImplementedError
+
+    def told(self) -> int:
+        """Return the number that this observer was told last."""
+        raise NotImplementedError
+
 
 async def workers(call: Callable[[int], Awaitable[object]], n: int, at_once: int) -> None:
     """Do n operations with that many outstanding: call(share) for each of so many tasks."""
@@ -82,6 +105,31 @@ async def outstanding(call: Callable[[int], Awaitable[object]], n: int) -> None:
     await asyncio.gather(*[worker() for _ in range(OUTSTANDING)])
 
 
+class FanOut:
+    """Connections that observe one number of the server, and the changes they are told of."""
+
+    def __init__(self, observers: list[Client], tally: Tally) -> None:
+        self._observers = observers
+        self._tally = tally
+
+    async def work(self, n: int, ahead: int, client: Client) -> None:
+        """Make n deliveries, with so many changes on their way at once: the timed part, and nothing else."""
+        tally, new_future = self._tally, asyncio.get_running_loop().create_future
+
+        async def change(share: int) -> None:
+            for _ in range(share):
+                complete = new_future()
+                await client.change(tally.expect(complete.set_result))
+                await complete
+
+        assert n % OBSERVERS == 0, f"{n} deliveries are no whole changes"
+        await workers(change, n // OBSERVERS, ahead)
+
+    def check(self) -> None:
+        """See that everybody was told of the last change, and last of it."""
+        self._tally.check([observer.told() for observer in self._observers])
+
+
 class Driver:
     """Does the rounds of one contestant: the connections it has open, and the one that most rounds use."""
 
@@ -91,6 +139,7 @@ class Driver:
         self._first: Client | None = None
         self._many: list[Client] = []
         self._idle: list[Client] = []
+        self._fan_out: FanOut | None = None
 
     async def opened(self, n: int) -> list[Client]:
         """Open n connections and make one call on each."""
@@ -118,6 +167,9 @@ class Driver:
             [self._first] = await self.opened(1)
         if order.workload == "connections" and not self._many:
             self._many = await self.opened(CONNECTIONS)
+        if order.workload.startswith("fan-out"):
+            await self.fan_out(order, self._first)
+            return
         if order.check:
             await self.check(order, self._first)
             return
@@ -149,6 +201,20 @@ class Driver:
                 await workers(client.references, n, OUTSTANDING)
             case _:
                 raise ValueError(f"no workload {workload!r}")
+
+    async def fan_out(self, order: Any, client: Client) -> None:
+        """Do a round of changes, which are asked for on a connection of their own."""
+        if self._fan_out is None:
+            observers, tally = await self.opened(OBSERVERS), Tally(OBSERVERS)
+            await asyncio.gather(*[observer.observe(tally) for observer in observers])
+            self._fan_out = FanOut(observers, tally)
+        ahead = CHANGES_AHEAD if order.workload == "fan-out-ahead" else 1
+        if order.check:
+            await self._fan_out.work(5 * OBSERVERS * ahead, ahead, client)
+        else:
+            async with timed(order):
+                await self._fan_out.work(order.n, ahead, client)
+        self._fan_out.check()
 
     async def check(self, order: Any, client: Client) -> None:
         """See that the answers are right."""

@@ -1,10 +1,11 @@
 """The floor: the least that an asyncio RPC can be, and what every ratio is taken of.
 
 A frame is a u32 length and a msgpack array: [0, id, oid, method, args] asks, [1, id, value] answers,
-[2, ids] releases. A call is one future in a dict and one write, dispatch one look-up in a dict; frames are
-unpacked one by one; the answers of one read leave in one write. No errors, no limits, no types, no reference
-counts, no cancelling: it may not be used for anything but to compare with. `floor_joined` is the same floor
-with one more idea.
+[2, oid, method, args] tells and gets no answer, [3, ids] releases. A call is one future in a dict and one
+write, dispatch one look-up in a dict; frames are unpacked one by one; the answers of one read leave in one
+write. What all observers are told is packed once and written to each. No errors, no limits, no types, no
+reference counts, no cancelling: it may not be used for anything but to compare with. `floor_joined` is the
+same floor with one more idea.
 """
 
 from __future__ import annotations
@@ -17,12 +18,27 @@ from typing import Any
 import msgpack
 
 from tests.bench.contestants._asyncio import Client, drive_rounds, outstanding, run_for_ever
+from tests.bench.contestants._tally import Tally
 
 WORKLOADS = frozenset(
-    {"sequential", "outstanding", "connections", "dicts", "bytes", "callbacks", "references", "idle"}
+    {
+        "sequential",
+        "outstanding",
+        "connections",
+        "dicts",
+        "bytes",
+        "callbacks",
+        "references",
+        "fan-out",
+        "fan-out-ahead",
+        "idle",
+    }
 )
 
-CALL, ANSWER, RELEASE = range(3)
+CALL, ANSWER, TELL, RELEASE = range(4)
+# The client's object that observes, and the server's connections that hold one.
+OBSERVER = 2
+observers: list[Floor] = []
 
 pack = msgpack.Packer().pack
 unpack = msgpack.unpackb
@@ -80,6 +96,9 @@ class Floor(asyncio.Protocol):
                 frames += (len(body).to_bytes(4, "big"), body)
             elif kind == ANSWER:
                 futures.pop(message[1]).set_result(message[2])
+            elif kind == TELL:
+                _, oid, method, args = message
+                getattr(objects[oid], method)(*args)
             else:
                 for oid in message[1]:
                     del objects[oid]
@@ -117,6 +136,14 @@ class Root:
     def held(self) -> int:
         return len(self._connection.objects) - 1
 
+    def observe(self) -> None:
+        observers.append(self._connection)
+
+    def change(self, number: int) -> None:
+        body = pack((TELL, OBSERVER, "set", (number,)))
+        for connection in observers:
+            connection.send(body)
+
 
 class Made:
     """What the workload of references makes and drops."""
@@ -134,6 +161,18 @@ class Sum:
 
     def finish(self) -> None:
         self.finished.set_result(self.total)
+
+
+class Observer:
+    """The client's object that is told of changes."""
+
+    def __init__(self, tally: Tally) -> None:
+        self.number = 0
+        self._tally = tally
+
+    def set(self, number: int) -> None:
+        self.number = number
+        self._tally.take(number)
 
 
 class FloorClient(Client):
@@ -183,6 +222,16 @@ class FloorClient(Client):
 
     async def held(self) -> tuple[int, int]:
         return len(self._dropped), await self._connection.call(0, "held")
+
+    async def observe(self, tally: Tally) -> None:
+        self._connection.objects[OBSERVER] = self._observer = Observer(tally)
+        await self._connection.call(0, "observe")
+
+    async def change(self, number: int) -> None:
+        await self._connection.call(0, "change", number)
+
+    def told(self) -> int:
+        return self._observer.number
 
 
 def serve(loop: str, announce: Callable[[int], None], protocol: type[Floor] = Floor) -> None:

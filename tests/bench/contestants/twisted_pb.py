@@ -8,10 +8,13 @@ from typing import Any
 from twisted.internet import defer, reactor, task
 from twisted.spread import banana, pb
 
+from tests.bench.contestants._tally import Tally
 from tests.bench.workloads import (
+    CHANGES_AHEAD,
     CONNECTIONS,
     DICTS,
     MEBIBYTE,
+    OBSERVERS,
     OUTSTANDING,
     OUTSTANDING_EACH,
     TEXT,
@@ -19,7 +22,18 @@ from tests.bench.workloads import (
 )
 
 WORKLOADS = frozenset(
-    {"sequential", "outstanding", "connections", "dicts", "bytes", "callbacks", "references", "idle"}
+    {
+        "sequential",
+        "outstanding",
+        "connections",
+        "dicts",
+        "bytes",
+        "callbacks",
+        "references",
+        "fan-out",
+        "fan-out-ahead",
+        "idle",
+    }
 )
 VALUES: dict[str, Any] = {"dicts": DICTS, "bytes": MEBIBYTE}
 
@@ -37,6 +51,41 @@ class Made(pb.Referenceable):
 
     def __del__(self) -> None:
         Made.alive -= 1
+
+
+class Board(pb.Cacheable):
+    """The number that the server's observers watch."""
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._observers: list[Any] = []
+
+    def getStateToCacheAndObserveFor(self, perspective: object, observer: Any) -> dict[str, int]:
+        self._observers.append(observer)
+        return {"number": self._number}
+
+    def stoppedObserving(self, perspective: object, observer: Any) -> None:
+        self._observers.remove(observer)
+
+    def set(self, number: int) -> None:
+        self._number = number
+        for observer in self._observers:
+            observer.callRemote("set", number)
+
+
+class BoardReplica(pb.RemoteCache):
+    """What the client has of it."""
+
+    number: int
+    tally: Tally
+
+    def observe_set(self, number: int) -> None:
+        self.number = number
+        self.tally.take(number)
+
+
+pb.setUnjellyableForClass(Board, BoardReplica)
+BOARD = Board()
 
 
 class Root(pb.Root):
@@ -65,6 +114,12 @@ class Root(pb.Root):
 
     def remote_held(self) -> int:
         return Made.alive
+
+    def remote_board(self) -> Board:
+        return BOARD
+
+    def remote_change(self, number: int) -> None:
+        BOARD.set(number)
 
 
 class Sum(pb.Referenceable):
@@ -136,6 +191,26 @@ def empty(root: Any) -> Any:
     raise AssertionError(f"{held} references still held")
 
 
+@defer.inlineCallbacks
+def observed(port: int) -> Any:
+    """Open a connection for each observer; give their replicas, and the tally that all count in."""
+    roots = yield opened(port, OBSERVERS)
+    replicas = yield defer.gatherResults([root.callRemote("board") for root in roots])
+    tally = Tally(OBSERVERS)
+    for replica in replicas:
+        replica.tally = tally
+    return replicas, tally
+
+
+@defer.inlineCallbacks
+def changes(root: Any, tally: Tally, n: int) -> Any:
+    """Make n changes, each when all have the last."""
+    for _ in range(n):
+        complete: defer.Deferred[None] = defer.Deferred()
+        yield root.callRemote("change", tally.expect(complete.callback))
+        yield complete
+
+
 class Driver:
     """Does the rounds."""
 
@@ -145,6 +220,7 @@ class Driver:
         self._sum = Sum()
         self._many: list[Any] = []
         self._idle: list[Any] = []
+        self._replicas: list[Any] = []
 
     @defer.inlineCallbacks
     def round(self, order: Any) -> Any:
@@ -157,6 +233,8 @@ class Driver:
         if order.workload == "callbacks":
             yield self._root.callRemote("keep", self._sum)
             self._sum.total = 0
+        if order.workload.startswith("fan-out") and not self._replicas:
+            self._replicas, self._tally = yield observed(self._port)
         if order.check:
             yield self.check(order)
             return
@@ -167,6 +245,8 @@ class Driver:
             assert self._sum.total == order.n * (order.n - 1) // 2, f"callbacks brought {self._sum.total}"
         elif order.workload == "references":
             yield empty(self._root)
+        elif order.workload.startswith("fan-out"):
+            self._tally.check([replica.number for replica in self._replicas])
 
     def work(self, workload: str, n: int) -> Any:
         """Do n operations: the timed part, and nothing else."""
@@ -184,6 +264,9 @@ class Driver:
                 calls = [root.callRemote("ask", n)]
             case "references":
                 calls = [references(root, share) for share in shares(n, OUTSTANDING)]
+            case "fan-out" | "fan-out-ahead":
+                ahead = CHANGES_AHEAD if workload == "fan-out-ahead" else 1
+                calls = [changes(root, self._tally, share) for share in shares(n // OBSERVERS, ahead)]
             case _:
                 calls = [echo(root, VALUES.get(workload, TEXT), n)]
         return defer.gatherResults(calls)
@@ -199,6 +282,9 @@ class Driver:
             assert len(set(map(id, made))) == 250, "the references are not distinct"
             del made
             yield empty(self._root)
+        elif order.workload.startswith("fan-out"):
+            yield self.work(order.workload, 50 * OBSERVERS)
+            self._tally.check([replica.number for replica in self._replicas])
         else:
             value = VALUES.get(order.workload, TEXT)
             for root in self._many if order.workload == "connections" else [self._root]:

@@ -1,0 +1,173 @@
+"""Where a stranger plugs in: identity stores, ways to log in, services and perspectives.
+
+zope.interface is used for contracts; `_types.py` says the same for type checkers where it matters.
+"""
+
+from __future__ import annotations
+
+from zope.interface import Attribute, Interface
+
+
+class IIdentityStore(Interface):  # type: ignore[misc]
+    """Keep identities. Every method is a coroutine function, and every change is one transaction:
+    done or not, and kept once the call returns.
+
+    Names are in their one form already (`cred.identity_name`). Several processes may use one store at once
+    and lose nothing of each other's changes. `cred.testing.check_identity_store` tells whether one is right.
+
+    Methods that take a name raise NoSuchIdentity where there is none, unless they say otherwise; all raise
+    StoreError where the store cannot be reached.
+    """
+
+    def get(name):  # type: ignore[no-untyped-def]
+        """Return the IdentityRecord, or None."""
+
+    def add(record):  # type: ignore[no-untyped-def]
+        """Keep a new identity; its epoch is given by the store. Raises IdentityExists."""
+
+    def remove(name):  # type: ignore[no-untyped-def]
+        """Forget an identity with all that belongs to it."""
+
+    def names():  # type: ignore[no-untyped-def,misc]
+        """Return the names of all identities, sorted."""
+
+    def set_password_hash(name, password_hash):  # type: ignore[no-untyped-def]
+        """Replace the password hash, or take it away with None. The epoch grows."""
+
+    def set_disabled(name, disabled):  # type: ignore[no-untyped-def]
+        """Disable or enable. The epoch grows when it is disabled."""
+
+    def add_key(name, key):  # type: ignore[no-untyped-def]
+        """Put a Key on the keyring; nothing happens if it is there."""
+
+    def remove_key(name, key):  # type: ignore[no-untyped-def]
+        """Take a Key off the keyring. The epoch grows. Raises NoSuchKey."""
+
+    def add_credential(name, credential):  # type: ignore[no-untyped-def]
+        """Add a Credential; one of the same kind and id gets the new label."""
+
+    def remove_credential(name, credential):  # type: ignore[no-untyped-def]
+        """Take a Credential away. The epoch grows. Raises NoSuchCredential."""
+
+    def names_with(credential):  # type: ignore[no-untyped-def]
+        """Return the names of the identities that have this Credential, sorted; normally one or none."""
+
+    def epochs(names):  # type: ignore[no-untyped-def]
+        """Return a dict of name to epoch; names that are not there are left out."""
+
+    def iteration_counts():  # type: ignore[no-untyped-def,misc]
+        """Return a dict of iteration count to the number of password hashes that have it."""
+
+    def secret():  # type: ignore[no-untyped-def,misc]
+        """Return the secret of this store: 32 bytes, made once and never changed."""
+
+    def close():  # type: ignore[no-untyped-def,misc]
+        """Give back files and connections. Nothing happens the second time."""
+
+
+class ICredentials(Interface):  # type: ignore[misc]
+    """What a client logs in with: a password, a key, or nothing."""
+
+    def begin(offered, channel):  # type: ignore[no-untyped-def]
+        """Return an IProver for one login.
+
+        Args:
+            offered: names of mechanisms, as the server announced them.
+            channel: a Channel.
+
+        Raises:
+            UntrustedServer: nothing that fits is offered, or less than this channel deserves.
+        """
+
+
+class IProver(Interface):  # type: ignore[misc]
+    """The client's side of one login. Without I/O."""
+
+    mechanism = Attribute("the name to send")
+
+    def start():  # type: ignore[no-untyped-def,misc]
+        """Return the first message."""
+
+    def respond(data):  # type: ignore[no-untyped-def]
+        """Return the answer to a challenge. May be slow: call it in a thread. Raises UntrustedServer."""
+
+    def finish(data):  # type: ignore[no-untyped-def]
+        """Check what came with the server's "done". Raises UntrustedServer: use nothing of the connection."""
+
+
+class IVerifier(Interface):  # type: ignore[misc]
+    """The server's side of a way to log in. One object serves all logins."""
+
+    def offered(channel):  # type: ignore[no-untyped-def]
+        """Return the names of mechanisms for this channel, best first; empty where it cannot be used."""
+
+    def begin(mechanism, channel, directory):  # type: ignore[no-untyped-def]
+        """Return an IExchange for one login.
+
+        Args:
+            mechanism: one of those offered.
+            directory: a Directory: what a login may ask of the store.
+        """
+
+
+class IExchange(Interface):  # type: ignore[misc]
+    """The server's side of one login."""
+
+    user = Attribute("the name the client claims; None as long as it claimed none")
+
+    def receive(data):  # type: ignore[no-untyped-def]
+        """A coroutine function: read a message and return (data, record).
+
+        `record` is the IdentityRecord that was proven, or None to go on with data as the challenge. An
+        unknown user must cost the same steps, bytes and work as a known one, up to the last step.
+
+        Raises:
+            LoginFailed: for every reason.
+        """
+
+
+class IAuthorizer(Interface):  # type: ignore[misc]
+    """Know identities and services, log in, attach, and tell of what is revoked."""
+
+    def add_service(service):  # type: ignore[no-untyped-def]
+        """Take a service in. Raises ValueError where its name is taken."""
+
+    def get_identity(name):  # type: ignore[no-untyped-def]
+        """A coroutine function: return an identity. Raises NoSuchIdentity."""
+
+    def begin_login(mechanism, channel):  # type: ignore[no-untyped-def]
+        """Return a Login. Raises LoginFailed."""
+
+    def attach(identity, service, perspective, client):  # type: ignore[no-untyped-def]
+        """A coroutine function: return an Attachment. Raises NotPermitted."""
+
+
+class IIdentity(Interface):  # type: ignore[misc]
+    """Who somebody is."""
+
+    name = Attribute("unique at its authorizer")
+
+
+class IService(Interface):  # type: ignore[misc]
+    """Something with perspectives."""
+
+    name = Attribute("unique at its authorizer")
+
+    def get_perspective_named(name):  # type: ignore[no-untyped-def]
+        """Find or make a perspective. Raises NoSuchPerspective: then load_perspective is asked."""
+
+    def load_perspective(name):  # type: ignore[no-untyped-def]
+        """A coroutine function: fetch a perspective from elsewhere. Raises NoSuchPerspective."""
+
+
+class IPerspective(Interface):  # type: ignore[misc]
+    """What stands for a user of a service."""
+
+    perspective_name = Attribute("unique at its service")
+    service = Attribute("where it belongs")
+
+    def attached(client, identity):  # type: ignore[no-untyped-def]
+        """Take note of a client; return the perspective to give it, None for this one. May be async."""
+
+    def detached(client, identity):  # type: ignore[no-untyped-def]
+        """Take note that a client has gone. Called once for every attached that succeeded. Not async."""

@@ -1,0 +1,80 @@
+"""Login: one try to become an identity, at the server. Whatever goes wrong ends it, and looks the same."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from ._types import Exchange
+from .errors import LoginFailed
+from .identity import Identity
+
+if TYPE_CHECKING:
+    from .authorizer import Authorizer
+
+log = logging.getLogger("cred")
+
+# A person types the password before the login begins; this is for PBKDF2 and the way there and back.
+LOGIN_S: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What to send to the client.
+
+    Attributes:
+        data: a challenge, or what ends the login.
+        identity: who it is; None where the client has to answer `data` first.
+    """
+
+    data: bytes
+    identity: Identity | None
+
+
+class Login:
+    """One try to log in, made by `Authorizer.begin_login`.
+
+    Attributes:
+        mechanism: the name of the mechanism.
+    """
+
+    def __init__(
+        self, authorizer: Authorizer, mechanism: str, exchange: Exchange, clock: Callable[[], float]
+    ) -> None:
+        self.mechanism = mechanism
+        self._authorizer = authorizer
+        self._exchange = exchange
+        self._clock = clock
+        self._ends_at = clock() + LOGIN_S
+        self._waits = True
+
+    @property
+    def user(self) -> str | None:
+        """Return the name that the client claims, or None as long as it claimed none. For a throttle."""
+        return self._exchange.user
+
+    async def receive(self, data: bytes) -> Step:
+        """Take a message of the client's and return what to send.
+
+        Raises:
+            LoginFailed: refused; begin anew. `reason` is in the log already.
+            StoreError: the store is out of reach; begin anew later.
+        """
+        waits, self._waits = self._waits, False
+        try:
+            if not waits:
+                raise LoginFailed("a message out of turn: the login is over or busy")
+            if self._clock() > self._ends_at:
+                raise LoginFailed(f"took longer than {LOGIN_S:g} s")
+            await self._authorizer.settle()
+            answer, proven = await self._exchange.receive(data)
+            if proven is None:
+                self._waits = True
+                return Step(answer, None)
+            return Step(answer, await self._authorizer.admit_login(proven))
+        except LoginFailed as failed:
+            user = ascii(self.user) if self.user is not None else "nobody yet"
+            log.info("login refused: %s as %s: %s", self.mechanism, user, failed.reason)
+            raise

@@ -1,0 +1,149 @@
+"""Service: a part of an application that has perspectives. Knows who is attached, not who they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from zope.interface import implementer
+
+from ._loop import Locks
+from .errors import NoSuchPerspective
+from .interfaces import IPerspective, IService
+from .names import key_name
+from .perspective import Perspective
+
+if TYPE_CHECKING:
+    from .authorizer import Authorizer
+    from .identity import Identity
+
+
+class _Held:
+    """A perspective while it is attached, and how often."""
+
+    __slots__ = ("count", "perspective")
+
+    def __init__(self, perspective: Perspective) -> None:
+        self.perspective = perspective
+        self.count = 0
+
+
+@implementer(IService)
+class Service:
+    """Have perspectives, by name. Override get_perspective_named or load_perspective to make them on demand.
+
+    Args:
+        name: unique in its application; the name of the class if None.
+        application: what has add_service(service): an application, an Authorizer. None to add it later.
+
+    Raises:
+        ValueError: the application has a service of that name.
+    """
+
+    perspective_class: type[Perspective] = Perspective
+
+    def __init__(self, name: str | None = None, application: Any = None) -> None:
+        self.name = key_name(type(self).__name__ if name is None else name, "service")
+        self.application: Any = None
+        self._authorizer: Authorizer | None = None
+        self._perspectives: dict[str, Perspective] = {}
+        self._held: dict[str, _Held] = {}
+        self._locks = Locks()
+        if application is not None:
+            application.add_service(self)
+            self.application = application
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!a}>"
+
+    @property
+    def authorizer(self) -> Authorizer | None:
+        """Return the authorizer that this service was added to, or None."""
+        return self._authorizer
+
+    @authorizer.setter
+    def authorizer(self, authorizer: Authorizer) -> None:
+        if self._authorizer is not None and self._authorizer is not authorizer:
+            raise ValueError(f"service {self.name!r} belongs to another application already")
+        self._authorizer = authorizer
+
+    def create_perspective(self, name: str) -> Perspective:
+        """Make a perspective of perspective_class and keep it."""
+        return self.add_perspective(self.perspective_class(name, self))
+
+    def add_perspective(self, perspective: Perspective) -> Perspective:
+        """Keep a perspective, attached or not, and return it. It replaces one of the same name.
+
+        Raises:
+            TypeError: it is no perspective.
+        """
+        if not IPerspective.providedBy(perspective):
+            raise TypeError(f"a {type(perspective).__name__} is no perspective: derive it from Perspective")
+        perspective.service = self
+        self._perspectives[perspective.perspective_name] = perspective
+        return perspective
+
+    def get_perspective_named(self, name: str) -> Perspective:
+        """Return a perspective that is kept. Override it to make one on demand.
+
+        What it makes is kept while it is attached: who attaches meanwhile gets the same one.
+
+        Raises:
+            NoSuchPerspective: there is none, or none yet: then load_perspective is asked.
+        """
+        try:
+            return self._perspectives[name]
+        except KeyError:
+            raise NoSuchPerspective(f"service {self.name!r} keeps no perspective of that name") from None
+
+    async def load_perspective(self, name: str) -> Perspective:
+        """Fetch a perspective from elsewhere. Override it; it is called once for a name at a time.
+
+        Raises:
+            NoSuchPerspective: there is none.
+        """
+        raise NoSuchPerspective(f"service {self.name!r} loads no perspectives")
+
+    async def get_perspective(self, name: str, identity: Identity) -> Perspective:
+        """Find, make or load a perspective for the first of those who attach it.
+
+        Override it to decide by identity; whoever attaches that name meanwhile gets the same one.
+
+        Raises:
+            NoSuchPerspective: there is none.
+        """
+        try:
+            return self.get_perspective_named(name)
+        except (NoSuchPerspective, KeyError):  # KeyError: what a look-up in a dict raises
+            return await self.load_perspective(name)
+
+    def attach_count(self, name: str) -> int:
+        """Return how many attachments of a perspective there are now."""
+        held = self._held.get(name)
+        return 0 if held is None else held.count
+
+    async def hold(self, name: str, identity: Identity) -> Perspective:
+        """Return the perspective and count one attachment. For authorizers.
+
+        Raises:
+            NoSuchPerspective: there is none.
+            TypeError: what the service made is no perspective.
+        """
+        # One at a time for each name, or two who attach at once would load two perspectives.
+        async with self._locks.of(name):
+            held = self._held.get(name)
+            if held is None:
+                found = await self.get_perspective(name, identity)
+                if not IPerspective.providedBy(found):
+                    raise TypeError(
+                        f"service {self.name!r} made a {type(found).__name__}, expected a perspective"
+                    )
+                held = self._held[name] = _Held(found)
+            held.count += 1
+            return held.perspective
+
+    def let_go(self, name: str) -> None:
+        """Count one attachment less; with the last the perspective is forgotten, unless it was added."""
+        held = self._held[name]
+        held.count -= 1
+        if not held.count:
+            del self._held[name]

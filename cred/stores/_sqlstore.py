@@ -1,0 +1,96 @@
+"""SqlStore: IIdentityStore over whatever runs the transactions of `_sql`. Knows no database."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TypeVar
+
+from zope.interface import implementer
+
+from ..credential import Credential
+from ..identity import IdentityRecord
+from ..interfaces import IIdentityStore
+from ..keyring import Key
+from ..passwords import PasswordHash
+from . import _sql
+from ._sql import Transaction
+
+T = TypeVar("T")
+
+
+@implementer(IIdentityStore)
+class SqlStore:
+    """Turn each method into a transaction. A subclass runs it."""
+
+    def __init__(self) -> None:
+        self._secret: bytes | None = None
+
+    async def read(self, transaction: Transaction[T]) -> T:
+        """Run a transaction that changes nothing, on one state of the database."""
+        raise NotImplementedError
+
+    async def write(self, transaction: Transaction[T]) -> T:
+        """Run a transaction and commit it; where it raises, nothing is changed."""
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        """See IIdentityStore."""
+        raise NotImplementedError
+
+    async def secret(self) -> bytes:
+        """See IIdentityStore. It never changes, so it is asked for once."""
+        if self._secret is None:
+            self._secret = await self.read(_sql.secret())
+        return self._secret
+
+    async def get(self, name: str) -> IdentityRecord | None:
+        """See IIdentityStore."""
+        return await self.read(_sql.get(name))
+
+    async def add(self, record: IdentityRecord) -> None:
+        """See IIdentityStore."""
+        await self.write(_sql.add(record))
+
+    async def remove(self, name: str) -> None:
+        """See IIdentityStore."""
+        await self.write(_sql.remove(name))
+
+    async def names(self) -> list[str]:
+        """See IIdentityStore."""
+        return await self.read(_sql.names())
+
+    async def set_password_hash(self, name: str, password_hash: PasswordHash | None) -> None:
+        """See IIdentityStore."""
+        await self.write(_sql.set_password_hash(name, password_hash))
+
+    async def set_disabled(self, name: str, disabled: bool) -> None:
+        """See IIdentityStore."""
+        await self.write(_sql.set_disabled(name, disabled))
+
+    async def add_key(self, name: str, key: Key) -> None:
+        """See IIdentityStore."""
+        await self.write(_sql.add_key(name, key))
+
+    async def remove_key(self, name: str, key: Key) -> None:
+        """See IIdentityStore."""
+        await self.write(_sql.remove_key(name, key))
+
+    async def add_credential(self, name: str, credential: Credential) -> None:
+        """See IIdentityStore."""
+        await self.write(_sql.add_credential(name, credential))
+
+    async def remove_credential(self, name: str, credential: Credential) -> None:
+        """See IIdentityStore."""
+        await self.write(_sql.remove_credential(name, credential))
+
+    async def names_with(self, credential: Credential) -> list[str]:
+        """See IIdentityStore."""
+        return await self.read(_sql.names_with(credential))
+
+    async def epochs(self, names: Collection[str]) -> dict[str, int]:
+        """See IIdentityStore."""
+        return await self.read(_sql.epochs(names))
+
+    async def iteration_counts(self) -> dict[int, int]:
+        """See IIdentityStore."""
+        return await self.read(_sql.iteration_counts())

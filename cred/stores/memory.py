@@ -1,0 +1,117 @@
+"""MemoryStore: identities for as long as the process lives. For tests, and programs that declare theirs."""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Callable, Collection
+from dataclasses import replace
+
+from zope.interface import implementer
+
+from ..credential import Credential
+from ..errors import IdentityExists, NoSuchCredential, NoSuchIdentity, NoSuchKey
+from ..identity import IdentityRecord
+from ..interfaces import IIdentityStore
+from ..keyring import Key, Keyring
+from ..passwords import PasswordHash
+
+
+@implementer(IIdentityStore)
+class MemoryStore:
+    """Keep identities in a dict. Nothing here waits, so every change is one step of the loop.
+
+    Args:
+        random: returns that many bytes that nobody can foretell.
+    """
+
+    def __init__(self, *, random: Callable[[int], bytes] = secrets.token_bytes) -> None:
+        self._records: dict[str, IdentityRecord] = {}
+        self._epoch = 0
+        self._secret = random(32)
+
+    async def get(self, name: str) -> IdentityRecord | None:
+        """See IIdentityStore."""
+        return self._records.get(name)
+
+    async def add(self, record: IdentityRecord) -> None:
+        """See IIdentityStore."""
+        if record.name in self._records:
+            raise IdentityExists(f"there is an identity {record.name!r} already")
+        self._records[record.name] = replace(record, epoch=self._next_epoch())
+
+    async def remove(self, name: str) -> None:
+        """See IIdentityStore."""
+        self._record(name)
+        del self._records[name]
+
+    async def names(self) -> list[str]:
+        """See IIdentityStore."""
+        return sorted(self._records)
+
+    async def set_password_hash(self, name: str, password_hash: PasswordHash | None) -> None:
+        """See IIdentityStore."""
+        record = self._record(name)
+        self._records[name] = replace(record, password_hash=password_hash, epoch=self._next_epoch())
+
+    async def set_disabled(self, name: str, disabled: bool) -> None:
+        """See IIdentityStore."""
+        record = self._record(name)
+        epoch = self._next_epoch() if disabled else record.epoch
+        self._records[name] = replace(record, disabled=disabled, epoch=epoch)
+
+    async def add_key(self, name: str, key: Key) -> None:
+        """See IIdentityStore."""
+        record = self._record(name)
+        self._records[name] = replace(record, keys=Keyring(record.keys | {key}))
+
+    async def remove_key(self, name: str, key: Key) -> None:
+        """See IIdentityStore."""
+        record = self._record(name)
+        if key not in record.keys:
+            raise NoSuchKey(f"no such key on the keyring of {name!r}")
+        self._records[name] = replace(record, keys=Keyring(record.keys - {key}), epoch=self._next_epoch())
+
+    async def add_credential(self, name: str, credential: Credential) -> None:
+        """See IIdentityStore."""
+        record = self._record(name)
+        # The old one first, or its label would stay: they are equal.
+        self._records[name] = replace(record, credentials=record.credentials - {credential} | {credential})
+
+    async def remove_credential(self, name: str, credential: Credential) -> None:
+        """See IIdentityStore."""
+        record = self._record(name)
+        if credential not in record.credentials:
+            raise NoSuchCredential(f"no such credential of {name!r}")
+        left = record.credentials - {credential}
+        self._records[name] = replace(record, credentials=left, epoch=self._next_epoch())
+
+    async def names_with(self, credential: Credential) -> list[str]:
+        """See IIdentityStore."""
+        return sorted(name for name, record in self._records.items() if credential in record.credentials)
+
+    async def epochs(self, names: Collection[str]) -> dict[str, int]:
+        """See IIdentityStore."""
+        return {name: self._records[name].epoch for name in names if name in self._records}
+
+    async def iteration_counts(self) -> dict[int, int]:
+        """See IIdentityStore."""
+        hashes = (record.password_hash for record in self._records.values())
+        return dict(Counter(hash.iterations for hash in hashes if hash is not None))
+
+    async def secret(self) -> bytes:
+        """See IIdentityStore."""
+        return self._secret
+
+    async def close(self) -> None:
+        """See IIdentityStore. Everything is forgotten with the object, not here."""
+
+    def _record(self, name: str) -> IdentityRecord:
+        try:
+            return self._records[name]
+        except KeyError:
+            raise NoSuchIdentity(f"no identity {name!r}") from None
+
+    def _next_epoch(self) -> int:
+        self._epoch += 1
+        return self._epoch

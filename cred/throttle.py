@@ -1,0 +1,188 @@
+"""Throttle: who guesses passwords has to wait. It counts and says how long; it never waits itself.
+
+A source that fails is refused for a while; a name that is guessed at is answered later, but never locked:
+else anyone could lock anyone out. Names are counted whether they exist or not. Spec: limits (login).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+# Failures a connection may have, before it is closed.
+ATTEMPTS: Final = 3
+# How long a source is refused from its third failure on, doubling each time.
+PENALTY_S: Final = (5.0, 600.0)
+# How much later a name is answered from its fourth failure on, doubling each time.
+DELAY_S: Final = (0.25, 8.0)
+# After so long without a failure, the count is halved.
+HALF_LIFE_S: Final = 300.0
+# Sources and names remembered, of each kind: about 10 MB. The longest unused is forgotten first.
+REMEMBERED: Final = 65_536
+# 2 ** 32 is over every bound above; beyond, the power would only grow.
+MAX_DOUBLINGS: Final = 32
+
+
+class _Mark:
+    """Failures of one source or name."""
+
+    __slots__ = ("at", "failures", "until")
+
+    def __init__(self, now: float) -> None:
+        self.failures = 0
+        self.at = now
+        self.until = now
+
+
+class _Marks:
+    """The marks of all sources, or of all names."""
+
+    def __init__(
+        self, clock: Callable[[], float], bounds_s: tuple[float, float], most: int, free: int
+    ) -> None:
+        self._free = free
+        self._clock = clock
+        self._first_s, self._most_s = bounds_s
+        self._most = most
+        self._marks: OrderedDict[str, _Mark] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._marks)
+
+    def failed(self, key: str) -> None:
+        now = self._clock()
+        mark = self._marks.pop(key, None) or _Mark(now)
+        self._fade(mark, now)
+        mark.failures += 1
+        mark.at = now
+        mark.until = now + self._wait_s(mark)
+        self._marks[key] = mark
+        if len(self._marks) > self._most:
+            self._marks.popitem(last=False)
+
+    def left_s(self, key: str) -> float:
+        """How long the wait that began with the last failure still goes on."""
+        mark = self._marks.get(key)
+        return 0.0 if mark is None else max(0.0, mark.until - self._clock())
+
+    def wait_s(self, key: str) -> float:
+        """How long a wait would be that began now."""
+        mark = self._marks.get(key)
+        if mark is None:
+            return 0.0
+        self._fade(mark, self._clock())
+        return self._wait_s(mark)
+
+    def forget(self, key: str) -> None:
+        self._marks.pop(key, None)
+
+    def _wait_s(self, mark: _Mark) -> float:
+        over = mark.failures - self._free
+        return 0.0 if over <= 0 else min(self._most_s, self._first_s * 2.0 ** min(over - 1, MAX_DOUBLINGS))
+
+    def _fade(self, mark: _Mark, now: float) -> None:
+        halvings = int((now - mark.at) / HALF_LIFE_S)
+        if halvings > 0:
+            mark.failures >>= min(halvings, 64)
+            mark.at += halvings * HALF_LIFE_S
+
+
+class Throttle:
+    """Count failed logins by source and by name. One for all connections of a server.
+
+    Args:
+        clock: seconds that only grow.
+        penalty_s: shortest and longest time for which a source is refused.
+        delay_s: shortest and longest time by which the answer to a name is delayed.
+        remembered: sources, and names, kept at most. Who has more addresses than that can make the throttle
+            forget: it slows guessing down, the iteration count and the password stop it.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        penalty_s: tuple[float, float] = PENALTY_S,
+        delay_s: tuple[float, float] = DELAY_S,
+        remembered: int = REMEMBERED,
+    ) -> None:
+        self._sources = _Marks(clock, penalty_s, remembered, ATTEMPTS - 1)
+        self._names = _Marks(clock, delay_s, remembered, ATTEMPTS)
+
+    def penalty_s(self, source: str) -> float:
+        """Return how long connections from a source are to be refused, in seconds; 0 if they are welcome.
+
+        Args:
+            source: what `source_of` returns.
+        """
+        return self._sources.left_s(source)
+
+    def delay_s(self, name: str) -> float:
+        """Return how long to hold back the answer to a login as this name, in seconds.
+
+        Whether it succeeded or not: who is answered at once only when right could give up early.
+        """
+        return self._names.wait_s(name)
+
+    def failed(self, source: str, name: str | None) -> None:
+        """Count a refused login. `name` is None where none was claimed."""
+        self._sources.failed(source)
+        if name is not None:
+            self._names.failed(name)
+
+    def succeeded(self, name: str) -> None:
+        """Forget what was counted for a name.
+
+        Not for the source: with one good password it could else guess at all others for ever.
+        """
+        self._names.forget(name)
+
+    def connection(self, source: str) -> Attempts:
+        """Return the count for one connection."""
+        return Attempts(self, source)
+
+
+class Attempts:
+    """The logins tried over one connection.
+
+    Attributes:
+        left: how many may still fail. At 0 close the connection.
+    """
+
+    def __init__(self, throttle: Throttle, source: str) -> None:
+        self.left = ATTEMPTS
+        self._throttle = throttle
+        self._source = source
+
+    def failed(self, name: str | None) -> None:
+        """Count a refused login. `name` is None where none was claimed."""
+        self.left = max(0, self.left - 1)
+        self._throttle.failed(self._source, name)
+
+    def succeeded(self, name: str) -> None:
+        """Take note of a login."""
+        self._throttle.succeeded(name)
+
+    def delay_s(self, name: str | None) -> float:
+        """Return how long to hold back the answer, in seconds."""
+        return 0.0 if name is None else self._throttle.delay_s(name)
+
+
+def source_of(address: str) -> str:
+    """Return what counts as one source: an IPv4 address, the /64 of an IPv6 address, anything else as it is.
+
+    A /64 is what one customer is given, with 2 ** 64 addresses to fail from.
+    """
+    host = address.partition("%")[0]  # fe80::1%eth0
+    try:
+        found = ipaddress.ip_address(host)
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(ipaddress.IPv6Network((found, 64), strict=False))

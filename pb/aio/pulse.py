@@ -1,0 +1,100 @@
+"""What time does to a connection: greetings that do not come, silence, and peers that do not read.
+
+One timer per connection, whatever goes on over it. Spec: spec/2-frames.md, "Liveness" and "Flow".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from pb import messages
+from pb._state import State
+from pb._stranger import LOGIN_TIMEOUT_S
+from pb.errors import ProtocolError
+
+if TYPE_CHECKING:
+    from .link import Link
+
+
+class Pulse:
+    """The timer of one link.
+
+    Attributes:
+        stalled_since: when the network took no more; 0.0 while it does.
+    """
+
+    __slots__ = ("_link", "_opened_at", "_quiet_since", "_timer", "stalled_since")
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._timer: asyncio.TimerHandle | None = None
+        self._opened_at = 0.0
+        self._quiet_since = 0.0
+        self.stalled_since = 0.0
+
+    def await_hello(self) -> None:
+        """Begin: the peer's HELLO must come."""
+        link = self._link
+        self._timer = link.loop.call_later(link.broker.limits.hello_timeout_s, self._tick)
+
+    def start(self) -> None:
+        """Go on: HELLO has come."""
+        self.stop()
+        link = self._link
+        self._opened_at = self._quiet_since = link.loop.time()
+        self._timer = link.loop.call_later(link.broker.tick_interval_s, self._tick)
+
+    def stop(self) -> None:
+        """End."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _tick(self) -> None:
+        link = self._link
+        broker = link.broker
+        self._timer = None
+        if link.transport is None or broker.state is State.CLOSED:
+            return
+        if broker.state is State.GREETING:
+            broker.fail(ProtocolError("no HELLO arrived in time", messages.BYE_IDLE))
+            return
+        now = link.loop.time()
+        if broker.state is State.STRANGER and now - self._opened_at >= LOGIN_TIMEOUT_S:
+            broker.fail(ProtocolError(f"nobody logged in within {LOGIN_TIMEOUT_S:g} s", messages.BYE_POLICY))
+            return
+        if broker.heard:
+            broker.heard = False
+            self._quiet_since = now
+        quiet_s = now - self._quiet_since
+        limits = broker.limits
+        if limits.idle_s and quiet_s >= limits.idle_s:
+            broker.fail(ProtocolError(f"silent for {quiet_s:.0f} s", messages.BYE_IDLE))
+            return
+        hello = broker.peer_limits
+        owes_sign = not broker.outbox.has_spoken and hello is not None and hello.idle_s
+        broker.outbox.has_spoken = False
+        if quiet_s >= limits.ping_after_s or owes_sign:
+            broker.ping()
+        if self.stalled_since:
+            self.check_stall()
+        if link.transport is not None:
+            self._timer = link.loop.call_later(broker.tick_interval_s, self._tick)
+
+    def check_stall(self) -> None:
+        """Close on a peer that does not read: what waits for it is bounded in bytes and in time."""
+        link = self._link
+        limits = link.broker.limits
+        waiting = link.transport.get_write_buffer_size()
+        bound = max(limits.write_max_bytes, 2 * limits.max_frame)
+        stalled_s = link.loop.time() - self.stalled_since
+        if waiting > bound or stalled_s > limits.write_stall_s:
+            transport = link.transport
+            link.broker.fail(
+                ProtocolError(
+                    f"the peer reads too slowly: {waiting} bytes wait for it since {stalled_s:.0f} s",
+                    messages.BYE_LIMIT,
+                )
+            )
+            transport.abort()  # closing would wait for what the peer does not read

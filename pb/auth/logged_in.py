@@ -1,0 +1,120 @@
+"""What somebody who has logged in may ask of the server. Spec: spec/9-login.md, "Identity"."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import cred
+import jelly
+from pb.errors import Forbidden, Gone
+from pb.reference import RemoteReference
+
+if TYPE_CHECKING:
+    from pb.attachment import Attachment
+
+    from .root import AuthRoot
+
+log = logging.getLogger("pb")
+
+
+class LoggedIn(jelly.Referenceable):
+    """One identity on one connection: attach perspectives, list keys, leave."""
+
+    def __init__(self, identity: cred.Identity, auth: AuthRoot, face: Any) -> None:
+        self.name = identity.name
+        self._identity = identity
+        self._auth = auth
+        self._holdings = face.broker.holdings
+        self._attachments: list[Attachment] = []
+        self._is_over = False
+        auth.add(self)
+        face.watch(self._leave)
+
+    async def remote_attach(
+        self, service: object, perspective: object = None, client: object = None
+    ) -> Attachment:
+        """Attach a perspective of a service; the caller gets a reference to it.
+
+        Args:
+            perspective: a name; None for the own name if that is on the keyring, else the first of the
+                service.
+            client: an object of the caller's that the perspective may call, or None.
+
+        Raises:
+            Forbidden: no such key, whatever the reason; or the perspective does not want this client now.
+            Gone: the login was ended meanwhile.
+        """
+        if not isinstance(client, RemoteReference | None):
+            raise Forbidden("client is neither an object of the caller's nor nil")
+        attachment: Attachment = self._holdings.attach()
+        try:
+            live = await self._attach(attachment, service, perspective, client)
+        except BaseException:
+            attachment.detach()
+            raise
+        self._auth.attachments[live] = attachment
+        self._attachments.append(attachment)
+        attachment.on_end(lambda: self._ended(attachment, live))
+        if self._is_over or not live.is_live:
+            attachment.detach()
+            raise Gone("the login was ended while it attached")
+        return attachment
+
+    async def _attach(
+        self, attachment: Attachment, service: Any, perspective: Any, client: RemoteReference | None
+    ) -> cred.Attachment:
+        def prepare(perspective: object) -> object:
+            attachment.perspective = perspective
+            return None if client is None else attachment.adopt(client)
+
+        try:
+            live = await self._auth.authorizer.attach(self._identity, service, perspective, prepare=prepare)
+        except cred.NotPermitted as error:
+            log.info("attach refused for %s: %s", ascii(self.name), error.reason)
+            raise Forbidden(str(error)) from None
+        except cred.AttachRefused as error:
+            raise Forbidden(str(error)) from None
+        if live.perspective is not attachment.perspective:
+            try:
+                attachment.perspective = live.perspective  # which attached() chose
+            except ValueError:
+                live.end()
+                raise
+        return live
+
+    def _ended(self, attachment: Attachment, live: cred.Attachment) -> None:
+        self._attachments.remove(attachment)
+        self._auth.attachments.pop(live, None)
+        live.end()
+
+    async def remote_keys(self) -> list[list[str]]:
+        """Return what may be attached, as [service, perspective], sorted."""
+        return [[key.service, key.perspective] for key in await self._identity.keys()]
+
+    def remote_detach(self, perspective: object) -> None:
+        """End the latest attachment of a perspective; everything handed out under it is gone.
+
+        Raises:
+            Forbidden: it is not attached here.
+        """
+        for attachment in reversed(self._attachments):
+            if attachment.perspective is perspective:
+                attachment.detach()
+                return
+        raise Forbidden("this is no perspective that is attached here")
+
+    def remote_logout(self) -> None:
+        """End all attachments and this login. The connection stays."""
+        self.end()
+
+    def end(self) -> None:
+        """End all attachments, and withdraw this object."""
+        self._leave()
+        self._holdings.revoke_object(self)
+
+    def _leave(self) -> None:
+        self._is_over = True
+        self._auth.discard(self)
+        for attachment in list(self._attachments):
+            attachment.detach()

@@ -1,0 +1,115 @@
+"""Logging in, at the client: who one is at a server, and what one may attach there.
+
+Spec: spec/9-login.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import cred
+from pb.errors import Forbidden, ProtocolError
+from pb.reference import RemoteReference
+
+Call = Callable[..., Awaitable[Any]]
+InThread = Callable[..., Awaitable[Any]]
+
+
+class RemoteIdentity:
+    """Who one is at a server. Made by `connection.login(...)`.
+
+    Attributes:
+        name: as the server has it.
+    """
+
+    __slots__ = ("_call", "_reference", "name")
+
+    def __init__(self, reference: RemoteReference, name: str, call: Call) -> None:
+        self._reference = reference
+        self._call = call
+        self.name = name
+
+    async def attach(self, service: str, perspective: str | None = None, client: object = None) -> Any:
+        """Attach a perspective of a service, and return a reference to it. Any number may be attached.
+
+        It stays attached as long as the reference, or something got from it, is held.
+
+        Args:
+            perspective: its name; None for one's own name if that is on the keyring, else the first one of
+                that service.
+            client: an object of ours, a Referenceable, that the perspective may call.
+
+        Raises:
+            Forbidden: no key for it, or the perspective does not want this client; the text says what was
+                asked for.
+            Gone: logged out, or the identity was disabled.
+        """
+        try:
+            return await self._call(self._reference, "attach", service, perspective, client)
+        except Forbidden as error:
+            which = f"{service!r}" if perspective is None else f"{perspective!r} of {service!r}"
+            raise Forbidden(f"{self.name!r} cannot attach {which}: {error}; see keys()") from None
+
+    async def keys(self) -> list[tuple[str, str]]:
+        """Return the keyring: (service, perspective), sorted."""
+        return [(service, name) for service, name in await self._call(self._reference, "keys")]
+
+    async def detach(self, perspective: Any) -> None:
+        """End an attachment: the perspective and all that was got from it are gone.
+
+        Raises:
+            Forbidden: it is not attached by this identity over this connection.
+        """
+        await self._call(self._reference, "detach", perspective)
+
+    async def logout(self) -> None:
+        """End all attachments and this login. The connection stays; one may log in again."""
+        await self._call(self._reference, "logout")
+
+    def __repr__(self) -> str:
+        return f"<RemoteIdentity {self.name!r}>"
+
+
+async def log_in(
+    root: RemoteReference,
+    credentials: Any,
+    offered: tuple[str, ...],
+    channel: cred.Channel,
+    call: Call,
+    in_thread: InThread,
+) -> RemoteIdentity:
+    """Log in by the messages of one mechanism, and check that the server is who it should be.
+
+    Args:
+        credentials: cred.Password, cred.PrivateKey, cred.External or cred.Anonymous.
+        offered: the mechanisms of the server's HELLO.
+        call: calls a method of a reference.
+        in_thread: does something slow elsewhere.
+
+    Raises:
+        LoginFailed: refused; the server does not say why.
+        cred.UntrustedServer: it did not prove itself. Close the connection.
+        ProtocolError: its answers are none.
+    """
+    prover = credentials.begin(offered, channel)
+    first = await in_thread(prover.start)
+    step = await call(root, "login", prover.mechanism, first)
+    while not _has(step, "identity"):
+        if not (_has(step, "next") and isinstance(step["next"], RemoteReference) and _has_data(step)):
+            raise ProtocolError("the answer to a login is neither a challenge nor an identity")
+        answer = await in_thread(prover.respond, step["data"])
+        step = await call(step["next"], "respond", answer)
+    if not (_has_data(step) and isinstance(step["identity"], RemoteReference)):
+        raise ProtocolError("the answer to a login is neither a challenge nor an identity")
+    prover.finish(step["data"])
+    user = step.get("user")
+    return RemoteIdentity(step["identity"], user if isinstance(user, str) else "", call)
+
+
+def _has(step: object, key: str) -> bool:
+    return isinstance(step, Mapping) and key in step
+
+
+def _has_data(step: Mapping[str, object]) -> bool:
+    return type(step.get("data")) is bytes

@@ -1,0 +1,199 @@
+"""Logging in, at the server: the root that strangers meet, and what those who have logged in may ask.
+
+Everything here is calls; spec/9-login.md describes them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from zope.interface import implementer
+
+import cred
+import jelly
+from pb import interfaces
+from pb.errors import Forbidden, LoginFailed, ProtocolError
+from pb.messages import BYE_POLICY
+
+from .channel import channel_of
+from .logged_in import LoggedIn
+from .strangers import Strangers
+
+if TYPE_CHECKING:
+    from pb.attachment import Attachment
+
+log = logging.getLogger("pb")
+
+# The least time that a refusal takes, so that what it took to find the reason does not show.
+_REFUSAL_S = 0.05
+_MAX_MESSAGE_BYTES = 4096
+
+
+@implementer(interfaces.IRootFactory)
+class AuthRoot:
+    """What a server publishes that asks who is there: `pb.serve(pb.AuthRoot(application), url)`.
+
+    Until somebody has logged in, a connection can do nothing else, and only little of that.
+
+    Args:
+        application: a `pb.Application`, or a `cred.Authorizer`.
+        anonymous: the name of the identity that those get who do not log in as anyone; None: nobody does.
+            Only where `application` is an Application or an Authorizer without verifiers of its own.
+        throttle: counts failed logins; share one among the servers of an application.
+    """
+
+    needs_privacy = True
+
+    def __init__(
+        self, application: Any, *, anonymous: str | None = None, throttle: cred.Throttle | None = None
+    ) -> None:
+        self.authorizer: cred.Authorizer = getattr(application, "authorizer", application)
+        if anonymous is not None:
+            self.authorizer.add_verifier(cred.AnonymousVerifier(anonymous))
+        self.throttle = throttle or cred.Throttle()
+        self.strangers = Strangers()
+        self.attachments: dict[cred.Attachment, Attachment] = {}
+        self._logged_in: dict[str, set[LoggedIn]] = {}
+        self._stop: Callable[[], None] | None = None
+
+    def make_root(self, face: Any) -> LoginRoot:
+        """Return the root of a new connection, which from here on can do nothing but log in.
+
+        Raises:
+            Forbidden: too many have not logged in yet, or too many logins from there have failed.
+        """
+        if self._stop is None:
+            self._stop = self.authorizer.subscribe(self._revoked)
+        security = face.security()
+        source = cred.source_of(security.address)
+        penalty_s = self.throttle.penalty_s(source)
+        if penalty_s:
+            raise Forbidden(f"logins from {source} are refused for {penalty_s:.0f} s: too many have failed")
+        leave = self.strangers.enter(source)
+        face.watch(leave)
+        channel = channel_of(security, None)
+        face.broker.greeting.confine(
+            self.authorizer.mechanisms(channel), [binding.type for binding in channel.bindings]
+        )
+        return LoginRoot(self, face, self.throttle.connection(source), leave)
+
+    # --- who is here, so that what is revoked ends at once
+
+    def add(self, logged_in: LoggedIn) -> None:
+        """Note a login."""
+        self._logged_in.setdefault(logged_in.name, set()).add(logged_in)
+
+    def discard(self, logged_in: LoggedIn) -> None:
+        """Forget a login."""
+        found = self._logged_in.get(logged_in.name, set())
+        found.discard(logged_in)
+        if not found:
+            self._logged_in.pop(logged_in.name, None)
+
+    def _revoked(self, revocation: cred.Revocation) -> None:
+        for ended in revocation.attachments:
+            attachment = self.attachments.get(ended)
+            if attachment is not None:
+                attachment.detach()
+        if revocation.key is None:
+            for logged_in in list(self._logged_in.get(revocation.name, ())):
+                logged_in.end()
+
+
+class LoginRoot(jelly.Referenceable):
+    """The one object that a stranger can call."""
+
+    def __init__(self, auth: AuthRoot, face: Any, attempts: cred.Attempts, leave: Callable[[], None]) -> None:
+        self._auth = auth
+        self._face = face
+        self._attempts = attempts
+        self._leave = leave
+        self._begun: Responder | None = None
+
+    async def remote_login(self, mechanism: object, initial: object) -> Mapping[str, object]:
+        """Begin to log in. A login that was begun before on this connection is void.
+
+        Returns:
+            {"data", "next"}: answer the challenge `data` by `next.respond(bytes)`; or, when done,
+            {"data", "identity", "user"}.
+
+        Raises:
+            LoginFailed: refused, whatever the reason.
+        """
+        if self._begun is not None:
+            self._begun.is_void = True
+        responder = self._begun = Responder(self)
+        greeting = self._face.broker.greeting
+        channel = channel_of(self._face.security(), cred.hello_hash(greeting.received, greeting.sent))
+        try:
+            if not isinstance(mechanism, str):
+                raise cred.LoginFailed("a mechanism that is no str")
+            responder.login = self._auth.authorizer.begin_login(mechanism, channel)
+        except cred.LoginFailed:
+            await self.refuse(None)
+        return await responder.receive(initial)
+
+    async def hold_back(self, user: str | None) -> None:
+        """Wait as long as guesses at this name have earned, whether the next one is right or not."""
+        await self._face.sleep(self._attempts.delay_s(user))
+
+    async def refuse(self, user: str | None) -> None:
+        """Raise LoginFailed, in due time; after the third the connection ends."""
+        self._attempts.failed(user)
+        await self._face.sleep(_REFUSAL_S)
+        if not self._attempts.left:
+            self._face.spawn(self._hang_up())
+        raise LoginFailed("login failed")
+
+    async def _hang_up(self) -> None:
+        await self._face.sleep(0)  # until the answer is queued
+        self._face.broker.fail(ProtocolError("too many logins failed", BYE_POLICY))
+
+    def accept(self, identity: cred.Identity) -> LoggedIn:
+        """Let somebody in."""
+        self._attempts.succeeded(identity.name)
+        self._leave()
+        self._face.broker.greeting.admit()
+        return LoggedIn(identity, self._auth, self._face)
+
+
+class Responder(jelly.Referenceable):
+    """Takes the answer to one challenge, once."""
+
+    def __init__(self, root: LoginRoot) -> None:
+        self.login: cred.Login | None = None
+        self.is_void = False
+        self._root = root
+        self._is_busy = False
+
+    async def remote_respond(self, data: object) -> Mapping[str, object]:
+        """Answer the challenge. Returns and raises as login() does."""
+        return await self.receive(data)
+
+    async def receive(self, data: object) -> Mapping[str, object]:
+        """Take a message of the login."""
+        login = self.login
+        assert login is not None
+        try:
+            # A challenge is answered once, and by whom it was given to: not twice at the same time either.
+            if self.is_void or self._is_busy:
+                raise cred.LoginFailed("a challenge that was answered already, or is no longer valid")
+            if type(data) is not bytes or len(data) > _MAX_MESSAGE_BYTES:
+                raise cred.LoginFailed("a message that is no bytes, or too long")
+            self._is_busy = True
+            await self._root.hold_back(login.user)
+            step = await login.receive(data)
+            if self.is_void:
+                raise cred.LoginFailed("another login was begun meanwhile")
+        except cred.LoginFailed:
+            self.is_void = True
+            await self._root.refuse(login.user)
+            raise AssertionError from None  # pragma: no cover
+        if step.identity is None:
+            self._is_busy = False
+            return {"data": step.data, "next": self}
+        self.is_void = True
+        logged_in = self._root.accept(step.identity)
+        return {"data": step.data, "identity": logged_in, "user": step.identity.name}

@@ -1,0 +1,20 @@
+"""Services and perspectives as they cross a connection: those of cred, with a flavour."""
+
+from __future__ import annotations
+
+import cred
+import jelly
+
+
+class Perspective(cred.Perspective, jelly.Viewable):
+    """Stand for one user of one service. Its perspective_* methods are what that user may do.
+
+    The user's own perspective crosses as a reference to it. Another user's crosses as a view: its view_*
+    methods are what users may do to each other, and are told who is asking.
+    """
+
+
+class Service(cred.Service):
+    """Have perspectives by name; see `cred.Service`."""
+
+    perspective_class = Perspective

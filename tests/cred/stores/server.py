@@ -1,0 +1,69 @@
+"""A PostgreSQL server of our own for the tests: installed binaries, a socket in a temporary folder."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+APT = ["apt-get", "install", "-y", "-q", "postgresql"]
+
+
+def binaries():
+    """Return the folder of the newest initdb, installed where that may be done; None if there is none."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    if found:
+        return found[-1].parent
+    elsewhere = shutil.which("initdb")
+    if elsewhere:
+        return Path(elsewhere).resolve().parent
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        subprocess.run(APT, capture_output=True, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
+        found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    return found[-1].parent if found else None
+
+
+@contextmanager
+def serving():
+    """Run a server and yield the folder of its socket and the name of its user. Skips where none can be had."""
+    folder = binaries()
+    if folder is None:
+        pytest.skip("PostgreSQL is not installed and cannot be: apt-get install postgresql")
+    # Not pytest's tmp_path: it is closed to the user the server runs as, and too long for a socket.
+    home = Path(tempfile.mkdtemp(prefix="pb-pg-"))
+    user, options = getpass.getuser(), {}
+    if os.geteuid() == 0:
+        # It refuses to run as root.
+        user = "postgres" if any(entry.pw_name == "postgres" for entry in pwd.getpwall()) else "nobody"
+        shutil.chown(home, user)
+        options = {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
+
+    def call(program, *arguments):
+        done = subprocess.run(
+            [str(folder / program), *arguments],
+            cwd=home,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            **options,
+        )
+        assert 0 == done.returncode, done.stderr
+
+    data = str(home / "data")
+    try:
+        call("initdb", "-D", data, "-U", "cred", "-A", "trust", "-N", "-E", "UTF8", "--locale=C")
+        settings = f"-k {home} -c listen_addresses='' -c fsync=off -c max_connections=60"
+        call("pg_ctl", "-D", data, "-w", "-l", str(home / "log"), "-o", settings, "start")
+        try:
+            yield str(home), "cred"
+        finally:
+            call("pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(home, ignore_errors=True)

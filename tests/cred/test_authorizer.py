@@ -1,0 +1,83 @@
+"""Authorizer: its options, and that several of them are apart."""
+
+from __future__ import annotations
+
+import pytest
+
+import cred
+from cred import AnonymousVerifier, Authorizer, Password, Service
+
+from .helpers import LOCAL, TLS, application, log_in, run
+
+
+def test_the_ways_to_log_in_are_announced_best_first():
+    """Clients that take the first they know take the best."""
+    assert ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "ED25519"] == Authorizer().mechanisms(TLS)
+    assert ["SCRAM-SHA-256", "ED25519", "ANONYMOUS"] == Authorizer(anonymous="guest").mechanisms(LOCAL)
+
+
+def test_the_verifiers_can_be_chosen():
+    """A server for guests only."""
+    authorizer = Authorizer(verifiers=[AnonymousVerifier("guest")])
+
+    assert ["ANONYMOUS"] == authorizer.mechanisms(TLS)
+
+
+def test_anonymous_is_not_forgotten_among_chosen_verifiers():
+    """It would be ignored silently."""
+    with pytest.raises(ValueError, match="AnonymousVerifier"):
+        Authorizer(verifiers=[], anonymous="guest")
+
+
+def test_new_passwords_cost_what_they_should():
+    """600 000 unless told; the option reaches the hash."""
+
+    async def main(authorizer):
+        return (await (await authorizer.add_identity("alice", "x")).record()).password_hash.iterations
+
+    assert 600_000 == run(main(Authorizer()))
+    assert 5_000 == run(main(Authorizer(iterations=5_000)))
+
+
+def test_two_authorizers_are_apart():
+    """Two ports of one process, two sets of people."""
+
+    async def main():
+        one, other = application(), application()
+        await one.add_identity("alice", "secret")
+        with pytest.raises(cred.LoginFailed):
+            await log_in(other, Password("alice", "secret"))
+        return one.authorizer is one
+
+    assert run(main())
+
+
+def test_closing_ends_every_attachment_and_closes_the_store():
+    """detached() is called for all who are there."""
+    gone = []
+
+    class Noting(cred.Perspective):
+        def detached(self, client, identity):
+            gone.append(client)
+
+    class Closing(cred.MemoryStore):
+        async def close(self):
+            gone.append("store")
+
+    async def main():
+        authorizer = application(store=Closing())
+        service = Service("shop", authorizer)
+        service.add_perspective(Noting("alice", service)).make_identity()
+        alice = await authorizer.get_identity("alice")
+        for client in (1, 2):
+            await alice.attach("shop", client=client)
+        await authorizer.close()
+
+    run(main())
+    assert [1, 2, "store"] == gone
+
+
+def test_the_services_are_shown_and_not_handed_out():
+    """add_service() checks; a dict would not."""
+    with pytest.raises(TypeError):
+        application().services["shop"] = Service("shop")
