@@ -237,7 +237,6 @@ class Identities:
     async def _hash(self, password: str | PasswordHash | None) -> PasswordHash | None:
         if not isinstance(password, str):
             return password
-        prepare_password(password, stored=True)
         return await self._in_thread(lambda: PasswordHash.of(password, iterations=self._iterations))
 
     def _handle(self, name: str) -> Identity:

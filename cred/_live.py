@@ -62,8 +62,7 @@ class Live:
             yield opening
         finally:
             openings.discard(opening)
-            # Another attach may have begun a new set after this one was emptied and dropped.
-            if not openings and self._openings.get(name) is openings:
+            if not openings:
                 del self._openings[name]
 
     def disturb(self, name: str, *, cut: bool) -> None:

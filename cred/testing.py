@@ -30,6 +30,7 @@ from .passwords import PasswordHash
 from .stores.memory import MemoryStore
 
 MakeStore = Callable[[], Awaitable[IdentityStore]]
+Change = Callable[[], Awaitable[None]]
 Reopen = Callable[[IdentityStore], Awaitable[IdentityStore]]
 
 HASH = PasswordHash(4_096, b"salt of a hash..", bytes(32), bytes(range(32)))
@@ -107,7 +108,7 @@ async def _refuses(store: IdentityStore) -> None:
     """What cannot be done says so, and changes nothing."""
     await store.add(IdentityRecord.new("alice", HASH, keys=[("shop", "alice")], credentials=[UID]))
     before = await store.get("alice")
-    for error, refused in (
+    refusals: list[tuple[type[CredError], Change]] = [
         (IdentityExists, lambda: store.add(IdentityRecord.new("alice", keys=[("shop", "mallory")]))),
         (NoSuchKey, lambda: store.remove_key("alice", Key("shop", "bob"))),
         (NoSuchCredential, lambda: store.remove_credential("alice", LAPTOP)),
@@ -119,7 +120,8 @@ async def _refuses(store: IdentityStore) -> None:
         (NoSuchIdentity, lambda: store.remove_key("bob", Key("shop", "bob"))),
         (NoSuchIdentity, lambda: store.add_credential("bob", UID)),
         (NoSuchIdentity, lambda: store.remove_credential("bob", UID)),
-    ):
+    ]
+    for error, refused in refusals:
         await _expect_error(error, refused())
     _expect(before, await store.get("alice"), "alice, after everything was refused")
     _expect(["alice"], await store.names(), "names(), after everything was refused")
@@ -134,7 +136,7 @@ async def _takes_away(store: IdentityStore) -> None:
     epochs = await store.epochs(["alice", "bob", "nobody"])
     _expect({"alice", "bob"}, set(epochs), "epochs() of two who are there")
     epoch = epochs["alice"]
-    for growing, change in (
+    changes: list[tuple[bool, Change]] = [
         (True, lambda: store.remove_key("alice", Key("chat", "al"))),
         (False, lambda: store.add_key("alice", Key("chat", "al"))),
         (True, lambda: store.set_password_hash("alice", OTHER_HASH)),
@@ -142,7 +144,8 @@ async def _takes_away(store: IdentityStore) -> None:
         (False, lambda: store.add_credential("alice", UID)),
         (True, lambda: store.set_disabled("alice", True)),
         (False, lambda: store.set_disabled("alice", False)),
-    ):
+    ]
+    for growing, change in changes:
         await change()
         now = (await _record(store, "alice")).epoch
         _expect(growing, now > epoch, "whether the epoch grew")

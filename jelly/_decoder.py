@@ -201,6 +201,8 @@ class Decoder:
                 reading.refuse_failed(type(made).__name__, error)
         if reading.violation is not None:
             violation, reading.violation = reading.violation, None
+            if reading.begun:
+                reading.tables.refuse_caches(reading.begun)
             try:
                 raise violation
             finally:

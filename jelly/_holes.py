@@ -35,7 +35,7 @@ class Holes:
         count: how many parts there are.
         values: of the parts read so far.
         depths: of the same, for the NODEs that stand for them.
-        fresh: holes made since the last collect().
+        fresh: holes that collect() has not found yet.
         marks: changes whenever something is read that is not finished yet.
         closed: above 0 where no NODE may stand.
         late: (name, fill, object, state) of each copy that is made but not filled.
@@ -86,12 +86,14 @@ class Holes:
         apart = reading.apart or ()
         layer = [content] if type(content) in CONTAINERS and id(content) not in apart else []
         if type(content) is Hole:
+            self.fresh -= 1
             reading.refuse(InsecureJelly("a part that is nothing but a forward NODE"))
         while layer:
             below: list[Any] = []
             for container in layer:
                 for key, item in container.items() if type(container) is dict else enumerate(container):
                     if type(item) is Hole:
+                        self.fresh -= 1
                         if direct:
                             self._waiting.setdefault(item.number, []).append((container, key))
                         else:
@@ -102,7 +104,6 @@ class Holes:
                         below.append(item)
             layer = below
             direct = True
-        self.fresh = 0
 
     def unpack_pairs(self, reading: Reading, payload: bytes) -> list[Any]:
         """Unpack the array of a MAP one by one, to tell a NODE in a key from one in a value."""

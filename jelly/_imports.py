@@ -29,7 +29,7 @@ class NoTables:
         """Raise InsecureJelly."""
         raise InsecureJelly("a reference came where there is no connection", "pb.Unsupported")
 
-    home = answer = stream = cache = cached = reference
+    home = answer = stream = cache = cached = refuse_caches = reference
 
 
 NO_TABLES: Final = NoTables()
@@ -159,6 +159,7 @@ def _take_in(reading: Reading, id: int, replica: Any) -> None:
         return
     try:
         reading.tables.cache(id, replica)
+        reading.begun = (*reading.begun, id)
     except InsecureJelly as error:
         if error.wire_type == "pb.Unsupported":
             reading.unheld = (*reading.unheld, "cache")

@@ -68,6 +68,7 @@ class Reading:
         apart: the lists and dicts which came out of Exts, by id; they are no part of the object around.
         holes: of a GRAPH, else None.
         quick: classes whose copies need nothing but their fields; none once anything is special.
+        begun: ids of the caches that this payload brought.
         unheld: names of what the tables refused because they do not hold such things.
         finishers: (post_unjelly, object) of the copies made so far.
         hurries: True until a copy was met that holds an Ext or is not of the usual form.
@@ -78,6 +79,7 @@ class Reading:
     level = 0
     floodable = 0
     unheld: tuple[str, ...] = ()
+    begun: tuple[int, ...] = ()
     apart: dict[int, object] | None = None
     holes: Holes | None = None
     finishers: list[tuple[Callable[[Any], object], Any]] | None = None

@@ -90,6 +90,9 @@ class IReferenceTables(Interface):  # type: ignore[misc]
             MalformedJelly: the id is that of a cache which is here already.
         """
 
+    def refuse_caches(ids):  # type: ignore[no-untyped-def]
+        """Forget the replicas of a payload that was refused: they may have half their state, or none."""
+
     def cached(id):  # type: ignore[no-untyped-def]
         """Return the replica of a cache that is already here, counting one occurrence.
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from jelly import Oversized
 
 from . import messages
-from ._calls import Pack, put_message
 from ._observing import flush
 from ._outbox import LARGE_PAYLOAD, Outbox
+from ._payloads import Pack, put_message
 from .errors import PeerError, RemoteError, TooLarge
 
 if TYPE_CHECKING:

@@ -7,22 +7,22 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from jelly import Bulk, InsecureJelly, MalformedJelly, Oversized
+from jelly import MalformedJelly, Oversized
 
 from . import messages
 from ._observing import ObserverHandle, flush
 from ._outbox import LARGE_PAYLOAD, Outbox
+from ._payloads import PAYLOADS, Pack, bytes_of, put_message, refused
+from ._question import Question
 from .context import serving
 from .errors import (
-    WIRE_ERRORS,
-    BadPayload,
+    Busy,
     Cancelled,
     ConnectionLost,
     DeadReference,
-    Error,
     NotExecuted,
     OutcomeUnknown,
     PeerError,
@@ -37,40 +37,12 @@ if TYPE_CHECKING:
 log = logging.getLogger("pb")
 
 AnyError = TypeVar("AnyError", bound=BaseException)
-Pack = Callable[[object], bytes]
 # What is called and how, as long as it waits for its turn; the outcome of a call without answer is None.
 Waiting = tuple[
     object, "Import | ObserverHandle", str, tuple[Any, ...], Mapping[str, Any], "Scope | None", Any
 ]
-PAYLOADS = frozenset({bytes, memoryview})
-
-
-def put_message(outbox: Outbox, pack: Pack, message: list[Any], payload: bytes | Bulk) -> None:
-    """Queue `message` with `payload` as its next element; a large one is not copied for it."""
-    size = len(payload)
-    if size < LARGE_PAYLOAD:
-        message.append(payload)
-        outbox.put(pack(message))
-        return
-    head = pack([*message, b""])[:-2]  # all but the two bytes of the empty bin
-    width = b"\xc5" + size.to_bytes(2, "big") if size < 0x10000 else b"\xc6" + size.to_bytes(4, "big")
-    if isinstance(payload, bytes):
-        outbox.put_alone(head + width, payload)
-    else:
-        first, *rest = payload.buffers
-        outbox.put_alone(head + width + first, *rest)
-
-
-def bytes_of(payload: bytes | Bulk) -> bytes:
-    """Return a payload in one piece."""
-    return payload if isinstance(payload, bytes) else b"".join(payload.buffers)
-
-
-def refused(error: BaseException) -> Error:
-    """Return the error of the protocol for a payload that could not be accepted."""
-    if isinstance(error, InsecureJelly):
-        return WIRE_ERRORS.get(error.wire_type, BadPayload)(str(error))
-    return BadPayload(f"a hook that takes a value over raised {type(error).__name__}")
+# What nobody waits in: an empty deque takes 760 bytes of an idle connection. Nothing is ever appended to it.
+NOTHING: Final[deque[Any]] = deque(maxlen=0)
 
 
 def of_own_call(error: AnyError) -> AnyError:
@@ -113,7 +85,7 @@ class Calls:
         self.end_reason = "the peer's HELLO has not arrived yet"
         self.outbox = outbox
         self.pack = pack
-        self._waiting: deque[Waiting] = deque()
+        self._waiting = NOTHING
 
     def make(
         self,
@@ -135,17 +107,18 @@ class Calls:
             NotExecuted: the connection takes no calls (any longer).
             Gone, DeadReference: the reference is dead.
         """
+        if type(handle) is ObserverHandle:
+            return self._ask(handle, method, args, kwargs, outcome)
         if (
             self.is_held
             or not self.is_open
             or handle.dead is not None
-            or handle.late is not None
             or len(self.pending) >= self.peer_max_calls
         ):
             self._check_open(handle)
-            if handle.late is not None or not self._serves_peer(handle.scope):
+            if not self._serves_peer(handle.scope):
                 # The reference itself waits too: its RELEASE must not go before the call (R5).
-                self._waiting.append((handle(), handle, method, args, kwargs, scope, outcome))
+                self._wait((handle(), handle, method, args, kwargs, scope, outcome))
                 return 0
         scope = scope or handle.scope
         try:
@@ -167,11 +140,40 @@ class Calls:
             self._flush(scope)
         return id
 
+    def _ask(
+        self,
+        handle: ObserverHandle,
+        method: str,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        outcome: Any,
+    ) -> int:
+        """Make an update that is answered. It keeps its place among the updates, so it never waits its turn.
+
+        Raises:
+            Busy: it would be over the peer's `max_calls`; nothing was sent.
+        """
+        self._check_open(handle)
+        if len(self.pending) >= self.peer_max_calls and not self._serves_peer(handle.scope):
+            raise of_own_call(Busy(f"{len(self.pending)} calls wait for an answer, the peer's max_calls"))
+        scope = handle.scope
+        try:
+            payload = scope.encoder.encode_call(args, kwargs, scope, method)
+        except Oversized as error:
+            raise of_own_call(TooLarge(str(error))) from None
+        question = Question(self, handle, method, payload, outcome)
+        if handle.late is not None:  # its id must not be taken yet: others may be sent before it
+            handle.late.append(question)
+            id = 0
+        else:
+            id = question.put()
+        if scope.tables.fresh:
+            self._flush(scope)
+        return id
+
     def _flush(self, scope: Scope) -> None:
         """Let go what waited for the snapshots that were just queued."""
         flush(scope.tables.fresh, self.outbox.put)
-        if self._waiting and not self.is_held:
-            self.start_waiting()
 
     def send(
         self,
@@ -185,10 +187,11 @@ class Calls:
 
         It does not count toward the peer's `max_calls`, but it keeps its place behind calls that wait.
         """
-        self._check_open(handle)
+        if handle.code == messages.CALL or handle.dead is not None or not handle.scope.tables.is_open:
+            self._check_open(handle)
         # Updates of replicas do not wait: an answer must not overtake the change that came before it.
         if self._waiting and handle.code == messages.CALL and not self._serves_peer(handle.scope):
-            self._waiting.append((handle(), handle, method, args, kwargs, scope, None))
+            self._wait((handle(), handle, method, args, kwargs, scope, None))
             return
         self._send(handle, method, args, kwargs, scope)
 
@@ -291,6 +294,11 @@ class Calls:
         """Let new calls wait: the network takes no more for now."""
         self.is_held = True
 
+    def _wait(self, call: Waiting) -> None:
+        if self._waiting is NOTHING:
+            self._waiting = deque()
+        self._waiting.append(call)
+
     def start_waiting(self) -> None:
         """Send the calls that waited for their turn, as many as may go."""
         self.is_held = False
@@ -353,7 +361,7 @@ class Calls:
         return self.last_run is not None and id > self.last_run and is_before_bye
 
     def _fail_waiting(self, reason: str) -> None:
-        waiting, self._waiting = self._waiting, deque()
+        waiting, self._waiting = self._waiting, NOTHING
         for *_, outcome in waiting:
             if outcome is not None and not outcome.done():
                 outcome.set_exception(NotExecuted(f"the call was not sent: {reason}"))

@@ -12,6 +12,7 @@ from msgpack import ExtType
 from .dispatch import Kind, guards_of
 
 if TYPE_CHECKING:
+    from ._observing import Question
     from ._scope import Scope
     from .reference import RemoteReference
 
@@ -61,7 +62,7 @@ class Export:
         self.ext = ext
         self.count = 0
         self.observer: RemoteReference | None = None
-        self.late: list[bytes] | None = None
+        self.late: list[bytes | Question] | None = None
 
     @property
     def is_gone(self) -> bool:

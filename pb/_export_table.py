@@ -114,6 +114,8 @@ class ExportTable:
         else:
             ext = id_ext(CACHED if kind is Kind.CACHE else REF, number)
         export = Export(number, value, kind, seen_through, ext)
+        if kind is Kind.PERSPECTIVE:
+            scope.has_begun = True
         self.exports[number] = self._by_object[_key(value, scope)] = export
         if scope.exports is not None:
             scope.exports[number] = export
@@ -177,7 +179,7 @@ class ExportTable:
         self._forget_object(export)
         self.observing.finish(export)
         scope = export.scope.direct
-        if scope.exports is not None and not scope.exports and scope.on_empty is not None:
+        if scope.has_begun and not scope.exports:
             scope.on_empty()
 
     def _forget_object(self, export: Export) -> None:

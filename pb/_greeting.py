@@ -21,7 +21,7 @@ class Greeting:
 
     Attributes:
         sent, received: the bodies of the HELLOs, byte for byte: a login proves that nobody changed them.
-        hello: what the peer's says, once it is there.
+        hello: what the peer's says, once it is there; dropped, as the bodies are, where nobody can log in.
         stranger: counts what the peer sends as long as it has to log in first; else None.
     """
 
@@ -47,6 +47,13 @@ class Greeting:
             self.received = bytes(body)
         elif self.stranger is not None:
             self.stranger.count_bytes(len(body))
+
+    def heard(self, hello: Hello) -> None:
+        """Take the peer's HELLO. An idle connection without logins is 0.7 KiB smaller for what is dropped."""
+        if hello.auth or self.stranger is not None:
+            self.hello = hello
+        else:
+            self.sent = self.received = b""
 
     def confine(self, auth: Sequence[str] = (), bindings: Sequence[str] = ()) -> None:
         """Let the peer do nothing but log in, until `admit`. To be called before HELLO is said.

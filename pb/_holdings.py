@@ -15,9 +15,9 @@ from .dispatch import Kind
 from .errors import NotExecuted, ProtocolError
 
 if TYPE_CHECKING:
-    from ._calls import Pack
     from ._export import Export
     from ._outbox import Outbox
+    from ._payloads import Pack
     from ._scope import Scope
     from ._tables import Tables
 
@@ -66,7 +66,7 @@ class Holdings:
         """Withdraw an object from the peer: it is told, and calls are answered `pb.Gone` from here on."""
         if export.kind is not Kind.GONE and self._tables.exports.get(export.id) is export:
             self._tables.revoke(export)
-            self.tell_gone([export.id])
+            self._tell_gone_of([export])
 
     def revoke_object(self, value: object) -> int:
         """Withdraw an object, whatever it was exported as; return how many ids it had.
@@ -89,13 +89,22 @@ class Holdings:
         """Return a new attachment of a perspective to this connection; see `CurrentCall.attach`."""
         if not self._tables.is_open:
             raise NotExecuted("the connection has ended; nothing can be attached to it")
-        scope = self._base.under(perspective)
+        scope = self._base.under(None)
+        attachment = Attachment(scope, ended)
+        attachment.perspective = perspective
         self._tables.scopes.append(scope)
-        return Attachment(scope, ended)
+        return attachment
 
     def detach(self, scope: Scope) -> None:
         """Withdraw all that was handed out under a perspective."""
         exports = list((scope.exports or {}).values())
         for export in exports:
             self._tables.revoke(export)
-        self.tell_gone([export.id for export in exports])
+        self._tell_gone_of(exports)
+
+    def _tell_gone_of(self, exports: Sequence[Export]) -> None:
+        """Send GONE for these; for a cache that is being sent right now, behind its snapshot."""
+        for export in exports:
+            if export.late is not None:
+                export.late.append(self._pack((messages.GONE, [export.id])))
+        self.tell_gone([export.id for export in exports if export.late is None])

@@ -5,7 +5,6 @@ The counting rules are spec/4-references.md R1 to R10; the names of the rules st
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -40,7 +39,7 @@ class ImportTable:
     ) -> None:
         self.imports: dict[object, Import] = {}
         self.replicas: dict[int, Replica] = {}
-        self.dropped: deque[Owed] = deque()
+        self.dropped: list[Owed] = []  # an empty deque takes 760 bytes of an idle connection
         self.is_open = True
         self._on_drop = self.drop  # bound once
         self._max_held = max_refs
@@ -144,6 +143,12 @@ class ImportTable:
             raise InsecureJelly(f"cache {number} is being given up", wire_type="pb.NoSuchObject")
         return found
 
+    def forget_replica(self, number: int) -> None:
+        """Give up a replica that was never given out: its payload was refused."""
+        row = self.replicas.pop(number, None)
+        if row is not None:
+            self.make_stale(row)
+
     def make_stale(self, row: Replica) -> None:
         """Give up a replica that missed an update: its owner is told by the release of all counts."""
         row.is_stale = True
@@ -172,8 +177,10 @@ class ImportTable:
     def take_dropped(self) -> list[int]:
         """Return `[id, count, id, count, …]` to be released, and forget it."""
         owed: list[int] = []
-        while self.dropped:  # a deque: other threads may append meanwhile
-            dropped = self.dropped.popleft()
+        taken: list[Owed] = []
+        while self.dropped:  # other threads may append meanwhile, which pop() does not mind
+            taken.append(self.dropped.pop())
+        for dropped in reversed(taken):
             if isinstance(dropped, tuple):
                 if dropped[1]:
                     owed += dropped

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from . import messages
 from .errors import DeadReference, Error, Unsupported
@@ -39,9 +39,19 @@ class ObserverHandle:
         return self.export.observer
 
     @property
-    def late(self) -> list[bytes] | None:
+    def late(self) -> list[bytes | Question] | None:
         """Where changes wait until the snapshot is queued; None afterwards."""
         return self.export.late
+
+
+class Question(Protocol):
+    """An update that is answered, and that waits for the snapshot: its id is given when it is put."""
+
+    def put(self) -> object:
+        """Queue it."""
+
+    def drop(self) -> object:
+        """Settle it: it will not be sent."""
 
 
 class Observing:
@@ -83,6 +93,9 @@ class Observing:
         if observer is None:
             return
         observer._pb_import.dead = DeadReference
+        for message in export.late or ():
+            if not isinstance(message, bytes):
+                message.drop()
         try:
             export.object.stopped_observing(export.scope.perspective, observer)
         except Exception:
@@ -101,5 +114,8 @@ def flush(fresh: list[Export], put: Callable[[bytes], Any]) -> None:
     for export in fresh:
         late, export.late = export.late or (), None
         for message in late:
-            put(message)
+            if isinstance(message, bytes):
+                put(message)
+            else:
+                message.put()
     fresh.clear()

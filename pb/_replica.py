@@ -49,7 +49,7 @@ class Replica:
     @property
     def object(self) -> Any:
         """The replica that updates go to; None where it is gone for good."""
-        return self.zombie or self._held()
+        return self._held() if self.zombie is None else self.zombie
 
     def let_go(self, replica: RemoteCache) -> None:
         """Take back a replica that nobody holds. Called by its finalizer, at any moment and in any thread."""

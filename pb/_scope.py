@@ -6,6 +6,7 @@ Spec: spec/4-references.md, "Views and perspectives".
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from zope.interface import implementer
@@ -34,6 +35,8 @@ class Scope:
         perspective: None for the scope of the root, before anyone has logged in, and while it is not settled
             which perspective an attachment gets.
         exports: what was handed out under an attachment, by id; None for the scope of the root.
+        has_begun: whether the perspective itself was handed out: before, an attachment does not end because
+            something else was released.
         is_over: whether the attachment has ended: nothing more is handed out under it.
         direct: the scope of what is not passed on, also seen from its relay.
     """
@@ -45,6 +48,7 @@ class Scope:
         "direct",
         "encoder",
         "exports",
+        "has_begun",
         "is_over",
         "on_empty",
         "perspective",
@@ -67,6 +71,7 @@ class Scope:
         self.decoder = decoder
         self.perspective = perspective
         self.exports: dict[int, Export] | None = None if is_base else {}
+        self.has_begun = False
         self.is_over = False
         self.on_empty: Any = None  # called when the last of what was handed out has been released
         self.direct = self
@@ -158,6 +163,11 @@ class Scope:
     def cache(self, id: int, replica: RemoteCache | None) -> None:
         """Take in the replica that the first occurrence of a cache makes, and count the occurrence."""
         self.tables.begin_replica(id, replica, self.direct)
+
+    def refuse_caches(self, ids: Iterable[int]) -> None:
+        """Forget the replicas of a payload that was refused."""
+        for id in ids:
+            self.tables.forget_replica(id)
 
     def cached(self, id: int) -> object:
         """Return the replica of a cache that is here already, and count it."""

@@ -15,10 +15,11 @@ from jelly import SCALARS, MalformedJelly
 
 from . import messages
 from ._answers import Answers
-from ._calls import PAYLOADS, Pack, refused
+from ._calls import NOTHING
 from ._export import Export
 from ._fields import without_options
 from ._outbox import Outbox
+from ._payloads import PAYLOADS, Pack, refused
 from ._replica import Replica
 from ._running import Held, Relay, Served
 from ._why import why_bad_arguments, why_no_method
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("pb")
 
 # Results of these types are certainly no awaitables; asking costs 0.2 us for others.
-_IGNORED: Final = NoSuchObject("an update for a cache that is not held here")
+IGNORED: Final = NoSuchObject("an update for a cache that is not held here")
 _PLAIN: Final = SCALARS | {list, dict, tuple, set, frozenset}
 
 
@@ -91,7 +92,7 @@ class Serving:
         # Decoded, counted and in order, but not run while the peer does not read: so the answers that wait
         # for it are bounded, and reading goes on (spec/2-frames.md, PB-F25 and PB-F26).
         self.is_held = False
-        self._held: deque[Held] = deque()
+        self._held = NOTHING
         self._quiet: set[Served | Relay | Held] = set()
         self._tables: Tables = base.tables
         self._exports = base.tables.exports
@@ -145,80 +146,9 @@ class Serving:
                 refusal = Gone(f"object {target} was revoked")
             elif export.kind is not Kind.PROXY:
                 refusal = no_such_method(method)
-        self._start(id, export, scope, function, method, payload, refusal)
+        self.start(id, export, scope, function, method, payload, refusal)
 
-    def receive_observe(self, envelope: list[Any]) -> None:
-        """Apply one update to a replica; it is answered only where the owner wants that."""
-        if len(envelope) == 5 and self._apply(envelope):
-            return
-        refusal: BaseException | None = None
-        if len(envelope) == 5:
-            _, id, number, method, payload = envelope
-        else:
-            (_, id, number, method, payload), refusal = without_options(envelope)
-        if type(id) is not int or type(number) is not int or type(method) is not str:
-            raise ProtocolError("OBSERVE whose id or cache is no integer, or whose method is no string")
-        if type(payload) not in PAYLOADS:
-            raise ProtocolError("OBSERVE whose payload is no bin")
-        if id:
-            if not self.last_id < id <= messages.MAX_ID:
-                raise ProtocolError(f"OBSERVE id {id} after {self.last_id}; ids increase and stay below 2^53")
-            self.last_id = id
-        if not 1 <= number <= messages.MAX_ID:
-            raise ProtocolError("OBSERVE whose cache is out of range")
-        row = self._tables.replicas.get(number)
-        replica = None if row is None or row.is_stale else row.object
-        function: Any = None
-        if row is None or replica is None:
-            # Ignored where no answer is wanted: the release of it is on its way.
-            scope = self.base
-            if id or refusal is None:
-                refusal = NoSuchObject(f"no cache {number}") if id else _IGNORED
-        else:
-            scope = row.scope
-            try:
-                function = find_method(replica, row.prefix, method)
-            except BaseException as error:  # as above
-                refusal = error
-            if id and self.is_held:
-                refusal = Busy("the answers before it are not read; it was not run")
-        self._start(id, row, scope, function, method, payload, refusal)
-
-    def _apply(self, envelope: list[Any]) -> bool:
-        """Apply an update that wants no answer; return False, and do nothing, where it is no ordinary one.
-
-        It is no call: there is nothing to be cancelled, and `current_call` knows nothing of it.
-        """
-        _, id, number, method, payload = envelope
-        row = self._tables.replicas.get(number) if type(number) is int else None
-        if row is None or row.is_stale or type(id) is not int or id:
-            return False
-        if type(method) is not str or type(payload) not in PAYLOADS:
-            return False
-        try:
-            function = find_method(row.object, "observe_", method)
-        except BaseException:  # told in the ordinary way
-            return False
-        scope = row.scope
-        try:
-            args, kwargs = scope.decoder.loads_call(payload, scope)
-        except MalformedJelly:
-            raise
-        except BaseException as error:  # a hook of a copy may raise anything
-            self._fail_call(0, row, scope, refused(error))
-            return True
-        try:
-            if kwargs or row.guards is not None or type(function) is not MethodType:
-                check_arguments(row, function, method, args, kwargs)
-            result = function(*args, **kwargs)
-            if result is not None and hasattr(type(result), "__await__"):
-                self._run_on(Served(0, row, result))
-        except BaseException as error:
-            fit = bind_error(error, function, method) if isinstance(error, TypeError) else None
-            self._fail_call(0, row, scope, fit or error)
-        return True
-
-    def _start(
+    def start(
         self,
         id: int,
         export: Export | Replica | None,
@@ -229,7 +159,7 @@ class Serving:
         refusal: BaseException | None,
     ) -> None:
         """Decode the arguments of a call, then run it, unless it is refused."""
-        if self.count >= self._limits.max_calls:
+        if self.count >= self._limits.max_calls and (id or type(export) is not Replica):
             refusal = Busy(f"{self.count} calls are running, the limit max_calls; it was not run")
         # Decoded even when refused: its references must be counted to be released (spec/1-values.md).
         try:
@@ -239,8 +169,8 @@ class Serving:
         except BaseException as error:  # a hook of a copy may raise anything
             refusal = refusal or refused(error)
         if refusal is not None:
-            if refusal is not _IGNORED:
-                self._fail_call(id, export, scope, refusal)
+            if refusal is not IGNORED:
+                self.fail_call(id, export, scope, refusal)
             # The error knows this frame: a ring of the two would keep the arguments' references alive.
             refusal = None
             return
@@ -273,14 +203,14 @@ class Serving:
             result = function(*args, **kwargs)
             kind = type(result)
             if kind is CoroutineType or (kind not in _PLAIN and hasattr(kind, "__await__")):
-                self._run_on(Served(id, export, result))
+                self.run_on(Served(id, export, result))
                 return
         except BaseException as error:
             fit = bind_error(error, function, method) if isinstance(error, TypeError) else None
             if (fit or type(error) is BadArguments) and log.isEnabledFor(logging.INFO):
                 why = why_bad_arguments(function, len(args), kwargs)
                 log.info("refused a call of %s: %s", self._tables.peer_name, why)
-            self._fail_call(id, export, scope, fit or error)
+            self.fail_call(id, export, scope, fit or error)
             return
         finally:
             serving.reset(token)
@@ -305,7 +235,7 @@ class Serving:
         if served is not None and not served.is_cancelled:
             served.cancel()
 
-    def _run_on(self, served: Served) -> None:
+    def run_on(self, served: Served) -> None:
         self._begin(served.id, served)
         served.task = self._spawn(self._await(served))
 
@@ -323,7 +253,7 @@ class Serving:
             self.finish(served.id, served)
             if served.is_cancelled and not isinstance(error, Exception):
                 error = Cancelled("cancelled by caller")
-            self._fail_call(served.id, served.export, served.scope, error)
+            self.fail_call(served.id, served.export, served.scope, error)
         else:
             self.finish(served.id, served)
             self.answer(served.id, served.scope, result)
@@ -348,6 +278,8 @@ class Serving:
     def _hold(self, held: Held) -> None:
         """Run it later: the peer does not read what the calls before it answered."""
         self._begin(held.id, held)
+        if self._held is NOTHING:
+            self._held = deque()
         self._held.append(held)
 
     def start_held(self) -> None:
@@ -380,9 +312,7 @@ class Serving:
         else:
             self._quiet.discard(served)
 
-    def _fail_call(
-        self, id: int, export: Export | Replica | None, scope: Scope, error: BaseException
-    ) -> None:
+    def fail_call(self, id: int, export: Export | Replica | None, scope: Scope, error: BaseException) -> None:
         """Send the error of a call; a replica that missed an update is given up, and its owner is told."""
         self.fail(id, scope, error)
         if not id and type(export) is Replica and not export.is_stale:

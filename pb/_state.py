@@ -49,7 +49,7 @@ RECEIVES: Final[dict[State, dict[int, str]]] = {
     },
     State.OPEN: _OPEN,
     # A call that crossed our BYE is dropped: the caller learns from `last` that it did not run.
-    State.LEAVING: {**_OPEN, CALL: "drop_call", OBSERVE: "drop_call"},
+    State.LEAVING: {**_OPEN, CALL: "drop_call", OBSERVE: "receive_update"},
     State.DRAINING: _OPEN,
     State.CLOSED: {},
 }

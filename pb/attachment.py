@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import jelly
 
+from .reference import Import
+
 if TYPE_CHECKING:
     from ._scope import Scope
     from .reference import RemoteReference
@@ -45,6 +47,13 @@ class Attachment(jelly.ByReference):
     def perspective(self, perspective: object) -> None:
         if self.scope.exports:
             raise ValueError("something was handed out already under another perspective")
+        if isinstance(perspective, jelly.Copyable | jelly.Cacheable) or (
+            type(perspective) in self.scope.encoder.plans
+        ):
+            raise TypeError(
+                f"a {type(perspective).__name__} crosses as a copy or a cache and can be no perspective: a "
+                "perspective stays where it is"
+            )
         self.scope.perspective = perspective
 
     @property
@@ -67,7 +76,7 @@ class Attachment(jelly.ByReference):
             TypeError: not a remote reference of this connection.
         """
         handle = getattr(reference, "_pb_import", None)
-        if handle is None or handle.scope.tables is not self.scope.tables:
+        if not isinstance(handle, Import) or handle.scope.tables is not self.scope.tables:
             raise TypeError("only a remote reference of the same connection can be adopted")
         return self.scope.tables.adopt(reference, self.scope)
 

@@ -26,6 +26,7 @@ from ._scope import Scope
 from ._serving import Serving
 from ._state import NEXT, RECEIVES, State
 from ._tables import Tables
+from ._updates import Updates
 from .errors import ProtocolError, printable
 
 log = logging.getLogger("pb")
@@ -67,6 +68,7 @@ class Broker:
         "is_initiator",
         "limits",
         "outbox",
+        "peer_agent",
         "peer_limits",
         "reader",
         "scope",
@@ -74,6 +76,7 @@ class Broker:
         "speaks_pb",
         "state",
         "tables",
+        "updates",
     )
 
     def __init__(
@@ -98,6 +101,7 @@ class Broker:
         self.greeting = Greeting(self)
         self.heard = False  # whether bytes came since the last tick of the keepalive
         self.is_initiator = False  # whether this side said BYE first, and so closes the transport
+        self.peer_agent = ""
         self.peer_limits: Limits | None = None
         self.speaks_pb = False  # whether what came first was a HELLO, good or bad
         self.reader = FrameReader()
@@ -122,6 +126,7 @@ class Broker:
             settled=self.check_settled,
             debug=debug,
         )
+        self.updates = Updates(self.serving, self.tables, limits)
         if root is not None:
             self.tables.set_root(root, self.scope)
         self._enter(State.GREETING)
@@ -264,7 +269,7 @@ class Broker:
 
     def _enter(self, state: State) -> None:
         self.state = state
-        owners = (self, self.calls, self.serving, self.holdings, self.greeting)
+        owners = (self, self.calls, self.serving, self.updates, self.holdings, self.greeting)
         self._receivers = {
             code: next(getattr(owner, name) for owner in owners if hasattr(owner, name))
             for code, name in RECEIVES[state].items()
@@ -273,7 +278,9 @@ class Broker:
     def receive_hello(self, envelope: list[Any]) -> None:
         """Learn what the peer can do; from here on calls may be made."""
         self.speaks_pb = envelope[1:2] == [messages.MAGIC]
-        hello = self.greeting.hello = read_hello(envelope, self.limits)
+        hello = read_hello(envelope, self.limits)
+        self.greeting.heard(hello)
+        self.peer_agent = hello.agent
         limits = hello.limits
         self.peer_limits = limits
         if self.greeting.stranger is None:
@@ -362,6 +369,8 @@ class Broker:
 
     def _forget(self, reason: str) -> None:
         self._batch = None
+        self.calls.stop(reason)  # before the program is told: what it sent now would never end
+        self.calls.peer_max_calls = 0
         for export in self.tables.close():
             export.scope.broker.holdings.revoke(export)
         self.serving.abandon()

@@ -13,6 +13,7 @@ class IFace(Interface):  # type: ignore[misc]
 
     connection = Attribute("what handlers see as their connection")
     broker = Attribute("the broker whose face this is")
+    thread = Attribute("stands for the thread of its loop; what is equal is the same thread")
 
     def clock():  # type: ignore[no-untyped-def,misc]
         """Return monotonic seconds."""

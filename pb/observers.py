@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from jelly import Bulk, Oversized
 
 from . import messages
-from ._calls import bytes_of, of_own_call, put_message
+from ._calls import of_own_call
 from ._observing import ObserverHandle
 from ._outbox import LARGE_PAYLOAD
+from ._payloads import bytes_of, put_message
 from ._scope import SHARED, NotShared
 from .errors import TooLarge
 from .reference import RemoteReference
@@ -93,16 +94,32 @@ class Observers:
             shows: is given the perspective of an observer, None for none; all are told without it.
         """
         update = _Update(method, args, kwargs or _NO_KWARGS)
+        ready = update.messages
+        thread: object = None
         failure: Exception | None = None
         for observer, handle in list(self._observers.items()):
             scope = handle.scope
+            broker = scope.broker
             if handle.dead is not None or not scope.tables.is_open:
                 self._observers.pop(observer, None)
-            elif scope.broker.calls.is_open and (shows is None or shows(scope.perspective)):
-                try:
-                    update.send(handle, scope)
-                except Exception as error:  # the others are told all the same
-                    failure = failure or error
+                continue
+            if shows is not None and not shows(scope.perspective):
+                continue
+            if broker.face.thread != thread:
+                broker.face.check_thread()
+                thread = broker.face.thread
+            message = ready.get((scope.encoder, handle.id))
+            if message is not None and handle.late is None:
+                outbox = broker.outbox
+                outbox.batch.append(message)
+                if not outbox.due:  # Outbox.put, spelled out
+                    outbox.due = True
+                    outbox.wake()
+                continue
+            try:
+                update.send(handle, scope)
+            except Exception as error:  # the others are told all the same
+                failure = failure or error
         if failure is not None:
             raise failure
 
@@ -110,7 +127,7 @@ class Observers:
 class _Update:
     """One change on its way to many replicas."""
 
-    __slots__ = ("_args", "_kwargs", "_messages", "_method", "_shared")
+    __slots__ = ("_args", "_kwargs", "_method", "_shared", "messages")
 
     def __init__(self, method: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         self._method = method
@@ -118,14 +135,13 @@ class _Update:
         self._kwargs = kwargs
         # What every peer with the same limits gets; None where it differs between perspectives.
         self._shared: dict[Encoder, bytes | Bulk | None] = {}
-        self._messages: dict[tuple[Encoder, int], bytes] = {}
+        self.messages: dict[tuple[Encoder, int], bytes] = {}
 
     def send(self, handle: ObserverHandle, scope: Scope) -> None:
         """Queue it for one replica."""
         calls = scope.broker.calls
-        scope.broker.face.check_thread()
         encoder = scope.encoder
-        message = self._messages.get((encoder, handle.id))
+        message = self.messages.get((encoder, handle.id))
         if message is None:
             payload = self._payload(encoder)
             if payload is None:
@@ -136,7 +152,7 @@ class _Update:
                 put_message(calls.outbox, calls.pack, head, payload)
                 return
             message = calls.pack([*head, bytes_of(payload)])
-            self._messages[encoder, handle.id] = message
+            self.messages[encoder, handle.id] = message
         if handle.late is None:
             calls.outbox.put(message)
         else:

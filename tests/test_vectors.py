@@ -16,7 +16,7 @@ import pb
 from pb import messages
 from pb._state import State
 
-from .pb import binders_flavours
+from .pb import binders_flavours, binders_login
 from .pb.peers import BankError, Insufficient, Point, ask, envelopes_in
 from .pb.pump import Gate, Side
 from .test_spec import CONVERSATIONS as PATHS
@@ -25,13 +25,16 @@ from .test_spec import VECTORS, decode_frame, load, unpack
 CONVERSATIONS = {path.stem: load(path) for path in PATHS}
 REJECTS = load(VECTORS / "frames-reject.json")
 FLAVOURS = load(VECTORS / "flavours.json")
+LOGIN = load(VECTORS / "login.json")
 HELLO = bytes.fromhex(FLAVOURS["hello"])
+
+# The mechanisms that conversations need, by name; all of them are built.
+MECHANISMS = ("SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "ED25519", "ANONYMOUS")
 
 # What cannot be run yet, and why: whole conversations, then single roles.
 NOT_BUILT = {
     "08-pipeline": "the feature pipeline is not built",
     "09-stream": "the feature stream is not built",
-    "10-login-scram": "login is not built",
 }
 NOT_THIS_ROLE = {("11-cancel", "C"): "callers cannot give a ttl yet"}
 
@@ -154,7 +157,7 @@ ACTS: dict[tuple[str, str], Acts] = {
 }
 
 
-ACTS |= binders_flavours.ACTS
+ACTS |= binders_flavours.ACTS | binders_login.ACTS
 
 
 def ask_unknown(play):
@@ -178,6 +181,9 @@ def assert_same(expected, found, compare):
     if compare == "hello":
         assert expected[:3] == found[:3]
         return
+    if compare == "bye":
+        assert [expected[0], expected[1], expected[3]] == [found[0], found[1], found[3]]
+        return
     assert expected[:2] == found[:2]
     expected, found = unpack(expected[2]), unpack(found[2])
     assert expected["type"] == found["type"]
@@ -198,7 +204,8 @@ def runs():
 @pytest.mark.parametrize(("conversation", "role"), runs())
 def test_conversation(conversation, role, caplog):
     """What two sides say to each other, byte by byte: an implementation of another language says the same."""
-    play = Play(role)
+    logs_in = "login" in conversation["needs"]
+    play = binders_login.LoginPlay(role, conversation) if logs_in else Play(role)
     acts = ACTS.get((conversation["name"], role), {})
     side, said = play.side, []
     frames = [(bytes.fromhex(each["hex"]), each) for each in conversation["frames"]]
@@ -206,6 +213,8 @@ def test_conversation(conversation, role, caplog):
     theirs = [pair for pair in enumerate(frames) if pair[1][1]["dir"][0] != role]
     greeted = frames[0][1].get("compare") == "hello"
     side.broker.start()
+    if logs_in:
+        play.greeted()
     if not greeted:
         side.output()
         side.input(HELLO)
@@ -243,7 +252,7 @@ def test_conversation(conversation, role, caplog):
 
     assert [] == said
     assert all(reply.settled == 1 for reply in play.replies)
-    assert side.error is None
+    assert (frames[-1][1].get("compare") == "bye") == (side.error is not None)
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
@@ -259,7 +268,7 @@ def test_conversations_that_wait_for_a_feature_decode(name):
 
 def test_every_conversation_is_played_or_excused():
     """A new file must not be passed over in silence; a feature that is built must not stay excused."""
-    built = {*messages.BUILT_FEATURES, "view"}
+    built = {*messages.BUILT_FEATURES, "view", "login", *MECHANISMS}
     needy = {name for name, each in CONVERSATIONS.items() if set(each["needs"]) - built}
 
     assert needy == set(NOT_BUILT)
@@ -325,3 +334,10 @@ def test_a_frame_of_a_broken_peer_gets_what_the_specification_says(case, step, c
 def test_what_becomes_of_caches_copies_and_views(case, step):
     """Ordinary ones, stale ones and hostile ones."""
     binders_flavours.play_case(case, FLAVOURS["hello"], step)
+
+
+@pytest.mark.parametrize("case", LOGIN["strangers"], ids=lambda case: case["name"])
+@pytest.mark.parametrize("step", [None, 1], ids=["whole", "bytewise"])
+def test_what_a_stranger_gets(case, step):
+    """Who has not logged in may do nothing else, and little of that."""
+    binders_login.play_stranger(case, LOGIN["hello"], step)

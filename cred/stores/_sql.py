@@ -26,6 +26,8 @@ VERSION: Final = 1
 # Names in one statement: SQLite takes 999 placeholders, or 32 766.
 MOST_NAMES: Final = 500
 
+NOBODYS: Final = str(PasswordHash(600_000, bytes(16), bytes(32), bytes(32)))
+
 TABLES: Final = (
     """CREATE TABLE cred_identities (
         name TEXT PRIMARY KEY,
@@ -83,16 +85,17 @@ def secret() -> Transaction[bytes]:
 
 def get(name: str) -> Transaction[IdentityRecord | None]:
     """See IIdentityStore."""
+    # All three, whoever is there: two questions less for unknown names would show in the time of a login.
     rows = yield "SELECT password_hash, disabled, epoch FROM cred_identities WHERE name = ?", (name,)
-    if not rows:
-        return None
-    hash, disabled, epoch = rows[0]
     keys = yield "SELECT service, perspective FROM cred_keys WHERE identity = ?", (name,)
     credentials = yield "SELECT kind, id, label FROM cred_credentials WHERE identity = ?", (name,)
+    hash, disabled, epoch = rows[0] if rows else (None, False, 0)
     try:
-        return IdentityRecord(
+        # Read for everybody for the same reason: it takes 10 us of the 110 that all of this takes.
+        password_hash = PasswordHash.parse(NOBODYS if hash is None else hash)
+        record = IdentityRecord(
             name,
-            None if hash is None else PasswordHash.parse(hash),
+            None if hash is None else password_hash,
             bool(disabled),
             epoch,
             Keyring(Key(*row) for row in keys),
@@ -100,6 +103,7 @@ def get(name: str) -> Transaction[IdentityRecord | None]:
         )
     except ValueError as error:
         raise StoreError(f"the identity {name!r} cannot be read: {error}") from None
+    return record if rows else None
 
 
 def add(record: IdentityRecord) -> Transaction[None]:

@@ -73,16 +73,19 @@ class PostgresStore(SqlStore):
             raise StoreError("the store is closed")
         async with self._locks.of(""):
             if self._pool is None:
-                pool = await _asyncpg().create_pool(self._dsn, **self._options)
-                try:
-                    # Two processes that start together would both make the tables.
-                    setup = _sql.setup(self._random(32))
-                    await self._on(pool, setup, {"isolation": "read_committed"}, SETUP_LOCK)
-                except BaseException:
-                    await pool.close()
-                    raise
-                self._pool = pool
-        return self._pool
+                self._pool = await self._connect()
+            return self._pool
+
+    async def _connect(self) -> Any:
+        pool = await _asyncpg().create_pool(self._dsn, **self._options)
+        try:
+            # Two processes that start together would both make the tables.
+            setup = _sql.setup(self._random(32))
+            await self._on(pool, setup, {"isolation": "read_committed"}, SETUP_LOCK)
+        except BaseException:
+            await pool.close()
+            raise
+        return pool
 
     async def _run(self, transaction: Transaction[T], **mode: Any) -> T:
         asyncpg = _asyncpg()

@@ -1,1 +1,1 @@
-"""Two processes over TCP: what a remote call can do, in one minute's reading. Start it with `make demo`."""
+"""Two processes over TCP: a login, two services, and what a call can do. Start it with `make demo`."""

@@ -17,11 +17,21 @@ class Watcher(pb.Referenceable):
 
 async def main(url):
     async with pb.open_connection(url, registry=registry) as connection:
-        kitchen = connection.root
+        try:
+            await connection.login("guest", "let me in")
+        except pb.LoginFailed as error:
+            print("  refused      a wrong password:", error)
+
+        identity = await connection.login("guest", "guest")
+        print("  logged in    with the keys", await identity.keys())
+        kitchen = await identity.attach("kitchen")
+        larder = await identity.attach("larder")
 
         print("  echo        ", await kitchen.echo("hello network"))
 
         print("  result      ", await kitchen.boil(Watcher()))
+
+        print("  2nd service ", await larder.fetch("sugar"))
 
         kettle = await kitchen.get_kettle()
         print("  reference   ", kettle)

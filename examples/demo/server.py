@@ -1,7 +1,4 @@
-"""The kitchen: `python -m examples.demo.server [url]`."""
-
-import asyncio
-import sys
+"""The kitchen and its larder, one application: `pb run examples/demo/server.py --store FILE`."""
 
 import pb
 
@@ -21,28 +18,40 @@ class Kettle(pb.Referenceable):
         return self.litres
 
 
-class Kitchen(pb.Root):
-    def remote_echo(self, text):
+class Cook(pb.Perspective):
+    """What a user of the kitchen may do."""
+
+    def perspective_echo(self, text):
         return text
 
-    async def remote_boil(self, watcher):
+    async def perspective_boil(self, watcher):
         """Call the client back while its own call is still running."""
         for celsius in (40, 70, 100):
             await watcher.temperature(celsius)
         return "boiling"
 
-    def remote_get_kettle(self):
+    def perspective_get_kettle(self):
         return Kettle()
 
 
-async def main(url):
-    async with pb.serve(Kitchen(), url, registry=registry) as server:
-        print(server.url, flush=True)
-        await server.serve_forever()
+class Kitchen(pb.Service):
+    def get_perspective_named(self, name):
+        return Cook(name, self)
 
 
-if __name__ == "__main__":
-    try:
-        asyncio.run(main(sys.argv[1] if len(sys.argv) > 1 else "pb://127.0.0.1:8787"))
-    except KeyboardInterrupt:
-        pass
+class Visitor(pb.Perspective):
+    """What a user of the larder may do."""
+
+    def perspective_fetch(self, what):
+        return f"{what} for {self.perspective_name}"
+
+
+class Larder(pb.Service):
+    def get_perspective_named(self, name):
+        return Visitor(name, self)
+
+
+application = pb.Application("demo", registry=registry)
+Kitchen("kitchen", application)
+Larder("larder", application)
+application.listen("pb://127.0.0.1:8787")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import weakref
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -144,10 +145,10 @@ class Connection:
         link.check_thread()
         if link.transport is None:
             return
-        ended = link.loop.create_future()
-        forget = link.watch(lambda: ended.done() or ended.set_result(None))
+        ended = asyncio.Event()
+        forget = link.watch(ended.set)
         try:
-            await ended
+            await ended.wait()
         finally:
             forget()
 

@@ -55,6 +55,7 @@ class Link(asyncio.BufferedProtocol):
         "_certificate",
         "_check",
         "_connection",
+        "_flush",
         "_insecure",
         "_links",
         "_owned",
@@ -91,6 +92,7 @@ class Link(asyncio.BufferedProtocol):
         self.ready: asyncio.Future[None] | None = None  # made by who waits for the peer's HELLO
         self.lost: asyncio.Future[None] | None = None  # made by who waits for the end
         self._buffer = shared.buffer
+        self._flush = shared.flush(self.loop)
         self._room: memoryview | None = None
         self._connection: Connection | None = None
         self._root = root
@@ -156,7 +158,7 @@ class Link(asyncio.BufferedProtocol):
             self._writes_at_once = False
             self.write_now()
         else:
-            self.loop.call_soon(self.write_now)
+            self._flush.add(self)
 
     def wants_release(self) -> None:
         """Write soon; called by the garbage collector, from any thread."""

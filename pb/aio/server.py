@@ -113,7 +113,7 @@ def serve(
 
     async def start() -> Server:
         links: set[Link] = set()
-        certificate = transports.certificate_of(tls)
+        certificate: bytes | None = None
 
         def factory() -> Link:
             return Link(
@@ -134,6 +134,7 @@ def serve(
             if told is error:
                 raise
             raise told from None
+        certificate = transports.certificate_of(tls)  # before the first connection: nothing was awaited since
         if debug:
             log.warning("%s tells its peers text and tracebacks of internal errors (debug=True)", real)
         return Server(listener, real, links)

@@ -1,12 +1,21 @@
-"""Services, their authorizer and their listeners, in one object that `pb run` starts."""
+"""Services, their authorizer, their listeners and their state, in one object that `pb run` starts."""
 
 from __future__ import annotations
 
-from typing import Any
+import importlib
+import os
+from typing import TYPE_CHECKING, Any
 
 import cred
+import jelly
+from pb.limits import Limits
 
+from .chosen import ChosenStore, sqlite_store
 from .root import AuthRoot
+from .state import KeptState
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
 
 
 class Application:
@@ -17,22 +26,38 @@ class Application:
         service.get_perspective_named("guest").make_identity("guest")
         application.listen("pb://127.0.0.1:8787")
 
-    A file with these lines is started by `pb run FILE.py`.
+    A file with these lines is started by `pb run FILE.py`; other programs say
+    `async with application.running() as servers`. All listeners share one count of failed logins.
 
     Args:
-        name: for people and for logs.
-        authorizer: knows the identities; None for one with a store in memory, which `pb run --store` and
-            `use_store` replace.
+        name: for people, for logs, and for the state that is kept.
+        authorizer: knows the identities; None for one whose store `use_store` or `pb run --store` names, in
+            memory if they do not.
         anonymous: the name of the identity that those get who do not log in as anyone; None: nobody does.
+        registry, limits: for all listeners that have none of their own.
     """
 
     def __init__(
-        self, name: str, authorizer: cred.Authorizer | None = None, *, anonymous: str | None = None
+        self,
+        name: str,
+        authorizer: cred.Authorizer | None = None,
+        *,
+        anonymous: str | None = None,
+        registry: jelly.Registry | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self.name = name
-        self.authorizer = cred.Authorizer() if authorizer is None else authorizer
+        self._chosen = ChosenStore() if authorizer is None else None
+        chosen: Any = self._chosen
+        self.authorizer = authorizer or cred.Authorizer(chosen)
         self.root = AuthRoot(self, anonymous=anonymous)
+        self.registry = registry
+        self.limits = limits
         self.listeners: list[tuple[str, dict[str, Any]]] = []
+        self.kept = KeptState(name)
+        self.store_path: str | None = None
+        self._running: Any = None  # what was started by start()
+        self.is_running = False
 
     def add_service(self, service: cred.Service) -> None:
         """Take a service in. A Service that is given the application does this itself.
@@ -49,6 +74,88 @@ class Application:
             options: those of `pb.serve`: registry, limits, tls, insecure, debug, proxy.
         """
         self.listeners.append((url, options))
+
+    def use_store(self, store: Any) -> None:
+        """Say where identities and state are kept. `pb run --store PATH` does the same.
+
+        Args:
+            store: the path of an SQLite file, made with mode 0600 if it is not there; or an IIdentityStore.
+
+        Raises:
+            ValueError: the application was given an authorizer, which has its store.
+            RuntimeError: the store in memory was asked something already.
+        """
+        if self._chosen is None:
+            raise ValueError(f"application {self.name!r} brings its own authorizer, and that its own store")
+        if isinstance(store, str | os.PathLike):
+            self._chosen.choose(sqlite_store(store))
+            self.store_path = os.fspath(store)
+        else:
+            self._chosen.choose(lambda: store)
+            self.store_path = None
+
+    @property
+    def store(self) -> Any:
+        """The identity store."""
+        return self.authorizer.store if self._chosen is None else self._chosen.store
+
+    def keep(self, name: str, owner: Any, *, registry: jelly.Registry | None = None) -> None:
+        """Keep the state of an object from one run to the next, in the store of the application.
+
+        At the start `owner.set_kept_state(state)` is called if there is any; every minute, and at the end,
+        `owner.get_state_to_keep()` is asked and what it returns is written if it has changed. All that is
+        kept is written together or not at all.
+
+        A state of another shape gets another `kept_version` (an int, 1 if the owner has none); what was
+        written under an older one goes through `owner.upgrade_to_version_2(state)` and so on. A class in the
+        state is upgraded by its registry: `registry.add(cls, "shop.Item.2", upgrades={"shop.Item": up})`.
+
+        Args:
+            name: of the state, unique here.
+            owner: has these methods.
+            registry: the classes that may be in the state; None for none but the builtin ones.
+
+        Raises:
+            TypeError: the owner has not these methods.
+            ValueError: the name is taken.
+        """
+        self.kept.add(name, owner, registry)
+
+    def running(self, **options: Any) -> AbstractAsyncContextManager[Any]:
+        """Return what starts the application when it is entered, with the list of servers, and stops it.
+
+        Args:
+            drain_s: how long calls that run may take to finish at the end; None for `Limits.drain_s`.
+            recheck_s: how often to look for what other processes have revoked.
+            save_s: how often to write what is kept.
+        """
+        # The layer of sockets and clocks is loaded by name, when it is first used.
+        face = importlib.import_module("pb.aio.running")
+        running: AbstractAsyncContextManager[Any] = face.Running(self, **options)
+        return running
+
+    async def start(self, **options: Any) -> list[Any]:
+        """Open the store, give state back, listen, and return the servers. Arguments as for `running`.
+
+        Raises:
+            cred.StoreError: the store or what is kept in it cannot be used; the text says what to do.
+            OSError, BadURL: cannot listen; nothing listens then.
+            RuntimeError: it runs already.
+        """
+        running: Any = self.running(**options)
+        servers: list[Any] = await running.start()
+        self._running = running
+        return servers
+
+    async def stop(self) -> None:
+        """Take no more connections, let running calls finish, write what is kept, and close the store.
+
+        Raises:
+            cred.StoreError: the state could not be written; all else was closed.
+        """
+        running, self._running = self._running, None
+        if running is not None:
+            await running.stop()
 
     def __repr__(self) -> str:
         return f"<Application {self.name!r} of {len(self.authorizer.services)} services>"

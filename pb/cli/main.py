@@ -16,6 +16,8 @@ __all__ = ["main"]
 
 # Name -> module, and the one line that `pb --help` shows.
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "run": ("pb.cli.run", "run the application of a file"),
+    "identity": ("pb.cli.identity", "say who may log in, and what they may attach"),
     "keygen": ("pb.cli.keygen", "make the TLS key and certificate of a server"),
 }
 

@@ -274,3 +274,29 @@ def test_several_services_over_one_identity():
         return [(await alice.attach(name)).perspective.perspective_name for name in ("shop", "chat")]
 
     assert ["alice", "mod"] == run(main())
+
+
+def test_a_client_can_be_tied_to_its_perspective_before_it_attaches():
+    """What `prepare` returns is what attached() and detached() get."""
+
+    async def main():
+        authorizer, alice = await with_alice()
+        attachment = await authorizer.attach(
+            alice, "shop", client="raw", prepare=lambda perspective: perspective.perspective_name
+        )
+        attachment.end()
+        return attachment.client, attachment.perspective.notes
+
+    assert ("alice", [("attached", "alice", "alice"), ("detached", "alice", 0)]) == run(main())
+
+
+def test_a_client_that_cannot_be_tied_is_not_attached():
+    """Nothing is left, as with an attached() that raises."""
+
+    async def main():
+        authorizer, alice = await with_alice()
+        with pytest.raises(ZeroDivisionError):
+            await authorizer.attach(alice, "shop", prepare=lambda perspective: 1 / 0)
+        return authorizer.services["shop"].attach_count("alice")
+
+    assert 0 == run(main())

@@ -81,3 +81,11 @@ def test_the_services_are_shown_and_not_handed_out():
     """add_service() checks; a dict would not."""
     with pytest.raises(TypeError):
         application().services["shop"] = Service("shop")
+
+
+def test_a_verifier_added_later_comes_last():
+    """An application lets guests in without naming all the other ways."""
+    authorizer = application()
+    authorizer.add_verifier(AnonymousVerifier("guest"))
+
+    assert ["SCRAM-SHA-256", "ED25519", "ANONYMOUS"] == authorizer.mechanisms(LOCAL)

@@ -306,3 +306,17 @@ def test_a_private_key_that_cannot_be_read_is_refused(files, passphrase):
 def test_nothing_secret_is_shown():
     """Reprs end up in tracebacks."""
     assert "<PrivateKey of 'alice'>" == repr(PrivateKey("alice", KEY))
+
+
+def test_a_name_newer_than_unicode_3_2_gets_a_challenge():
+    """It can be nobody's, and looks like anybody's."""
+
+    async def main():
+        prover = PrivateKey("a\u0221", KEY).begin(["ED25519"], LOCAL)
+        login = application().begin_login("ED25519", LOCAL)
+        step = await login.receive(prover.start())
+        with pytest.raises(cred.LoginFailed) as refused:
+            await login.receive(prover.respond(step.data))
+        return refused.value.reason
+
+    assert "unknown" in run(main())

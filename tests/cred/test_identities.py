@@ -285,3 +285,15 @@ def test_what_makes_a_login_void(later, continues):
     earlier = IdentityRecord("alice", keys=cred.Keyring([Key("shop", "alice")]), **parts)
 
     assert continues is IdentityRecord("alice", **{**parts, **later}).continues(earlier)
+
+
+def test_a_declared_name_is_taken():
+    """Nobody can sign up as the guest before the guest was written."""
+
+    async def main():
+        authorizer = application()
+        authorizer.declare_identity("guest", HASH)
+        with pytest.raises(cred.IdentityExists):
+            await authorizer.add_identity("guest", "mine")
+
+    run(main())

@@ -214,7 +214,12 @@ def test_a_channel_without_hello_hash_is_a_mistake_of_this_side():
 @pytest.mark.parametrize(
     "mechanism", ["PLAIN", "", "scram-sha-256", "SCRAM-SHA-256-PLUS", "ED25519\0", "x" * 10_000]
 )
-def test_a_mechanism_that_is_not_offered_is_refused(mechanism):
-    """-PLUS too, on a channel without binding."""
+def test_a_mechanism_that_is_not_offered_is_refused(mechanism, caplog):
+    """-PLUS too, on a channel without binding. What was asked for is not in the log: it is a stranger's."""
+    caplog.set_level(logging.INFO, "cred")
     with pytest.raises(cred.LoginFailed, match=r"^login failed$"):
         application().begin_login(mechanism, Channel(HELLO))
+
+    assert ["login refused: a mechanism that is not offered here"] == [
+        record.getMessage() for record in caplog.records
+    ]

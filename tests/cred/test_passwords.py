@@ -99,6 +99,18 @@ def test_a_long_password_is_refused_before_it_costs_anything():
         prepare_password("\u2168" * 1_000_000, stored=False)
 
 
+def test_the_longest_password_is_taken():
+    """The limit is in bytes and includes its value."""
+    assert b"x" * 1_024 == prepare_password("x" * 1_024, stored=True)
+
+
+def test_a_client_may_try_what_no_store_would_keep():
+    """A hash that was made elsewhere, by rules of its own, is still tried."""
+    assert derive_keys("\u0221", SALT, 1) != derive_keys("x", SALT, 1)
+    with pytest.raises(cred.BadPassword):
+        PasswordHash.of("\u0221", iterations=4_096)
+
+
 def test_nothing_secret_is_shown():
     """Reprs end up in logs and tracebacks."""
     hash = PasswordHash.parse(PENCIL)
@@ -137,6 +149,13 @@ def test_nobodys_iterations_are_drawn_like_the_real_ones():
     assert 0.72 < drawn.count(15_000) / 2_000 < 0.78
 
 
+def test_two_counts_of_one_hash_each_are_both_drawn():
+    """The smallest store that could give itself away."""
+    assert {5_000, 4_096} == {
+        mock_hash(b"a", f"user {n}", {5_000: 1, 4_096: 1}).iterations for n in range(50)
+    }
+
+
 def test_an_empty_histogram_gives_the_default():
     """The first identity of a store is not there yet."""
     assert 600_000 == mock_hash(b"a", "bob", {}).iterations
@@ -167,6 +186,16 @@ def test_parts_that_fit_nobody_are_refused(change):
 
     with pytest.raises(ValueError, match=r"expected|have 32"):
         PasswordHash(**parts)
+
+
+@pytest.mark.parametrize(
+    "change", [{"iterations": 4_096}, {"iterations": 10_000_000}, {"salt": bytes(8)}, {"salt": bytes(64)}]
+)
+def test_the_limits_themselves_fit(change):
+    """What clients do is what may be kept."""
+    parts = {"iterations": 5_000, "salt": SALT, "stored_key": bytes(32), "server_key": bytes(32), **change}
+
+    assert PasswordHash(**parts) == PasswordHash.parse(str(PasswordHash(**parts)))
 
 
 def test_base64_is_written_with_padding():

@@ -1,4 +1,4 @@
-"""Revocation: what is taken away ends at once, also what is just being attached, and elsewhere."""
+"""Revocation: what is taken away ends at once, and whoever must know is told."""
 
 from __future__ import annotations
 
@@ -7,46 +7,11 @@ import asyncio
 import pytest
 
 import cred
-from cred import Credential, IdentityRecord, Key, NotPermitted, Password, PasswordHash, Perspective, Service
+from cred import Credential, Key, NotPermitted
 from cred.revocation import Subscribers
 
-from .helpers import ITERATIONS, application, log_in, run
-
-UID = Credential.of_uid(1)
-HASH = PasswordHash.of("secret", iterations=ITERATIONS)
-ALICE = IdentityRecord.new("alice", HASH, keys=[("shop", "alice"), ("chat", "alice")], credentials=[UID])
-
-
-class Noting(Perspective):
-    """Counts what it loses."""
-
-    gone = 0
-
-    def detached(self, client, identity):
-        self.gone += 1
-
-
-class Shop(Service):
-    """Perspectives on demand."""
-
-    perspective_class = Noting
-
-    def get_perspective_named(self, name):
-        return self.perspective_class(name, self)
-
-
-async def attached(store=None):
-    """Return an authorizer, what it told, alice logged in, and her two attachments."""
-    authorizer = application(store=store)
-    if store is None:
-        await authorizer.store.add(ALICE)
-    told = []
-    authorizer.subscribe(told.append)
-    for name in ("shop", "chat"):
-        Shop(name, authorizer)
-    alice = await log_in(authorizer, Password("alice", "secret"))
-    attachments = [await alice.attach(name) for name in ("shop", "chat")]
-    return authorizer, told, alice, attachments
+from .alice import ALICE, UID, attached
+from .helpers import run
 
 
 @pytest.mark.parametrize(
@@ -195,103 +160,6 @@ def test_a_subscriber_may_end_its_subscription_while_it_is_told():
     assert (["first", "second"], 1) == (told, len(subscribers))
 
 
-@pytest.mark.parametrize(
-    ("change", "allowed"),
-    [
-        (lambda authorizer: authorizer.set_disabled("alice", True), False),
-        (lambda authorizer: authorizer.set_password("alice", None), False),
-        (lambda authorizer: authorizer.remove_key("alice", Key("shop", "alice")), False),
-        (lambda authorizer: authorizer.remove_identity("alice"), False),
-        (lambda authorizer: authorizer.remove_key("alice", Key("chat", "alice")), True),
-    ],
-    ids=["disabled", "password", "its key", "removed", "another key"],
-)
-def test_what_is_just_being_attached_is_cut_too(change, allowed):
-    """The store said yes, attached() takes its time, and the right is gone when it is done."""
-
-    async def main():
-        authorizer, _, alice, attachments = await attached()
-        entered, leave = asyncio.Event(), asyncio.Event()
-
-        class Slow(Noting):
-            async def attached(self, client, identity):
-                entered.set()
-                await leave.wait()
-
-        for one in attachments:
-            one.end()
-        authorizer.services["shop"].perspective_class = Slow
-        attaching = asyncio.ensure_future(alice.attach("shop"))
-        await entered.wait()
-        await change(authorizer)
-        leave.set()
-        try:
-            attachment = await attaching
-        except NotPermitted:
-            return False, authorizer.services["shop"].attach_count("alice")
-        return attachment.is_live, authorizer.services["shop"].attach_count("alice")
-
-    assert (allowed, int(allowed)) == run(main())
-
-
-def test_who_is_kicked_while_attaching_is_not_attached():
-    """The store knows nothing of it."""
-
-    async def main():
-        authorizer, _, alice, attachments = await attached()
-        perspectives = []
-
-        class Kicking(Noting):
-            def attached(self, client, identity):
-                perspectives.append(self)
-                authorizer.kick("alice")
-
-        for one in attachments:
-            one.end()
-        authorizer.services["shop"].perspective_class = Kicking
-        with pytest.raises(NotPermitted):
-            await alice.attach("shop")
-        return perspectives[0].gone
-
-    assert 1 == run(main())
-
-
-def test_a_revocation_during_the_second_look_is_seen_too():
-    """attached() disturbs itself, and the store is slow: the answer to the second question is late."""
-
-    class Slow(cred.MemoryStore):
-        answered = None
-
-        async def get(self, name):
-            record = await super().get(name)
-            if self.answered is not None:
-                self.answered()
-            return record
-
-    async def main():
-        store = Slow()
-        await store.add(ALICE)
-        authorizer, _, alice, attachments = await attached(store)
-
-        def while_looking_again():
-            store.answered = None
-            authorizer.kick("alice")
-
-        class Disturbing(Noting):
-            async def attached(self, client, identity):
-                await authorizer.remove_key("alice", Key("chat", "alice"))
-                store.answered = while_looking_again
-
-        authorizer.services["shop"].perspective_class = Disturbing
-        for one in attachments:
-            one.end()
-        with pytest.raises(NotPermitted):
-            await alice.attach("shop")
-        return authorizer.services["shop"].attach_count("alice")
-
-    assert 0 == run(main())
-
-
 def test_a_change_whose_asker_is_cancelled_is_told_all_the_same():
     """The administrator's connection was lost, the right is gone in the store."""
 
@@ -335,96 +203,3 @@ def test_a_change_whose_outcome_is_unknown_cuts():
         return len(told), [one.is_live for one in attachments]
 
     assert (1, [False, False]) == run(main())
-
-
-@pytest.mark.parametrize(
-    ("change", "reasons", "live"),
-    [
-        (lambda store: store.set_disabled("alice", True), [(None, "disabled")], [False, False]),
-        (lambda store: store.set_password_hash("alice", None), [(None, "password")], [False, False]),
-        (lambda store: store.remove_credential("alice", UID), [(None, "password")], [False, False]),
-        (lambda store: store.remove("alice"), [(None, "removed")], [False, False]),
-        (
-            lambda store: store.remove_key("alice", Key("shop", "alice")),
-            [(Key("shop", "alice"), "key")],
-            [False, True],
-        ),
-        (lambda store: store.add_key("alice", Key("shop", "al")), [], [True, True]),
-    ],
-)
-def test_what_another_process_took_away_is_found_by_looking(change, reasons, live):
-    """By the epoch, and each thing once."""
-
-    async def main():
-        authorizer, told, _, attachments = await attached()
-        await change(authorizer.store)
-        await authorizer.recheck()
-        await authorizer.recheck()
-        return [(one.key, one.reason) for one in told], [one.is_live for one in attachments]
-
-    assert (reasons, live) == run(main())
-
-
-def test_a_login_without_attachments_is_looked_after_too():
-    """It could attach at any moment; pb drops what it was given."""
-
-    async def main():
-        authorizer = application()
-        await authorizer.store.add(ALICE)
-        told = []
-        authorizer.subscribe(told.append)
-        alice = await log_in(authorizer, Password("alice", "secret"))
-        await authorizer.store.set_password_hash("alice", None)
-        await authorizer.recheck()
-        del alice
-        return [one.reason for one in told]
-
-    assert ["password"] == run(main())
-
-
-def test_who_logged_in_again_stays_when_the_old_logins_are_cut_elsewhere():
-    """The new login was made under the new record."""
-
-    async def main():
-        authorizer, told, _, _ = await attached()
-        await authorizer.set_password("alice", HASH)
-        alice = await log_in(authorizer, Password("alice", "secret"))
-        attachment = await alice.attach("shop")
-        await authorizer.recheck()
-        return len(told), attachment.is_live
-
-    assert (1, True) == run(main())
-
-
-def test_nobody_is_looked_after_who_is_gone():
-    """The tables do not grow with the number of those who were ever there."""
-
-    async def main():
-        authorizer, _, alice, attachments = await attached()
-        for one in attachments:
-            one.end()
-        del alice, attachments, one
-        await asyncio.sleep(0)
-        await authorizer.recheck()
-        live = authorizer._live
-        return live._logins, live._attachments, live._openings, live._epochs
-
-    assert ({}, {}, {}, {}) == run(main())
-
-
-def test_attachments_of_a_handle_that_did_not_log_in_are_looked_after():
-    """A program attaches for alice itself."""
-
-    async def main():
-        authorizer = application()
-        await authorizer.store.add(ALICE)
-        Shop("shop", authorizer)
-        attachment = await (await authorizer.get_identity("alice")).attach("shop")
-        await authorizer.store.set_password_hash("alice", None)
-        await authorizer.recheck()
-        assert attachment.is_live
-        await authorizer.store.remove_key("alice", Key("shop", "alice"))
-        await authorizer.recheck()
-        return attachment.is_live
-
-    assert False is run(main())

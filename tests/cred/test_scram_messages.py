@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from cred import _scram_messages as messages
 from cred._scram_messages import Malformed
+from cred.passwords import encode64
 
 NONCE = "rOprNGfwEbeRWgbNEkqO"
 PROOF = "dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
@@ -41,6 +42,7 @@ def test_client_first_is_taken_apart(flag, type, has_binding):
         f"n,,n=us=er,r={NONCE}", f"n,,n=user=2c,r={NONCE}",
         f"n,,n=user=,r={NONCE}", f"n,,n=a\0b,r={NONCE}", "n,,n=user,r=tooshort", f"n,,n=user,r={'x' * 129}",
         f"n,,n=user,r={NONCE}é", f"n,,n=user,r={NONCE} x", f"n,,n=user,r={NONCE},", f"n,,n=user,r={NONCE},xy",
+        f"n,,n=user,r={NONCE},xyz",
         f"n,,n=user,r={NONCE},é=x", f"n,,n=user,r={NONCE},1=x", f"n,,n={'u' * 3000},r={NONCE}",
     ],
 )  # fmt: skip
@@ -97,6 +99,20 @@ def test_a_client_final_that_is_none(text):
     """Two proofs would let the sender choose which one is looked at."""
     with pytest.raises(Malformed):
         messages.read_client_final(text.encode())
+
+
+def test_the_limits_themselves_are_taken():
+    """A nonce of 128 characters, one of 16, a salt of 64 bytes, a message of 2 048."""
+    nonce = "x" * 128
+    text = f"n,,n=user,r={nonce},x="
+    assert nonce == messages.read_client_first((text + "y" * (2_048 - len(text))).encode()).nonce
+    with pytest.raises(Malformed, match="2049 bytes"):
+        messages.read_client_first((text + "y" * (2_049 - len(text))).encode())
+    assert "x" * 16 == messages.read_client_first(f"n,,n=user,r={'x' * 16}".encode()).nonce
+    with pytest.raises(Malformed, match="nonce"):
+        messages.read_client_first(f"n,,n=user,r={'x' * 15}".encode())
+    salt = encode64(bytes(64))
+    assert bytes(64) == messages.read_server_first(f"r={NONCE},s={salt},i=4096".encode()).salt
 
 
 @pytest.mark.parametrize("text", ["", "e=invalid-proof", "v=", "v=A", "x=AAAA", "m=x,v=AAAA"])

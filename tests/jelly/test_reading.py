@@ -42,6 +42,7 @@ def test_after_a_violation_only_what_counts_is_looked_at() -> None:
         ("stream", 7),
         *[("reference", 8, None)] * 3,
         ("cache", 5, None),
+        ("refuse_caches", (5,)),
     ]
     assert expected == tables.received
 

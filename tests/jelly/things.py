@@ -134,6 +134,9 @@ class Tables:
     def cache(self, id: int, replica: object) -> None:
         self.received.append(("cache", id, replica))
 
+    def refuse_caches(self, ids: object) -> None:
+        self.received.append(("refuse_caches", ids))
+
     def cached(self, id: int) -> object:
         self.received.append(("cached", id))
         return ("cached", id)

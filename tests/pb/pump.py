@@ -196,6 +196,8 @@ class Side:
     def write_now(self) -> None:
         pass
 
+    thread = 0
+
     def check_thread(self) -> None:
         pass
 

@@ -206,6 +206,6 @@ def test_limits_go_the_way_they_are_announced(step):
     assert 5000 == pump.client.broker.outbox.max_frame  # what it would take itself
     assert 5000 == pump.client.broker.reader.max_frame
     assert 5 == pump.server.broker.calls.peer_max_calls
-    assert "server" == pump.client.broker.greeting.hello.agent
+    assert "server" == pump.client.broker.peer_agent
     assert pump.client.is_open
     assert pump.server.is_open

@@ -322,5 +322,3 @@ def test_an_observer_is_not_sent():
         pump.call("get", "observer")
 
     assert not pb.is_stale(replica)
-
-

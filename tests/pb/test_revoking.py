@@ -37,7 +37,8 @@ def test_a_revoked_cache_is_stale_and_followed_no_more(step):
     shop.stock.tell("set", 5)
     with pytest.raises(pb.DeadReference):
         send(observer, "set", 5)
-    assert [[messages.GONE, [1]]] == messages_in(down := pump.server.output())
+    down = pump.server.output()
+    assert [[messages.GONE, [1]]] == messages_in(down)
     pump.client.input(down, step)
 
     assert (1, True) == (replica.n, pb.is_stale(replica))
@@ -47,7 +48,8 @@ def test_a_revoked_cache_is_stale_and_followed_no_more(step):
     assert [1] == [number for number in pump.server.broker.tables.exports if number]
     del replica
     gc.collect()
-    assert [[messages.RELEASE, [1, 1]]] == messages_in(up := pump.client.output())
+    up = pump.client.output()
+    assert [[messages.RELEASE, [1, 1]]] == messages_in(up)
     pump.server.input(up, step)
     assert b"" == pump.server.output()
     assert [] == left_over(pump)

@@ -17,7 +17,7 @@ APT = ["apt-get", "install", "-y", "-q", "postgresql"]
 
 
 def binaries():
-    """Return the folder of the newest initdb, installed where that may be done; None if there is none."""
+    """Return the folder of the newest initdb, installed where that may be; None if there is none."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
     if found:
         return found[-1].parent
@@ -32,7 +32,7 @@ def binaries():
 
 @contextmanager
 def serving():
-    """Run a server and yield the folder of its socket and the name of its user. Skips where none can be had."""
+    """Run a server; yield the folder of its socket and the name of its user. Skips where none can be had."""
     folder = binaries()
     if folder is None:
         pytest.skip("PostgreSQL is not installed and cannot be: apt-get install postgresql")

@@ -1,0 +1,116 @@
+"""The updates of replicas: each applied, or its replica given up. Spec: spec/7-caches.md, OBSERVE."""
+
+from __future__ import annotations
+
+from types import CoroutineType, MethodType
+from typing import TYPE_CHECKING, Any
+
+from jelly import MalformedJelly
+
+from . import messages
+from ._fields import without_options
+from ._payloads import PAYLOADS, refused
+from ._running import Served
+from ._serving import IGNORED
+from .dispatch import bind_error, check_arguments, find_method
+from .errors import Busy, NoSuchObject, ProtocolError
+
+if TYPE_CHECKING:
+    from ._serving import Serving
+    from ._tables import Tables
+    from .limits import Limits
+
+
+class Updates:
+    """Take the updates of the replicas of one connection."""
+
+    __slots__ = ("_limits", "_serving", "_tables")
+
+    def __init__(self, serving: Serving, tables: Tables, limits: Limits) -> None:
+        self._serving = serving
+        self._tables = tables
+        self._limits = limits
+
+    def receive_observe(self, envelope: list[Any]) -> None:
+        """Apply one update to a replica; it is answered only where the owner wants that."""
+        if len(envelope) == 5 and self._apply(envelope):
+            return
+        refusal: BaseException | None = None
+        if len(envelope) == 5:
+            _, id, number, method, payload = envelope
+        else:
+            (_, id, number, method, payload), refusal = without_options(envelope)
+        if type(id) is not int or type(number) is not int or type(method) is not str:
+            raise ProtocolError("OBSERVE whose id or cache is no integer, or whose method is no string")
+        if type(payload) not in PAYLOADS:
+            raise ProtocolError("OBSERVE whose payload is no bin")
+        if id:
+            if not self._serving.last_id < id <= messages.MAX_ID:
+                raise ProtocolError(
+                    f"OBSERVE id {id} after {self._serving.last_id}; ids increase and stay below 2^53"
+                )
+            self._serving.last_id = id
+        if not 1 <= number <= messages.MAX_ID:
+            raise ProtocolError("OBSERVE whose cache is out of range")
+        row = self._tables.replicas.get(number)
+        replica = None if row is None or row.is_stale else row.object
+        function: Any = None
+        if row is None or replica is None:
+            # Ignored where no answer is wanted: the release of it is on its way.
+            scope = self._serving.base
+            if id or refusal is None:
+                refusal = NoSuchObject(f"no cache {number}") if id else IGNORED
+        else:
+            scope = row.scope
+            try:
+                function = find_method(replica, row.prefix, method)
+            except BaseException as error:  # as above
+                refusal = error
+            if id and self._serving.is_held:
+                refusal = Busy("the answers before it are not read; it was not run")
+        self._serving.start(id, row, scope, function, method, payload, refusal)
+
+    def _apply(self, envelope: list[Any]) -> bool:
+        """Apply an update that wants no answer; return False, and do nothing, where it is no ordinary one.
+
+        It is no call: there is nothing to be cancelled, and `current_call` knows nothing of it.
+        """
+        _, id, number, method, payload = envelope
+        row = self._tables.replicas.get(number) if type(number) is int else None
+        if row is None or row.is_stale or type(id) is not int or id:
+            return False
+        if type(method) is not str or type(payload) not in PAYLOADS:
+            return False
+        try:
+            function = find_method(row.object, "observe_", method)
+        except BaseException:  # told in the ordinary way
+            return False
+        scope = row.scope
+        try:
+            args, kwargs = scope.decoder.loads_call(payload, scope)
+        except MalformedJelly:
+            raise
+        except BaseException as error:  # a hook of a copy may raise anything
+            self._serving.fail_call(0, row, scope, refused(error))
+            return True
+        try:
+            if kwargs or row.guards is not None or type(function) is not MethodType:
+                check_arguments(row, function, method, args, kwargs)
+            result = function(*args, **kwargs)
+            if result is not None and hasattr(type(result), "__await__"):
+                if self._serving.count >= self._limits.max_calls:
+                    if type(result) is CoroutineType:
+                        result.close()
+                    raise Busy(f"{self._serving.count} calls and updates are running, the limit max_calls")
+                self._serving.run_on(Served(0, row, result))
+        except BaseException as error:
+            fit = bind_error(error, function, method) if isinstance(error, TypeError) else None
+            self._serving.fail_call(0, row, scope, fit or error)
+        return True
+
+    def receive_update(self, envelope: list[Any]) -> None:
+        """Apply an update that crossed our BYE, because an answer may follow it; ignore a question."""
+        if envelope[1:2] == [0]:
+            self.receive_observe(envelope)
+        else:
+            self._serving.drop_call(envelope)

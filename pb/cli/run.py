@@ -1,0 +1,177 @@
+"""``pb run``: start the application of a file and stay in the foreground until told to stop.
+
+Going into the background, changing users, restarting and rotating logs are left to systemd or a container;
+docs/running.md has a unit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+import traceback
+import types
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import pb
+
+__all__ = ["add_arguments", "run"]
+
+LEVELS: Final = ("debug", "info", "warning", "error")
+STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+# So dataclasses and pickle find it; no name that the file could want to import.
+MODULE: Final = "pb_run_file"
+
+log = logging.getLogger("pb")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes."""
+    parser.add_argument("file", metavar="FILE.py", help="defines `application = pb.Application(...)`")
+    parser.add_argument(
+        "--store", metavar="PATH", help="SQLite file of identities and state (default: what the file says)"
+    )
+    parser.add_argument(
+        "--listen",
+        metavar="URL",
+        action="append",
+        help="listen here, and not where the file says; may be given several times",
+    )
+    parser.add_argument(
+        "--tls", metavar="PEM", help="key and certificate for --listen pbs://..., of pb keygen"
+    )
+    parser.add_argument(
+        "--log-level", choices=LEVELS, default="info", help="what to log on stderr (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--drain",
+        type=_seconds,
+        metavar="SECONDS",
+        help="how long running calls may take to finish when told to stop (default: 30)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the application; return 0 when it was told to stop, or 1 with the reason on stderr."""
+    logging.basicConfig(
+        level=args.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    import cred
+    import pb
+
+    try:
+        application = load(args.file)
+        if args.store is not None:
+            application.use_store(args.store)
+        if args.listen is not None:
+            application.listeners = [(url, _tls_for(url, args.tls)) for url in args.listen]
+        elif args.tls is not None:
+            raise ValueError("--tls goes with --listen pbs://...")
+        if not application.listeners:
+            raise ValueError(
+                f"{args.file} listens nowhere: call application.listen(url), or give --listen URL"
+            )
+        return asyncio.run(_serve(application, args.drain))
+    except (cred.CredError, OSError, ValueError, RuntimeError, pb.Error) as error:
+        print(f"pb run: {error}", file=sys.stderr)
+        return 1
+
+
+def load(path: str) -> pb.Application:
+    """Execute a file and return what it calls `application`.
+
+    Imports in it look into its own directory first, as those of `python FILE` do. If that is a package, one
+    with an `__init__.py`, they look where the package is, and may be relative.
+
+    Raises:
+        ValueError: there is no application in it; its own error has been printed if there was one.
+    """
+    from pb.auth.application import Application
+
+    try:
+        source = Path(path).read_bytes()
+    except OSError as error:
+        raise ValueError(f"cannot read {path}: {error.strerror}") from None
+    module = types.ModuleType(MODULE)
+    module.__file__ = os.path.abspath(path)
+    sys.modules[MODULE] = module
+    directory, module.__package__ = _package_of(module.__file__)
+    sys.path.insert(0, directory)
+    try:
+        exec(compile(source, module.__file__, "exec"), module.__dict__)
+    except Exception as error:
+        # From the file on: the frames before it are ours.
+        trace = error.__traceback__.tb_next if error.__traceback__ is not None else None
+        traceback.print_exception(type(error), error, trace)
+        raise ValueError(f"{path} could not be executed; nothing was started") from None
+    found: Any = module.__dict__.get("application")
+    if not isinstance(found, Application):
+        what = (
+            "no name `application`" if found is None else f"an `application` that is a {type(found).__name__}"
+        )
+        raise ValueError(f"{path} defines {what}; expected application = pb.Application(...)")
+    return found
+
+
+def _package_of(file: str) -> tuple[str, str]:
+    """Return where to look for imports of a file, and the name of the package it is in or ""."""
+    names: list[str] = []
+    directory = os.path.dirname(file)
+    while os.path.exists(os.path.join(directory, "__init__.py")):
+        directory, name = os.path.split(directory)
+        names.insert(0, name)
+    return directory, ".".join(names)
+
+
+async def _serve(application: pb.Application, drain_s: float | None) -> int:
+    from pb.aio.notify import notify
+
+    told = asyncio.Event()
+    before = _on_signals(told)
+    try:
+        async with application.running(drain_s=drain_s) as servers:
+            for server in servers:
+                print(f"{application.name} listens at {server.url}", flush=True)
+            notify("READY=1")
+            await told.wait()
+            log.info("%s stops: what runs is finished first", application.name)
+            notify("STOPPING=1")
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    log.info("%s has stopped", application.name)
+    return 0
+
+
+def _on_signals(told: asyncio.Event) -> dict[int, Any]:
+    """Set the event at the first signal to stop; end the process at the second. Returns the handlers before.
+
+    Not by the loop: a handler that blocks it must not keep the second signal from being heard.
+    """
+    loop = asyncio.get_running_loop()
+    heard: list[int] = []
+
+    def hear(number: int, frame: object) -> None:
+        heard.append(number)
+        if len(heard) > 1:
+            os.write(2, b"pb run: told twice, ends at once\n")
+            os._exit(128 + number)
+        loop.call_soon_threadsafe(told.set)
+
+    return {number: signal.signal(number, hear) for number in STOP_SIGNALS}
+
+
+def _tls_for(url: str, tls: str | None) -> dict[str, Any]:
+    return {"tls": tls} if tls is not None and url.startswith("pbs:") else {}
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds < 1e6:
+        raise argparse.ArgumentTypeError(f"{text} is no number of seconds")
+    return seconds

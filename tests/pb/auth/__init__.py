@@ -1,0 +1,1 @@
+"""Tests of pb/auth: logging in, and what those who have logged in may do."""

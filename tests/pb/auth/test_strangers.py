@@ -1,0 +1,115 @@
+"""How many may stand at the door: 16 of one source, 64 without chance, 256 at all."""
+
+from __future__ import annotations
+
+import pytest
+
+import pb
+from pb.auth.strangers import DROP_PERCENT, FREE, FULL, MOST_OF_ONE_SOURCE, Strangers
+
+
+def lucky(bound):
+    """Never be among those who are dropped."""
+    return bound - 1
+
+
+def unlucky(bound):
+    """Always be."""
+    return 0
+
+
+def fill(strangers, count):
+    return [strangers.enter(f"source {number}") for number in range(count)]
+
+
+def test_sixteen_of_one_source_may_wait_and_the_others_are_not_affected():
+    """One source must not take all places."""
+    strangers = Strangers(lucky)
+    for _ in range(MOST_OF_ONE_SOURCE):
+        strangers.enter("one")
+    with pytest.raises(pb.Forbidden, match="16 connections from one"):
+        strangers.enter("one")
+    strangers.enter("other")
+
+    assert (16, 17) == (MOST_OF_ONE_SOURCE, len(strangers))
+
+
+def test_who_is_on_this_machine_is_not_counted_by_source():
+    """A Unix socket has but one source."""
+    strangers = Strangers(lucky)
+    for _ in range(MOST_OF_ONE_SOURCE + 1):
+        strangers.enter("")
+
+    assert MOST_OF_ONE_SOURCE + 1 == len(strangers)
+
+
+def test_up_to_64_nobody_is_dropped_by_chance():
+    """And from there on somebody is."""
+    strangers = Strangers(unlucky)
+    fill(strangers, FREE)
+    with pytest.raises(pb.Forbidden, match="64 connections have not logged in yet; dropped by chance"):
+        strangers.enter("the 65th")
+
+    assert (64, 64) == (FREE, len(strangers))
+
+
+def test_above_64_the_chance_grows_from_30_percent_to_all():
+    """So that a flood does not shut the door on everybody."""
+    asked = []
+
+    def chance(bound):
+        asked.append(bound)
+        return roll
+
+    strangers = Strangers(chance)
+    roll = 99
+    fill(strangers, FREE)
+    assert [] == asked
+    roll = DROP_PERCENT - 1
+    with pytest.raises(pb.Forbidden, match="by chance"):
+        strangers.enter("a")
+    roll = DROP_PERCENT
+    strangers.enter("b")
+    roll = 99
+    for number in range(FREE + 1, FULL):
+        strangers.enter(f"c{number}")
+    assert {100} == set(asked)
+    assert (256, 30) == (len(strangers), DROP_PERCENT)
+
+
+def test_at_256_nobody_comes_in():
+    """However lucky."""
+    strangers = Strangers(lucky)
+    leave = fill(strangers, FULL)
+    with pytest.raises(pb.Forbidden, match="^256 connections have not logged in yet$"):
+        strangers.enter("the 257th")
+    leave[0]()
+    strangers.enter("the 257th")
+
+    assert (256, 256) == (FULL, len(strangers))
+
+
+def test_who_leaves_twice_has_left_once():
+    """Logged in first, and disconnected later."""
+    strangers = Strangers(lucky)
+    first, second = strangers.enter("one"), strangers.enter("one")
+    first()
+    first()
+    assert 1 == len(strangers)
+    second()
+    assert 0 == len(strangers)
+    assert {} == dict(strangers._sources)
+
+
+def test_the_dice_are_fair():
+    """Without a chance of the test's own: some are dropped, some are not."""
+    strangers = Strangers()
+    fill(strangers, FREE)
+    came = 0
+    for number in range(100):
+        try:
+            strangers.enter(f"another {number}")
+            came += 1
+        except pb.Forbidden:
+            pass
+    assert 10 < came < 100
