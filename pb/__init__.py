@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from .aio import tls
     from .aio.client import get_object_at, open_connection
     from .aio.connection import Connection, Usage, connection_of, is_stale, on_disconnect, release, revoke
+    from .aio.deadline import deadline
     from .aio.login import connect
     from .aio.promise import Promise
     from .aio.reference import RemoteMethod, call_remote
@@ -112,6 +113,7 @@ __all__ = [
     "RemoteMethod",
     "Promise",
     "call_remote",
+    "deadline",
     "connection_of",
     "on_disconnect",
     "release",
@@ -175,6 +177,7 @@ _LAZY: Final = {
     "Promise": "pb.aio.promise",
     "RemoteMethod": "pb.aio.reference",
     "call_remote": "pb.aio.reference",
+    "deadline": "pb.aio.deadline",
     "in_thread": "pb.aio.threads",
     "BadURL": "pb.aio.url",
 }

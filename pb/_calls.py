@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from jelly import MalformedJelly, Oversized
@@ -17,7 +18,8 @@ from ._observing import ObserverHandle, flush
 from ._outbox import LARGE_PAYLOAD, Outbox
 from ._payloads import PAYLOADS, Pack, bytes_of, put_message, refused
 from ._question import Question
-from .context import serving
+from ._timed import expire, make_timed
+from .context import deadline, serving
 from .errors import (
     Busy,
     Cancelled,
@@ -31,6 +33,7 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
+    from ._deadlines import Deadlines
     from ._scope import Scope
     from .reference import Import
 
@@ -39,7 +42,14 @@ log = logging.getLogger("pb")
 AnyError = TypeVar("AnyError", bound=BaseException)
 # What is called and how, as long as it waits for its turn; the outcome of a call without answer is None.
 Waiting = tuple[
-    object, "Import | ObserverHandle", str, tuple[Any, ...], Mapping[str, Any], "Scope | None", Any
+    object,
+    "Import | ObserverHandle",
+    str,
+    tuple[Any, ...],
+    Mapping[str, Any],
+    "Scope | None",
+    float | None,
+    Any,
 ]
 # What nobody waits in: an empty deque takes 760 bytes of an idle connection. Nothing is ever appended to it.
 NOTHING: Final[deque[Any]] = deque(maxlen=0)
@@ -61,6 +71,7 @@ class Calls:
     __slots__ = (
         "_waiting",
         "bye_id",
+        "deadlines",
         "end_reason",
         "is_held",
         "is_open",
@@ -73,7 +84,8 @@ class Calls:
         "written_id",
     )
 
-    def __init__(self, outbox: Outbox, pack: Pack) -> None:
+    def __init__(self, outbox: Outbox, pack: Pack, deadlines: Deadlines) -> None:
+        self.deadlines = deadlines
         self.pending: dict[int, tuple[Any, Scope]] = {}
         self.next_id = 1
         self.written_id = 0  # calls up to here were handed to the transport
@@ -95,8 +107,11 @@ class Calls:
         kwargs: Mapping[str, Any],
         outcome: Any,
         scope: Scope | None = None,
+        at: float | None = None,
     ) -> int:
         """Call a method of the peer's object; return the id of the call, or 0 if it waits its turn.
+
+        It has to be over by `at`, and by what is in force where it is made, whichever is earlier.
 
         A call over the peer's `max_calls` waits unencoded, in order; one made while serving a call of
         that peer does not wait, because two peers waiting for each other would never end.
@@ -106,7 +121,11 @@ class Calls:
             TooLarge: the call would exceed the peer's `max_frame`; nothing was sent.
             NotExecuted: the connection takes no calls (any longer).
             Gone, DeadReference: the reference is dead.
+            DeadlineExceeded: no time is left; nothing was sent.
         """
+        limit = deadline.get()
+        if limit is not None and (at is None or limit < at):
+            at = limit
         if type(handle) is ObserverHandle:
             return self._ask(handle, method, args, kwargs, outcome)
         if (
@@ -118,13 +137,17 @@ class Calls:
             self._check_open(handle)
             if not self._serves_peer(handle.scope):
                 # The reference itself waits too: its RELEASE must not go before the call (R5).
-                self._wait((handle(), handle, method, args, kwargs, scope, outcome))
+                self._wait((handle(), handle, method, args, kwargs, scope, at, outcome))
+                if at is not None:
+                    self.deadlines.add(outcome, at, partial(expire, self, 0, outcome))
                 return 0
         scope = scope or handle.scope
         try:
             payload = scope.encoder.encode_call(args, kwargs, scope, method)
         except Oversized as error:
             raise of_own_call(TooLarge(str(error))) from None
+        if at is not None:
+            return make_timed(self, handle, method, payload, outcome, scope, at)
         id = self.next_id
         self.next_id = id + 1
         self.pending[id] = (outcome, scope)
@@ -137,7 +160,7 @@ class Calls:
         else:
             put_message(self.outbox, self.pack, [handle.code, id, handle.id, method], payload)
         if scope.tables.fresh:
-            self._flush(scope)
+            self.flush(scope)
         return id
 
     def _ask(
@@ -168,10 +191,10 @@ class Calls:
         else:
             id = question.put()
         if scope.tables.fresh:
-            self._flush(scope)
+            self.flush(scope)
         return id
 
-    def _flush(self, scope: Scope) -> None:
+    def flush(self, scope: Scope) -> None:
         """Let go what waited for the snapshots that were just queued."""
         flush(scope.tables.fresh, self.outbox.put)
 
@@ -191,7 +214,7 @@ class Calls:
             self._check_open(handle)
         # Updates of replicas do not wait: an answer must not overtake the change that came before it.
         if self._waiting and handle.code == messages.CALL and not self._serves_peer(handle.scope):
-            self._wait((handle(), handle, method, args, kwargs, scope, None))
+            self._wait((handle(), handle, method, args, kwargs, scope, None, None))
             return
         self._send(handle, method, args, kwargs, scope)
 
@@ -213,7 +236,7 @@ class Calls:
         else:
             put_message(self.outbox, self.pack, [handle.code, 0, handle.id, method], payload)
         if scope.tables.fresh:
-            self._flush(scope)
+            self.flush(scope)
 
     def _check_open(self, handle: Import | ObserverHandle) -> None:
         """Refuse what cannot be called any more."""
@@ -259,6 +282,8 @@ class Calls:
                 outcome.set_exception(of_own_call(refused(error)))
             return
         del self.pending[id]
+        if self.deadlines:
+            self.deadlines.discard(outcome)
         if self._waiting and not self.is_held:
             self.start_waiting()
         if not outcome.done():
@@ -286,7 +311,9 @@ class Calls:
             outcome.set_exception(error)
 
     def _finish(self, id: int) -> None:
-        del self.pending[id]
+        outcome, _ = self.pending.pop(id)
+        if self.deadlines:
+            self.deadlines.discard(outcome)
         if self._waiting and not self.is_held:
             self.start_waiting()
 
@@ -303,12 +330,12 @@ class Calls:
         """Send the calls that waited for their turn, as many as may go."""
         self.is_held = False
         while self._waiting and not self.is_held and len(self.pending) < self.peer_max_calls:
-            _, handle, method, args, kwargs, scope, outcome = self._waiting.popleft()
+            _, handle, method, args, kwargs, scope, at, outcome = self._waiting.popleft()
             try:
                 if outcome is None:
                     self._send(handle, method, args, kwargs, scope)
                 elif not outcome.done():
-                    outcome.call_started(self.make(handle, method, args, kwargs, outcome, scope))
+                    outcome.call_started(self.make(handle, method, args, kwargs, outcome, scope, at))
             except Exception as error:
                 if outcome is not None:
                     outcome.set_exception(error)

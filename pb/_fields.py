@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import messages
-from .errors import DeadlineExceeded, ProtocolError
+from .errors import ProtocolError
 
 
 def numbers_of(envelope: list[Any], form: str) -> list[int]:
@@ -38,11 +38,11 @@ def token_of(envelope: list[Any], name: str) -> int | str:
     raise ProtocolError(f"{name} whose token is no int and no string of at most 64 bytes")
 
 
-def without_options(envelope: list[Any]) -> tuple[list[Any], BaseException | None]:
+def without_options(envelope: list[Any]) -> tuple[list[Any], int | None]:
     """Return the fields of a CALL that has options, after checking those; unknown ones are ignored.
 
     Returns:
-        The fields, and the refusal where the options leave no time to run it.
+        The fields, and how many milliseconds are left for it, None for any number.
 
     Raises:
         ProtocolError: it has no options but another length, or a known option has the wrong type.
@@ -59,7 +59,7 @@ def without_options(envelope: list[Any]) -> tuple[list[Any], BaseException | Non
     for name in ("trace", "meta"):
         if not all(type(value) is str for value in options.get(name, {}).values()):
             raise ProtocolError(f"CALL option {name!r} holds something that is no str")
-    ttl_ms = options.get("ttl", 1)
-    if ttl_ms < 0:
+    ttl_ms: int | None = options.get("ttl")
+    if ttl_ms is not None and ttl_ms < 0:
         raise ProtocolError("CALL option 'ttl' is negative")
-    return envelope[:5], None if ttl_ms else DeadlineExceeded("no time was left for the call; it was not run")
+    return envelope[:5], ttl_ms

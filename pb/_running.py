@@ -9,7 +9,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .errors import Gone, NotExecuted
+from .errors import Cancelled, DeadlineExceeded, Gone, NotExecuted
 
 if TYPE_CHECKING:
     from ._export import Export
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Served:
     """A call that is still running."""
 
-    __slots__ = ("awaitable", "export", "id", "is_cancelled", "is_started", "scope", "task")
+    __slots__ = ("awaitable", "export", "id", "is_cancelled", "is_late", "is_started", "scope", "task")
 
     def __init__(self, id: int, export: Export | Replica, awaitable: Awaitable[Any]) -> None:
         self.id = id
@@ -28,8 +28,21 @@ class Served:
         self.scope = export.scope
         self.awaitable = awaitable
         self.is_cancelled = False
+        self.is_late = False
         self.is_started = False
         self.task: Any = None
+
+    def expire(self) -> None:
+        """Stop it: its time is over."""
+        if not self.is_cancelled:
+            self.is_late = True
+            self.cancel()
+
+    def why_ended(self) -> Exception:
+        """Return what the caller is told of a call that was stopped."""
+        if self.is_late:
+            return DeadlineExceeded("the time for the call is over; it was stopped")
+        return Cancelled("cancelled by caller")
 
     def cancel(self) -> None:
         """Stop it. One that has not started yet sees the flag; a task cancelled then would never run."""
@@ -49,6 +62,7 @@ class Held:
     method: str
     args: list[Any]
     kwargs: dict[str, Any]
+    at: float | None
     is_cancelled: bool = False
 
     def cancel(self) -> None:

@@ -23,12 +23,13 @@ from ._payloads import PAYLOADS, Pack, refused
 from ._replica import Replica
 from ._running import Held, Relay, Served
 from ._why import why_bad_arguments, why_no_method
-from .context import serving
+from .context import deadline, serving
 from .dispatch import Kind, bind_error, check_arguments, find_method, no_such_method
 from .errors import (
     BadArguments,
     Busy,
     Cancelled,
+    DeadlineExceeded,
     Gone,
     NoSuchMethod,
     NoSuchObject,
@@ -36,6 +37,7 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
+    from ._deadlines import Deadlines
     from ._scope import Scope
     from ._tables import Tables
     from .limits import Limits
@@ -66,6 +68,7 @@ class Serving:
         "answer",
         "base",
         "count",
+        "deadlines",
         "fail",
         "is_held",
         "last_id",
@@ -83,6 +86,7 @@ class Serving:
         spawn: Callable[[Coroutine[Any, Any, None]], Any],
         incident: Callable[[], str],
         settled: Callable[[], None],
+        deadlines: Deadlines,
         debug: bool,
     ) -> None:
         self.base = base
@@ -99,6 +103,7 @@ class Serving:
         self._limits = limits
         self._spawn = spawn
         self.settled = settled
+        self.deadlines = deadlines
         answers = Answers(
             base.tables,
             outbox,
@@ -113,10 +118,11 @@ class Serving:
     def receive_call(self, envelope: list[Any]) -> None:
         """Run one call; answer it now, or when what it returned has finished."""
         refusal: BaseException | None = None
+        ttl_ms: int | None = None
         if len(envelope) == 5:
             _, id, target, method, payload = envelope
         else:
-            (_, id, target, method, payload), refusal = without_options(envelope)
+            (_, id, target, method, payload), ttl_ms = without_options(envelope)
         if type(id) is not int or type(target) is not int or type(method) is not str:
             raise ProtocolError("CALL whose id or target is no integer, or whose method is no string")
         if type(payload) not in PAYLOADS:
@@ -146,7 +152,7 @@ class Serving:
                 refusal = Gone(f"object {target} was revoked")
             elif export.kind is not Kind.PROXY:
                 refusal = no_such_method(method)
-        self.start(id, export, scope, function, method, payload, refusal)
+        self.start(id, export, scope, function, method, payload, refusal, ttl_ms)
 
     def start(
         self,
@@ -157,8 +163,14 @@ class Serving:
         method: str,
         payload: bytes,
         refusal: BaseException | None,
+        ttl_ms: int | None,
     ) -> None:
         """Decode the arguments of a call, then run it, unless it is refused."""
+        at: float | None = None
+        if ttl_ms is not None:
+            at = self.deadlines.after(ttl_ms / 1000)
+            if not ttl_ms:
+                refusal = refusal or DeadlineExceeded("no time was left for the call; it was not run")
         if self.count >= self._limits.max_calls and (id or type(export) is not Replica):
             refusal = Busy(f"{self.count} calls are running, the limit max_calls; it was not run")
         # Decoded even when refused: its references must be counted to be released (spec/1-values.md).
@@ -177,9 +189,9 @@ class Serving:
         assert export is not None
         # Not an update: no answer must overtake it.
         if (self.is_held or self._held) and type(export) is Export:
-            self._hold(Held(self, id, export, function, method, args, kwargs))
+            self._hold(Held(self, id, export, function, method, args, kwargs, at))
             return
-        self._run(id, export, function, method, args, kwargs)
+        self._run(id, export, function, method, args, kwargs, at)
 
     def _run(
         self,
@@ -189,11 +201,18 @@ class Serving:
         method: str,
         args: list[Any],
         kwargs: dict[str, Any],
+        at: float | None,
     ) -> None:
         scope = export.scope
+        if at is not None and self.deadlines.left_s(at) <= 0:
+            self.fail_call(
+                id, export, scope, DeadlineExceeded("no time was left for the call; it was not run")
+            )
+            return
         if export.kind is Kind.VIEW:
             args.insert(0, scope.perspective)  # the actor: never the peer's to choose
         token = serving.set((scope, id))
+        limit = None if at is None else deadline.set(at)
         try:
             if kwargs or export.guards is not None or type(function) is not MethodType:
                 check_arguments(export, function, method, args, kwargs)
@@ -203,7 +222,7 @@ class Serving:
             result = function(*args, **kwargs)
             kind = type(result)
             if kind is CoroutineType or (kind not in _PLAIN and hasattr(kind, "__await__")):
-                self.run_on(Served(id, export, result))
+                self.run_on(Served(id, export, result), at)
                 return
         except BaseException as error:
             fit = bind_error(error, function, method) if isinstance(error, TypeError) else None
@@ -214,6 +233,8 @@ class Serving:
             return
         finally:
             serving.reset(token)
+            if limit is not None:
+                deadline.reset(limit)
         if id:
             self.answer(id, scope, result)
 
@@ -235,8 +256,11 @@ class Serving:
         if served is not None and not served.is_cancelled:
             served.cancel()
 
-    def run_on(self, served: Served) -> None:
+    def run_on(self, served: Served, at: float | None = None) -> None:
+        """Go on with a call that takes its time; at a time it is ended."""
         self._begin(served.id, served)
+        if at is not None:
+            self.deadlines.add(served, at, served.expire)
         served.task = self._spawn(self._await(served))
 
     async def _await(self, served: Served) -> None:
@@ -247,12 +271,12 @@ class Serving:
                     stop = getattr(served.awaitable, name, None)
                     if stop is not None:
                         stop()
-                raise Cancelled("cancelled by caller")
+                raise served.why_ended()
             result = await served.awaitable
         except BaseException as error:
             self.finish(served.id, served)
             if served.is_cancelled and not isinstance(error, Exception):
-                error = Cancelled("cancelled by caller")
+                error = served.why_ended()
             self.fail_call(served.id, served.export, served.scope, error)
         else:
             self.finish(served.id, served)
@@ -288,7 +312,7 @@ class Serving:
         while self._held and not self.is_held:
             held = self._held.popleft()
             self.finish(held.id, held)
-            self._run(held.id, held.export, held.function, held.method, held.args, held.kwargs)
+            self._run(held.id, held.export, held.function, held.method, held.args, held.kwargs, held.at)
         self.settled()
 
     def drop_held(self, held: Held) -> None:
@@ -307,6 +331,8 @@ class Serving:
     def finish(self, id: int, served: Served | Relay | Held) -> None:
         """Take a call off the list of the running."""
         self.count -= 1
+        if self.deadlines:
+            self.deadlines.discard(served)
         if id:
             self.running.pop(id, None)
         else:

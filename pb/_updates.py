@@ -36,10 +36,11 @@ class Updates:
         if len(envelope) == 5 and self._apply(envelope):
             return
         refusal: BaseException | None = None
+        ttl_ms: int | None = None
         if len(envelope) == 5:
             _, id, number, method, payload = envelope
         else:
-            (_, id, number, method, payload), refusal = without_options(envelope)
+            (_, id, number, method, payload), ttl_ms = without_options(envelope)
         if type(id) is not int or type(number) is not int or type(method) is not str:
             raise ProtocolError("OBSERVE whose id or cache is no integer, or whose method is no string")
         if type(payload) not in PAYLOADS:
@@ -68,7 +69,7 @@ class Updates:
                 refusal = error
             if id and self._serving.is_held:
                 refusal = Busy("the answers before it are not read; it was not run")
-        self._serving.start(id, row, scope, function, method, payload, refusal)
+        self._serving.start(id, row, scope, function, method, payload, refusal, ttl_ms)
 
     def _apply(self, envelope: list[Any]) -> bool:
         """Apply an update that wants no answer; return False, and do nothing, where it is no ordinary one.

@@ -16,6 +16,7 @@ from jelly import MalformedJelly
 
 from . import messages
 from ._calls import Calls
+from ._deadlines import Deadlines
 from ._fields import token_of
 from ._frames import FrameReader, unpack_frame, unpack_small
 from ._greeting import Greeting
@@ -60,6 +61,7 @@ class Broker:
         "agent",
         "calls",
         "codec",
+        "deadlines",
         "error",
         "face",
         "greeting",
@@ -115,7 +117,8 @@ class Broker:
         )
         self.scope = Scope(self.tables, self, codec.encoder(limits), codec.decoder(limits))
         self.holdings = Holdings(self.tables, self.outbox, codec.pack, self.scope)
-        self.calls = Calls(self.outbox, codec.pack)
+        self.deadlines = Deadlines(face.clock, face.wake_at)
+        self.calls = Calls(self.outbox, codec.pack, self.deadlines)
         self.serving = Serving(
             self.scope,
             self.outbox,
@@ -124,6 +127,7 @@ class Broker:
             spawn=face.spawn,
             incident=face.incident,
             settled=self.check_settled,
+            deadlines=self.deadlines,
             debug=debug,
         )
         self.updates = Updates(self.serving, self.tables, limits)

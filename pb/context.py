@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 # looked at by few; `current_call` dresses it up.
 serving: contextvars.ContextVar[tuple[Scope, int] | None] = contextvars.ContextVar("pb_serving", default=None)
 
+# By when what is called from here has to be over, as face.clock() counts; None: it may take its time.
+deadline: contextvars.ContextVar[float | None] = contextvars.ContextVar("pb_deadline", default=None)
+
 
 @dataclass(frozen=True, slots=True)
 class CurrentCall:

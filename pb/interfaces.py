@@ -18,6 +18,9 @@ class IFace(Interface):  # type: ignore[misc]
     def clock():  # type: ignore[no-untyped-def,misc]
         """Return monotonic seconds."""
 
+    def wake_at(time):  # type: ignore[no-untyped-def]
+        """Call `broker.deadlines.sweep` once `clock` has reached a time, and write what comes of it."""
+
     def sleep(seconds):  # type: ignore[no-untyped-def]
         """Return an awaitable that is done after so long."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,42 @@ def test_the_demo_logs_in_to_two_services():
     ):
         assert said in done.stdout
 
+
+def test_the_pages_that_show_an_application_show_one_that_works(tmp_path: Path):
+    """The same file is in README.md, short, and in docs/running.md."""
+    pages = {page: (ROOT / page).read_text(encoding="utf-8") for page in ("README.md", "docs/running.md")}
+    for number, (page, text) in enumerate(pages.items()):
+        code = next(part for part in text.split("```python\n") if "get_perspective_named" in part)
+        file, store = tmp_path / f"pbecho{number}.py", tmp_path / f"pbecho{number}.db"
+        file.write_text("import pb\n" + code.split("```")[0])
+        assert "pb identity add alice --grant echo --store pbecho.db" in text
+        add = ("identity", "add", "alice", "--grant", "echo", "--stdin", "--store", store)
+        assert 0 == pb(*add, stdin="pw\n").returncode, page
+
+        with running(file, "--store", store, "--listen", "pb://127.0.0.1:0") as server:
+            done = subprocess.run(
+                [sys.executable, "-W", "error", "-c", ASK, server.url],
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                timeout=60,
+            )
+
+        assert "" == done.stderr
+        assert done.stdout.endswith("hello\n"), page
+
+
+ASK = """
+import asyncio, sys, pb
+
+async def main():
+    async with pb.open_connection(sys.argv[1]) as connection:
+        identity = await connection.login("alice", "pw")
+        echo = await identity.attach("echo")
+        print(await echo.echo("hello"))
+
+asyncio.run(main())
+"""
 
 SHOWN = """\
 alice's basket: {alice}

@@ -25,6 +25,7 @@ PAGE_OF_LETTER = {
     "L": "6-limits.md",
     "C": "7-caches.md",
     "T": "8-tracked.md",
+    "A": "9-login.md",
 }
 # Message code -> where its payload stands.
 PAYLOADS = {1: 4, 2: 2, 3: 2, 7: 4, 10: 2, 11: 2}
@@ -133,7 +134,7 @@ def test_hex_in_tables_and_text_is_msgpack() -> None:
 @pytest.mark.parametrize(
     ("path", "schema"),
     [
-        *[(VECTORS / f"{name}.json", name) for name in FILES],
+        *[(VECTORS / f"{name}.json", name) for name in [*FILES, "login"]],
         *[(path, "conversation") for path in CONVERSATIONS],
     ],
     ids=lambda each: each.stem if isinstance(each, Path) else "",

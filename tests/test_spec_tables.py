@@ -9,12 +9,16 @@ import dataclasses
 
 import pytest
 
+import cred
 import jelly
 import pb
+from cred import _scram_messages, login, names, passwords, throttle
+from cred.channel import BINDING_TYPES, MIN_BINDING_BYTES
 from jelly import _ext
-from pb import errors, messages
+from pb import _stranger, errors, messages
+from pb.auth import root, strangers
 
-from .spec_tables import SPEC, table_of
+from .spec_tables import PAGES, SPEC, table_of
 
 REGISTRY = SPEC / "registry.md"
 KINDS = {"str": str, "int": int, "array": list, "map": dict, "bool": bool}
@@ -155,8 +159,76 @@ def test_limits_of_values_are_the_same_for_connections() -> None:
         ("method name, bytes", messages.MAX_METHOD_BYTES),
         ("wire name, bytes", jelly.Limits().max_name_bytes),
         ("BYE text, bytes", messages.MAX_BYE_TEXT_BYTES),
+        ("name of an identity, bytes", names.MAX_NAME_BYTES),
+        ("password, bytes", passwords.MAX_PASSWORD_BYTES),
+        ("message of a login, bytes", root._MAX_MESSAGE_BYTES),
+        ("message of SCRAM, bytes", _scram_messages.MAX_MESSAGE_BYTES),
+        ("iterations of SCRAM, least", passwords.MIN_ITERATIONS),
+        ("iterations of SCRAM, most", passwords.MAX_ITERATIONS),
+        ("salt of SCRAM, bytes", passwords.MAX_SALT_BYTES),
+        ("nonce of a SCRAM client, characters", _scram_messages.MAX_CLIENT_NONCE),
+        ("channel binding, least bytes", MIN_BINDING_BYTES),
     ],
 )
 def test_fixed_limits_are_those_of_the_registry(limit: str, expected: int) -> None:
     """These are the same for everybody, so a wrong one shows only against another implementation."""
     assert expected == int(column("Fixed limits", "limit", "value")[limit])
+
+
+def test_login_mechanisms_are_those_of_the_registry() -> None:
+    """A client chooses by these names; one that is listed and not there is a login that always fails."""
+    binding = cred.Binding("tls-server-end-point", bytes(32))
+    channel = cred.Channel(None, (binding,), vouched=(cred.Credential.of_uid(0),))
+    states = column("Login mechanisms", "mechanism", "state")
+
+    assert [name for name, state in states.items() if state == "built"] == cred.Authorizer(
+        anonymous="guest"
+    ).mechanisms(channel)
+    assert {"built", "reserved"} == set(states.values())
+
+
+def test_channel_bindings_are_those_of_the_registry() -> None:
+    """Two sides that have no type in common cannot log in over TLS."""
+    states = column("Channel bindings", "type", "state")
+
+    assert tuple(states) == BINDING_TYPES
+    assert ["tls-server-end-point"] == [type for type, state in states.items() if state == "mandatory"]
+
+
+def test_limits_of_strangers_are_those_of_the_registry() -> None:
+    """A client keeps to them without having been told by anything but the name of a HELLO key."""
+    assert {name: int(value) for name, value in column("Strangers", "limit", "value").items()} == {
+        "frame body, bytes": messages.HELLO_MAX_FRAME,
+        "payload depth": _stranger.MAX_DEPTH,
+        "calls in all": _stranger.MAX_CALLS,
+        "frame bodies in all, bytes": _stranger.MAX_BYTES,
+        "refused logins": throttle.ATTEMPTS,
+    }
+
+
+def test_limits_of_logins_are_those_of_the_registry() -> None:
+    """Whoever runs a server decides by these numbers whether they are enough."""
+    assert {name: float(value) for name, value in column("Login limits", "limit", "value").items()} == {
+        "time to log in, s": _stranger.LOGIN_TIMEOUT_S,
+        "time to answer a challenge, s": login.LOGIN_S,
+        "refusal takes at least, s": root._REFUSAL_S,
+        "iterations for new passwords": passwords.DEFAULT_ITERATIONS,
+        "connections before any is refused": strangers.FREE,
+        "connections refused by chance from there, percent, rising to 100": strangers.DROP_PERCENT,
+        "connections at most": strangers.FULL,
+        "connections of one source": strangers.MOST_OF_ONE_SOURCE,
+        "source refused from its third failure, s, doubling": throttle.PENALTY_S[0],
+        "source refused at most, s": throttle.PENALTY_S[1],
+        "name delayed from its fourth failure, s, doubling": throttle.DELAY_S[0],
+        "name delayed at most, s": throttle.DELAY_S[1],
+        "failures halved after, s": throttle.HALF_LIFE_S,
+        "sources and names remembered, each": throttle.REMEMBERED,
+    }
+
+
+@pytest.mark.parametrize("heading", ["Fixed limits", "Strangers", "Login limits"])
+def test_each_limit_names_a_rule(heading: str) -> None:
+    """A number without a rule says not what it bounds."""
+    pages = "".join(page.read_text() for page in PAGES)
+
+    assert [] == [row["limit"] for row in table_of(REGISTRY, heading) if f"**{row['rule']}**" not in pages]

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
+import cred
 import jelly
 import pb
 from pb import messages
@@ -254,6 +255,38 @@ def test_conversation(conversation, role, caplog):
     assert all(reply.settled == 1 for reply in play.replies)
     assert (frames[-1][1].get("compare") == "bye") == (side.error is not None)
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        {5: (b"v=ZpUaLbF", b"v=ZpUaLbE")},
+        {3: (b"h=TQiPeCP", b"h=TQiPeCQ")},
+        {1: (b"\xa9ANONYMOUS", b"\xa9ANONYMOUT")},
+    ],
+    ids=["another proof", "another h=", "another HELLO"],
+)
+def test_a_client_believes_no_server_that_has_not_proven_itself(frames):
+    """One changed byte of what the server says, and there is no identity and no further call."""
+    conversation = CONVERSATIONS["10-login-scram"]
+    play = binders_login.LoginPlay("C", conversation)
+    play.side.broker.start()
+    play.greeted()
+    play.side.output()
+    for index, frame in enumerate(conversation["frames"][:6]):
+        data = bytes.fromhex(frame["hex"])
+        found, instead = frames.get(index, (b"", b""))
+        assert data.count(found) == 1 or not found
+        if frame["dir"] == "S>C":
+            play.side.input(data.replace(found, instead))
+        if index == 1:
+            play.log_in(binders_login.password())
+            play.side.run_tasks()
+    said = [unpack(each)[3] for each in envelopes_in(play.side.output()) if unpack(each)[0] == messages.CALL]
+
+    with pytest.raises(cred.UntrustedServer):
+        play.replies[0].result()
+    assert said == (["login", "respond"] if 5 in frames else ["login"])
 
 
 @pytest.mark.parametrize("name", sorted(NOT_BUILT))

@@ -62,6 +62,7 @@ class Link(asyncio.BufferedProtocol):
         "_pulse",
         "_room",
         "_root",
+        "_sweep",
         "_tasks",
         "_watchers",
         "_writes_at_once",
@@ -103,6 +104,7 @@ class Link(asyncio.BufferedProtocol):
         self._insecure = insecure
         self._certificate = certificate
         self._pulse = Pulse(self)
+        self._sweep: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] | None = None
         self._watchers: list[Callable[[], None]] | None = None
         self.broker = Broker(
@@ -126,6 +128,12 @@ class Link(asyncio.BufferedProtocol):
     def clock(self) -> float:
         """Return monotonic seconds."""
         return self.loop.time()
+
+    def wake_at(self, time: float) -> None:
+        """End the calls that are due, at a time."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+        self._sweep = self.loop.call_at(time, self.broker.deadlines.sweep)
 
     def sleep(self, seconds: float) -> Coroutine[Any, Any, None]:
         """Return what waits so long."""
@@ -285,6 +293,8 @@ class Link(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Settle everything."""
         self._pulse.stop()
+        if self._sweep is not None:
+            self._sweep.cancel()
         if self.transport is None:
             return
         self.transport = None

@@ -40,6 +40,8 @@ class RemoteMethod:
 
     __slots__ = ("_pb_name", "_pb_reference")
 
+    _pb_within_s: float | None = None
+
     def __init__(self, reference: RemoteReference, name: str) -> None:
         self._pb_reference = reference
         self._pb_name = name
@@ -71,15 +73,24 @@ class RemoteMethod:
         link: Link = broker.face
         if link.thread != get_ident():
             link.check_thread()
+        at = None if self._pb_within_s is None else link.loop.time() + self._pb_within_s
         promise = Promise(loop=link.loop)
         promise._pb_calls = calls = broker.calls
         promise._pb_name = self._pb_name
         try:
-            promise._pb_id = calls.make(handle, self._pb_name, args, kwargs, promise)
+            promise._pb_id = calls.make(handle, self._pb_name, args, kwargs, promise, None, at)
         except Exception as error:
             promise._pb_id = 0
             promise.set_exception(error)
         return promise
+
+    def within(self, seconds: float) -> RemoteMethod:
+        """Return this method with a deadline: `await reference.method.within(5.0)(...)`.
+
+        Where the answer has not come by then the call fails with DeadlineExceeded, a TimeoutError, and the
+        callee is stopped. What the callee calls in turn has no more time than that.
+        """
+        return _Timed(self._pb_reference, self._pb_name, seconds)
 
     def send(self, /, *args: Any, **kwargs: Any) -> None:
         """Call the method and want no answer: none is sent, and no error comes back.
@@ -97,6 +108,16 @@ class RemoteMethod:
 
     def __repr__(self) -> str:
         return f"<RemoteMethod {self._pb_name} of {self._pb_reference!r}>"
+
+
+class _Timed(RemoteMethod):
+    """A method of a remote object whose calls have so much time."""
+
+    __slots__ = ("_pb_within_s",)
+
+    def __init__(self, reference: RemoteReference, name: str, seconds: float) -> None:
+        super().__init__(reference, name)
+        self._pb_within_s = seconds
 
 
 def call_remote(reference: RemoteReference, name: str, /, *args: Any, **kwargs: Any) -> Any:

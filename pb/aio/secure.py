@@ -51,14 +51,15 @@ def is_loopback(host: str) -> bool:
 
 
 def _bindings(tls: Any, certificate: bytes | None) -> tuple[tuple[str, bytes], ...]:
+    # The one that every peer has comes first: a client binds to the first.
     bindings = []
-    export = getattr(tls, "export_keying_material", None)
-    if export is not None:
-        bindings.append(("tls-exporter", bytes(export(_EXPORTER_LABEL, 32))))
     if certificate is not None:
         from . import tls as pb_tls
 
         bindings.append(("tls-server-end-point", pb_tls.server_end_point(certificate)))
+    export = getattr(tls, "export_keying_material", None)
+    if export is not None:
+        bindings.append(("tls-exporter", bytes(export(_EXPORTER_LABEL, 32))))
     return tuple(bindings)
 
 

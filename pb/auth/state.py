@@ -195,7 +195,15 @@ def _read(application: str) -> Transaction[dict[str, Snapshot]]:
             f"the state of {application!r} has format {rows[0][0]}, this program reads {FORMAT}; update it"
         )
     rows = yield "SELECT name, version, payload, seal FROM pb_state WHERE application = ?", (application,)
-    return {name: Snapshot(version, bytes(payload), bytes(seal)) for name, version, payload, seal in rows}
+    # SQLite has what somebody put there, of whatever type; such a one fails its seal.
+    return {
+        name: Snapshot(version if type(version) is int else 0, _bytes(payload), _bytes(seal))
+        for name, version, payload, seal in rows
+    }
+
+
+def _bytes(value: object) -> bytes:
+    return value if isinstance(value, bytes) else b""
 
 
 def _claim(application: str, writer: str, expected: Mapping[str, Snapshot]) -> Transaction[None]:

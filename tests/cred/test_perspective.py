@@ -103,3 +103,11 @@ def test_it_can_be_something_else_too():
 
     assert "alice" == Tagged("alice", Service("shop")).perspective_name
     assert "x" == Tagged.tag
+
+
+def test_its_other_base_still_has_a_say():
+    """jelly refuses classes of two flavours; Perspective must not keep that from it."""
+    with pytest.raises(TypeError, match="travels one way only"):
+
+        class Wrong(Perspective, jelly.Viewable, jelly.Copyable):
+            """Stays and travels."""

@@ -211,3 +211,10 @@ def test_what_a_service_makes_must_be_a_perspective():
 
     with pytest.raises(TypeError, match="made a NoneType, expected a perspective"):
         run(Shop("shop").hold("alice", None))
+
+
+def test_what_is_added_belongs_to_the_service():
+    """make_identity() grants a key of the service it is in, not of the one it was made for."""
+    service = Service("shop")
+
+    assert service is service.add_perspective(Perspective("alice", Service("other"))).service

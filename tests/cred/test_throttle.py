@@ -162,3 +162,23 @@ def test_a_connection_tells_how_long_to_hold_an_answer_back(clock):
 def test_what_one_customer_has_is_one_source(address, source):
     """A /64 has more addresses than any table."""
     assert source == source_of(address)
+
+
+def test_a_failure_after_a_pause_counts_from_what_is_left(clock):
+    """Also where nobody asked in between."""
+    throttle = Throttle(clock=clock)
+    fail(throttle, 8)
+    clock.now += 2 * HALF_LIFE_S
+    fail(throttle, 1)
+
+    assert (5.0, 0.0) == (throttle.penalty_s("192.0.2.1"), throttle.delay_s("alice"))
+
+
+def test_a_guesser_who_is_patient_is_not_forgotten(clock):
+    """The half-life begins anew with each failure."""
+    throttle = Throttle(clock=clock)
+    for _ in range(8):
+        fail(throttle, 1)
+        clock.now += HALF_LIFE_S - 1
+
+    assert 4.0 == throttle.delay_s("alice")

@@ -9,10 +9,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import cred
 from cred.ed25519 import message_to_sign, public_credential
-from cred.passwords import mock_hash, prepare_password
+from cred.passwords import derive_keys, mock_hash, prepare_password
 from cred.saslprep import saslprep
 
-from ..test_spec import VECTORS, load
+from ..test_spec import SPEC, VECTORS, load
 from .helpers import run
 
 LOGIN = load(VECTORS / "login.json")
@@ -130,6 +130,19 @@ def prepared(text, stored):
         return saslprep(text, stored=stored)
     except ValueError:
         return None
+
+
+def test_the_numbers_of_the_page_are_those_of_the_vectors():
+    """An example with a wrong byte costs more than none."""
+    page = (SPEC / "9-login.md").read_text()
+    keys = derive_keys(BASE["password"], bytes.fromhex(BASE["salt"]), BASE["iterations"])
+    signed = next(row for row in LOGIN["ed25519"] if row["binding"]["type"] == BINDING.type)
+    shown = [BASE["hello_hash"], keys.client_key.hex(), BASE["stored_key"], BASE["server_key"]]
+    shown += [signed[name] for name in ("initial", "challenge", "message", "signature")]
+    frames = load(VECTORS / "conversations" / "10-login-scram.json")["frames"]
+    shown += [f"{frame['dir']} {frame['hex']}" for frame in frames]
+
+    assert [] == [each for each in shown if f"{each}\n" not in page and f"`{each}`" not in page]
 
 
 @each("saslprep")

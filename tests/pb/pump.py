@@ -153,6 +153,7 @@ class Side:
     ) -> None:
         self.connection = f"the connection of {name}"
         self.now = 0.0
+        self.wakes: list[float] = []
         self.tasks: list[Task] = []
         self.turns = 0
         self.releases = 0  # how often it was told that a reference waits to be released
@@ -197,6 +198,9 @@ class Side:
         pass
 
     thread = 0
+
+    def wake_at(self, time: float) -> None:
+        self.wakes.append(time)
 
     def check_thread(self) -> None:
         pass

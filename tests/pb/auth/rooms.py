@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any
 
 import cred
@@ -38,7 +39,6 @@ class User(pb.Perspective):
 
     def detached(self, client, identity):
         self.service.seen.append(("detached", self.perspective_name))
-        self.service.clients_left.append(client)
 
     def perspective_room(self):
         return self.service.room
@@ -67,7 +67,6 @@ class Chat(pb.Service):
         self.users: dict[str, User] = {}
         self.room = Room()
         self.seen: list[tuple[str, str]] = []
-        self.clients_left: list[Any] = []
         self.on_attach: Any = lambda user, client: None
 
     def get_perspective_named(self, name):
@@ -116,7 +115,10 @@ class House:
     def is_empty(self) -> bool:
         """Whether nobody is there, and nothing was kept."""
         root = self.application.root
-        return not (root.attachments or root._logged_in or len(root.strangers) or self.authorizer._live.names())
+        if root.attachments or root._logged_in or len(root.strangers):
+            return False
+        gc.collect()  # an attachment and its scope know each other
+        return [] == self.authorizer._live.names()
 
 
 async def settle(condition: Any) -> None:

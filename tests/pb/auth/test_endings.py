@@ -273,9 +273,9 @@ async def _await(call):
 
 
 def sqlite(path):
-    from cred.stores.sqlite import SQLiteStore
+    from cred.stores.sqlite import SqliteStore
 
-    return SQLiteStore(path)
+    return SqliteStore(path)
 
 
 @pytest.mark.parametrize("end", [*REVOKED[:3], by_removal, "nothing"], ids=str)

@@ -1,0 +1,64 @@
+"""Calls that must be over by a certain time: one timer per connection, whatever their number.
+
+Spec: spec/3-messages.md, "Deadlines".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Final
+
+# Calls that are due within so long after another are ended together with it.
+_GRAIN_S: Final = 0.005
+_NEVER: Final = math.inf
+
+
+class Deadlines:
+    """What is to be ended, and when, on one connection.
+
+    Args:
+        clock: monotonic seconds.
+        wake_at: asks the face to call `sweep` at a time.
+    """
+
+    __slots__ = ("_clock", "_due", "_wake_at", "_wakes_at")
+
+    def __init__(self, clock: Callable[[], float], wake_at: Callable[[float], None]) -> None:
+        self._clock = clock
+        self._wake_at = wake_at
+        self._wakes_at = _NEVER
+        self._due: dict[object, tuple[float, Callable[[], None]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._due)
+
+    def left_s(self, at: float) -> float:
+        """Return how long it is until a time; not more than 0 where it has passed."""
+        return at - self._clock()
+
+    def after(self, seconds: float) -> float:
+        """Return the time that is so far ahead."""
+        return self._clock() + seconds
+
+    def add(self, call: object, at: float, end: Callable[[], None]) -> None:
+        """End a call at a time; a call that is there already gets the new time."""
+        self._due[call] = at, end
+        if at < self._wakes_at:
+            self._wakes_at = at
+            self._wake_at(at)
+
+    def discard(self, call: object) -> None:
+        """Forget a call: it is over."""
+        self._due.pop(call, None)
+
+    def sweep(self) -> None:
+        """End what is due, and ask to be called again for what is not."""
+        until = self._clock() + _GRAIN_S
+        self._wakes_at = _NEVER
+        for call, (at, end) in list(self._due.items()):
+            if at <= until and self._due.pop(call, None) is not None:
+                end()
+        if self._due:
+            self._wakes_at = min(at for at, _ in self._due.values())
+            self._wake_at(self._wakes_at)

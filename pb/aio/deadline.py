@@ -1,0 +1,42 @@
+"""Calls that must be over by a certain time: `async with pb.deadline(5.0):`."""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import Token
+from types import TracebackType
+
+from pb import context
+
+
+class deadline:
+    """Give everything that is called in a block, here and at whoever is called, so much time in all.
+
+        async with pb.deadline(5.0):
+            room = await connection.root.room("lobby")
+            print(await room.look())
+
+    A call whose time is over fails with DeadlineExceeded, a TimeoutError, and its callee is stopped; callees
+    pass on what is left. Within another deadline the earlier one counts. It is about remote calls: for other
+    waiting use asyncio.timeout().
+
+    Args:
+        seconds: from the beginning of the block.
+    """
+
+    __slots__ = ("_seconds", "_token")
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._token: Token[float | None] | None = None
+
+    async def __aenter__(self) -> None:
+        at = asyncio.get_running_loop().time() + self._seconds
+        before = context.deadline.get()
+        self._token = context.deadline.set(at if before is None else min(at, before))
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._token is not None
+        context.deadline.reset(self._token)

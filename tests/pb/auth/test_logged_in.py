@@ -1,0 +1,389 @@
+"""Attaching: what is asked for, who gets it, and what happens while attached() takes its time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+
+import cred
+import pb
+from jelly import Unjellyable
+
+from ..aio.loops import run
+from .doors import PASSWORD, hash_of
+from .rooms import Chat, Client, House, Room, Thing, User, settle
+
+
+@pytest.fixture
+def quiet(monkeypatch):
+    """Keep no log: a record keeps the error, the error its frames, and these the connection."""
+    monkeypatch.setattr(logging.getLogger("pb"), "disabled", True)
+
+
+def play(name, act, **options):
+    """Run `act(house, connection, identity)` with alice logged in."""
+
+    async def main():
+        house = House(**options)
+        await house.fill()
+        house.chat.get_perspective_named("bob")
+        async with house.serve(name) as server, pb.open_connection(server.url) as connection:
+            identity = await connection.login("alice", PASSWORD)
+            await act(house, connection, identity)
+            del identity
+        await settle(house.is_empty)
+        attached = house.chat.seen.count(("attached", "alice"))
+        assert house.chat.detached_count() <= attached
+
+    run(main())
+
+
+def test_a_key_attaches_and_none_chooses():
+    """One's own name if it is on the keyring."""
+
+    async def act(house, connection, identity):
+        assert [("chat", "alice"), ("chat", "ops")] == await identity.keys()
+        assert "alice" == await (await identity.attach("chat")).who()
+        assert "ops" == await (await identity.attach("chat", "ops")).who()
+
+    play("attach", act)
+
+
+REFUSED = [
+    ("chat", "bob"),
+    ("chat", "nobody"),
+    ("nothing", "alice"),
+    ("nothing", None),
+    ("", ""),
+    (None, None),
+    (7, "alice"),
+    ("chat", 7),
+    (b"chat", "alice"),
+    ("chat", ["alice"]),
+    ({"chat": 1}, None),
+    ("chat", "alice\0"),
+    ("Chat", "alice"),
+    ("chat", "x" * 100_000),
+]
+
+
+@pytest.mark.parametrize("service, perspective", REFUSED, ids=lambda value: repr(value)[:20])
+def test_what_one_has_no_key_for_is_refused_with_one_text(service, perspective):
+    """Another's perspective, a service that is not there, a perspective of another service, and nonsense."""
+
+    async def act(house, connection, identity):
+        with pytest.raises(pb.Forbidden) as error:
+            await identity._reference.attach(service, perspective)
+        assert "no such perspective, or no key for it" == str(error.value)
+        assert [] == house.chat.seen
+        assert "alice" == await (await identity.attach("chat")).who()
+
+    play("refused", act)
+
+
+def test_a_key_for_what_is_not_there_is_refused_with_the_same_text():
+    """A service that was taken down, a perspective that was never made."""
+
+    async def act(house, connection, identity):
+        alice = await house.authorizer.get_identity("alice")
+        await alice.add_key("gone", "alice")
+        await alice.add_key("chat", "none")
+        house.chat.get_perspective_named = {}.__getitem__
+        for service, perspective in (("gone", "alice"), ("chat", "none")):
+            with pytest.raises(pb.Forbidden) as error:
+                await identity._reference.attach(service, perspective)
+            assert "no such perspective, or no key for it" == str(error.value)
+
+    play("absent", act)
+
+
+@pytest.mark.parametrize("client", [7, "client", b"", [Client()], {"client": 1}], ids=lambda client: str(type(client)))
+def test_a_client_that_is_no_object_is_refused(client):
+    """Nor may it be a list with one in it, or a value: nothing could be called."""
+
+    async def act(house, connection, identity):
+        with pytest.raises(pb.Forbidden, match="client is neither"):
+            await identity._reference.attach("chat", "alice", client)
+
+    play("client", act)
+
+
+def test_an_object_of_the_server_s_own_is_no_client():
+    """What comes home is ours: the perspective would call itself."""
+
+    async def act(house, connection, identity):
+        user = await identity.attach("chat")
+        for home in (user, await user.thing(), await user.room(), identity._reference, connection.root):
+            with pytest.raises(pb.Forbidden, match="client is neither"):
+                await identity._reference.attach("chat", "alice", home)
+
+    play("home", act)
+
+
+def test_views_sent_to_the_client_object_see_the_right_actor():
+    """Two users of one connection, each with a client: each view knows on whose behalf it is called."""
+
+    async def act(house, connection, identity):
+        bob = await connection.login("bob", PASSWORD)
+        clients = Client(), Client()
+        given = {}
+        house.chat.on_attach = lambda user, client: given.update({user.perspective_name: client})
+        held = [await identity.attach("chat", "alice", clients[0]), await bob.attach("chat", "bob", clients[1])]
+        for name in ("alice", "bob", "alice"):
+            await given[name].look(house.chat.room)
+        assert [["alice", "alice"], ["bob"]] == [client.heard for client in clients]
+        assert ["alice", "bob", "alice"] == house.chat.room.actors
+        assert 2 == len(held)
+        given.clear()
+
+    play("actors", act)
+
+
+def test_nothing_more_is_handed_to_the_client_of_an_attachment_that_is_over():
+    """A server that kept the reference may say goodbye, and give nothing away."""
+
+    async def act(house, connection, identity):
+        given = []
+        house.chat.on_attach = lambda user, client: given.append(client)
+        client = Client()
+        user = await identity.attach("chat", "alice", client)
+        await identity.detach(user)
+        with pytest.raises(Unjellyable):
+            await given[0].hold(house.chat.room)
+        with pytest.raises(Unjellyable):
+            await given[0].hold(Thing())
+        await given[0].hold("goodbye")
+        assert "goodbye" == client.held
+        given.clear()
+
+    play("over", act)
+
+
+def test_a_client_may_drop_what_attached_sends_it():
+    """attached() shows the client a room; the client looks and forgets. Then attached() ends."""
+
+    async def act(house, connection, identity):
+        async def on_attach(user, client):
+            await client.glance(house.chat.room)
+            await asyncio.sleep(0.01)  # time for the RELEASE
+
+        house.chat.on_attach = on_attach
+        user = await identity.attach("chat", "alice", Client())
+        assert "alice" == await user.who()
+
+    play("dropped", act)
+
+
+@pytest.mark.parametrize("how", ["key", "disabled", "password", "kicked", "removed", "logout", "elsewhere"])
+def test_what_is_revoked_while_attached_waits_is_never_handed_out(how):
+    """Nobody cuts what nobody has yet: the attach itself must find out."""
+
+    async def act(house, connection, identity):
+        entered, go = asyncio.Event(), asyncio.Event()
+
+        async def on_attach(user, client):
+            entered.set()
+            await go.wait()
+
+        house.chat.on_attach = on_attach
+        attach = asyncio.ensure_future(identity.attach("chat", "alice", Client()))
+        await entered.wait()
+        alice = await house.authorizer.get_identity("alice")
+        if how == "logout":
+            await identity.logout()
+        elif how == "elsewhere":
+            await house.authorizer.store.remove_key("alice", cred.Key("chat", "alice"))
+            house.authorizer._live.disturb("alice", cut=False)
+        else:
+            await {
+                "key": lambda: alice.remove_key("chat", "alice"),
+                "disabled": alice.disable,
+                "password": lambda: alice.set_password(hash_of("x")),
+                "kicked": lambda: asyncio.sleep(0, house.authorizer.kick("alice")),
+                "removed": lambda: house.authorizer.remove_identity("alice"),
+            }[how]()
+        go.set()
+        with pytest.raises((pb.Forbidden, pb.Gone)):
+            await attach
+        assert [("attached", "alice"), ("detached", "alice")] == house.chat.seen
+
+    play("race", act)
+
+
+def test_a_connection_that_is_lost_while_attached_waits_is_not_attached():
+    """attached() is cancelled: there is nothing to end."""
+
+    async def act(house, connection, identity):
+        entered = asyncio.Event()
+
+        async def on_attach(user, client):
+            entered.set()
+            await asyncio.sleep(3600)
+
+        house.chat.on_attach = on_attach
+        attach = asyncio.ensure_future(identity.attach("chat", "alice", Client()))
+        await entered.wait()
+        connection.abort()
+        with pytest.raises(pb.ConnectionLost):
+            await attach
+        await settle(lambda: not house.chat.attach_count("alice"))
+        assert 0 == house.chat.detached_count()
+
+    play("lost", act)
+
+
+@pytest.mark.parametrize("how", ["at once", "later"])
+def test_an_attached_that_raises_leaves_nothing(how):
+    """No attachment, no count, no detached(); what it handed out is gone; one may try again."""
+
+    async def act(house, connection, identity):
+        client = Client()
+
+        async def later(user, given):
+            await given.hold(house.chat.room)
+            raise cred.AttachRefused("the seat is taken")
+
+        def at_once(user, given):
+            raise cred.AttachRefused("the seat is taken")
+
+        house.chat.on_attach = at_once if how == "at once" else later
+        with pytest.raises(pb.Forbidden, match="the seat is taken"):
+            await identity.attach("chat", "alice", client)
+        if how != "at once":
+            with pytest.raises(pb.Gone):
+                await client.held.who()
+        assert 0 == house.chat.attach_count("alice")
+        house.chat.on_attach = lambda user, given: None
+        assert "alice" == await (await identity.attach("chat")).who()
+        house.chat.seen[:] = [("attached", "alice")]
+
+    play("raising", act)
+
+
+def test_an_attached_that_fails_is_an_incident(quiet):
+    """A fault of the program is no refusal; its text stays here."""
+
+    async def act(house, connection, identity):
+        def on_attach(user, given):
+            raise ZeroDivisionError("secret of the house")
+
+        house.chat.on_attach = on_attach
+        with pytest.raises(pb.RemoteError) as error:
+            await identity.attach("chat")
+        assert "secret" not in str(error.value)
+        assert 0 == house.chat.attach_count("alice")
+
+    play("failing", act)
+
+
+def test_attached_may_choose_another_perspective():
+    """The caller gets that one, and it is the one that is detached."""
+
+    async def act(house, connection, identity):
+        house.chat.on_attach = lambda user, client: house.chat.get_perspective_named("deputy")
+        user = await identity.attach("chat", "alice")
+        assert "deputy" == await user.who()
+        assert "deputy" == await (await user.room()).who()
+        await identity.detach(user)
+        assert [("attached", "alice"), ("detached", "deputy")] == house.chat.seen
+
+    play("deputy", act)
+
+
+def test_attached_that_gives_away_views_and_then_chooses_another_is_an_incident(quiet):
+    """What was handed out has been seen under the first: it cannot change its actor."""
+
+    async def act(house, connection, identity):
+        async def on_attach(user, client):
+            await client.hold(house.chat.room)
+            return house.chat.get_perspective_named("deputy")
+
+        house.chat.on_attach = on_attach
+        with pytest.raises(pb.RemoteError):
+            await identity.attach("chat", "alice", Client())
+        assert [("attached", "alice"), ("detached", "deputy")] == house.chat.seen
+
+    play("twofold", act)
+
+
+def test_an_attached_that_returns_no_perspective_is_an_incident(quiet):
+    """And leaves nothing."""
+
+    async def act(house, connection, identity):
+        house.chat.on_attach = lambda user, client: Room()
+        with pytest.raises(pb.RemoteError):
+            await identity.attach("chat")
+        assert 0 == house.chat.attach_count("alice")
+
+    play("nothing", act)
+
+
+def test_what_is_not_attached_here_is_not_detached():
+    """Another's perspective, one's own of another login, a view, a thing, a value, and what is over already."""
+
+    async def act(house, connection, identity):
+        bob = await connection.login("bob", PASSWORD)
+        again = await connection.login("alice", PASSWORD)
+        mine, theirs = await identity.attach("chat"), await bob.attach("chat")
+        foreign = [theirs, await mine.other("bob"), await mine.thing(), await mine.room(), None, 7, "alice"]
+        for value in (*foreign, identity._reference):
+            with pytest.raises(pb.Forbidden, match="no perspective that is attached here"):
+                await identity.detach(value)
+        with pytest.raises(pb.Forbidden):
+            await again.detach(mine)
+        assert ["alice", "bob"] == [await mine.who(), await theirs.who()]
+        await identity.detach(mine)
+        with pytest.raises((pb.Gone, pb.DeadReference)):
+            await identity.detach(mine)
+
+    play("foreign", act)
+
+
+def test_a_perspective_of_another_connection_is_nobody_s_here():
+    """It crosses as a proxy, and is neither attached nor detached by it."""
+
+    async def act(house, connection, identity):
+        mine = await identity.attach("chat")
+        async with pb.open_connection("memory://other") as other:
+            second = await other.login("alice", PASSWORD)
+            with pytest.raises(pb.Forbidden):
+                await second.detach(mine)
+            assert "alice" == await mine.who()
+
+    play("other", act)
+
+
+def test_a_keyring_is_read_anew_each_time():
+    """What is granted later may be attached without another login."""
+
+    async def act(house, connection, identity):
+        await (await house.authorizer.get_identity("alice")).add_key("chat", "more")
+        assert ("chat", "more") in await identity.keys()
+        assert "more" == await (await identity.attach("chat", "more")).who()
+
+    play("anew", act)
+
+
+def test_two_services_of_one_application_are_apart():
+    """A key for one opens nothing of the other."""
+
+    async def act(house, connection, identity):
+        Chat("shop", house.application)
+        with pytest.raises(pb.Forbidden):
+            await identity.attach("shop", "alice")
+        with pytest.raises(pb.Forbidden):
+            await identity.attach("shop")
+
+    play("apart", act)
+
+
+def test_perspectives_of_pb_are_perspectives_of_cred_that_cross():
+    """One class, two parents."""
+    service = pb.Service("s")
+    made = service.create_perspective("p")
+
+    assert type(made) is pb.Perspective
+    assert isinstance(made, cred.Perspective)
+    assert issubclass(User, pb.Viewable)
