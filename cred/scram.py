@@ -112,6 +112,7 @@ class ScramClient:
             self._gs2 = "n,," if binding is None else "y,,"
         self._bare = f"n={escape(self._user)},r={self._nonce}"
         self._expected: bytes | None = None
+        self._is_answered = False
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.mechanism}>"
@@ -128,6 +129,9 @@ class ScramClient:
             DowngradeDetected: its `h=` is missing or is not that of these HELLOs.
             BadPassword: the password cannot be one.
         """
+        if self._is_answered:  # each answer may cost a PBKDF2
+            raise UntrustedServer("the server sent a second challenge")
+        self._is_answered = True
         try:
             first = read_server_first(data)
         except Malformed as error:

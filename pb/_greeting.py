@@ -65,6 +65,10 @@ class Greeting:
         self._broker.scope.decoder = self.stranger  # type: ignore[assignment]
         self._offers = (auth, bindings)
 
+    def row(self, state: State) -> State:
+        """Return the state whose messages are taken: who has not logged in does not get round that by BYE."""
+        return State.STRANGER if state is State.DRAINING and self.stranger is not None else state
+
     def admit(self) -> None:
         """Lift what `confine` put in force: the peer has logged in. Again, it does nothing."""
         broker = self._broker

@@ -60,6 +60,8 @@ NEXT: Final[dict[tuple[State, str], State]] = {
     (State.GREETING, "hello"): State.OPEN,
     (State.GREETING, "hello of a stranger"): State.STRANGER,
     (State.STRANGER, "login"): State.OPEN,
+    # A login may end after a BYE, or after the connection.
+    **{(state, "login"): state for state in (State.LEAVING, State.DRAINING, State.CLOSED)},
     (State.STRANGER, "bye"): State.LEAVING,
     (State.STRANGER, "peer bye"): State.DRAINING,
     (State.OPEN, "bye"): State.LEAVING,

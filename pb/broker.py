@@ -273,10 +273,11 @@ class Broker:
 
     def _enter(self, state: State) -> None:
         self.state = state
+        row = self.greeting.row(state)
         owners = (self, self.calls, self.serving, self.updates, self.holdings, self.greeting)
         self._receivers = {
             code: next(getattr(owner, name) for owner in owners if hasattr(owner, name))
-            for code, name in RECEIVES[state].items()
+            for code, name in RECEIVES[row].items()
         }
 
     def receive_hello(self, envelope: list[Any]) -> None:

@@ -63,7 +63,8 @@ async def login(connection: Connection, credentials: Any) -> RemoteIdentity:
         )
     greeting = link.broker.greeting
     hello = greeting.hello
-    channel = channel_of(security, cred.hello_hash(greeting.sent, greeting.received))
+    checked = () if hello is None else hello.bindings
+    channel = channel_of(security, cred.hello_hash(greeting.sent, greeting.received), checked)
     try:
         return await log_in(
             connection.root,

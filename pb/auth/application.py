@@ -49,7 +49,7 @@ class Application:
         self.name = name
         self._chosen = ChosenStore() if authorizer is None else None
         chosen: Any = self._chosen
-        self.authorizer = authorizer or cred.Authorizer(chosen)
+        self.authorizer = cred.Authorizer(chosen) if authorizer is None else authorizer
         self.root = AuthRoot(self, anonymous=anonymous)
         self.registry = registry
         self.limits = limits

@@ -29,7 +29,6 @@ class LoggedIn(jelly.Referenceable):
         self._attachments: list[Attachment] = []
         self._is_over = False
         auth.add(self)
-        face.watch(self._leave)
 
     async def remote_attach(
         self, service: object, perspective: object = None, client: object = None
@@ -110,10 +109,11 @@ class LoggedIn(jelly.Referenceable):
 
     def end(self) -> None:
         """End all attachments, and withdraw this object."""
-        self._leave()
+        self.leave()
         self._holdings.revoke_object(self)
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """End all attachments: the connection is lost, or the login over."""
         self._is_over = True
         self._auth.discard(self)
         for attachment in list(self._attachments):

@@ -21,14 +21,20 @@ class RemoteIdentity:
 
     Attributes:
         name: as the server has it.
+        mechanism: by which one logged in, such as "SCRAM-SHA-256-PLUS".
+        binding: the type of the channel binding that was there, whether or not the mechanism binds; or None.
     """
 
-    __slots__ = ("_call", "_reference", "name")
+    __slots__ = ("_call", "_reference", "binding", "mechanism", "name")
 
-    def __init__(self, reference: RemoteReference, name: str, call: Call) -> None:
+    def __init__(
+        self, reference: RemoteReference, name: str, call: Call, mechanism: str, binding: str | None
+    ) -> None:
         self._reference = reference
         self._call = call
         self.name = name
+        self.mechanism = mechanism
+        self.binding = binding
 
     async def attach(self, service: str, perspective: str | None = None, client: object = None) -> Any:
         """Attach a perspective of a service, and return a reference to it. Any number may be attached.
@@ -104,7 +110,9 @@ async def log_in(
         raise ProtocolError("the answer to a login is neither a challenge nor an identity")
     prover.finish(step["data"])
     user = step.get("user")
-    return RemoteIdentity(step["identity"], user if isinstance(user, str) else "", call)
+    name = user if isinstance(user, str) else ""
+    binding = channel.bindings[0].type if channel.bindings else None
+    return RemoteIdentity(step["identity"], name, call, prover.mechanism, binding)
 
 
 def _has(step: object, key: str) -> bool:

@@ -6,6 +6,7 @@ Everything here is calls; spec/9-login.md describes them.
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +56,8 @@ class AuthRoot:
         self.throttle = throttle or cred.Throttle()
         self.strangers = Strangers()
         self.attachments: dict[cred.Attachment, Attachment] = {}
-        self._logged_in: dict[str, set[LoggedIn]] = {}
+        # Weakly: a login that the client has released, with nothing attached, needs no end.
+        self._logged_in: weakref.WeakSet[LoggedIn] = weakref.WeakSet()
         self._stop: Callable[[], None] | None = None
 
     def make_root(self, face: Any) -> LoginRoot:
@@ -68,7 +70,10 @@ class AuthRoot:
             self._stop = self.authorizer.subscribe(self._revoked)
         security = face.security()
         source = cred.source_of(security.address)
-        penalty_s = self.throttle.penalty_s(source)
+        if security.uid is not None:
+            source = f"uid {security.uid}"
+        # "" are those in this very process: they would shut out each other.
+        penalty_s = self.throttle.penalty_s(source) if source else 0.0
         if penalty_s:
             raise Forbidden(f"logins from {source} are refused for {penalty_s:.0f} s: too many have failed")
         leave = self.strangers.enter(source)
@@ -83,14 +88,11 @@ class AuthRoot:
 
     def add(self, logged_in: LoggedIn) -> None:
         """Note a login."""
-        self._logged_in.setdefault(logged_in.name, set()).add(logged_in)
+        self._logged_in.add(logged_in)
 
     def discard(self, logged_in: LoggedIn) -> None:
         """Forget a login."""
-        found = self._logged_in.get(logged_in.name, set())
-        found.discard(logged_in)
-        if not found:
-            self._logged_in.pop(logged_in.name, None)
+        self._logged_in.discard(logged_in)
 
     def _revoked(self, revocation: cred.Revocation) -> None:
         for ended in revocation.attachments:
@@ -98,7 +100,7 @@ class AuthRoot:
             if attachment is not None:
                 attachment.detach()
         if revocation.key is None:
-            for logged_in in list(self._logged_in.get(revocation.name, ())):
+            for logged_in in [each for each in self._logged_in if each.name == revocation.name]:
                 logged_in.end()
 
 
@@ -111,6 +113,8 @@ class LoginRoot(jelly.Referenceable):
         self._attempts = attempts
         self._leave = leave
         self._begun: Responder | None = None
+        self._logged_in: weakref.WeakSet[LoggedIn] = weakref.WeakSet()
+        face.watch(self._lost)
 
     async def remote_login(self, mechanism: object, initial: object) -> Mapping[str, object]:
         """Begin to log in. A login that was begun before on this connection is void.
@@ -156,7 +160,14 @@ class LoginRoot(jelly.Referenceable):
         self._attempts.succeeded(identity.name)
         self._leave()
         self._face.broker.greeting.admit()
-        return LoggedIn(identity, self._auth, self._face)
+        logged_in = LoggedIn(identity, self._auth, self._face)
+        self._logged_in.add(logged_in)
+        return logged_in
+
+    def _lost(self) -> None:
+        """End what was logged in over the connection that was lost."""
+        for logged_in in list(self._logged_in):
+            logged_in.leave()
 
 
 class Responder(jelly.Referenceable):

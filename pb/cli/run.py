@@ -12,8 +12,11 @@ import logging
 import os
 import signal
 import sys
+import threading
+import time
 import traceback
 import types
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,6 +29,9 @@ LEVELS: Final = ("debug", "info", "warning", "error")
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 # So dataclasses and pickle find it; no name that the file could want to import.
 MODULE: Final = "pb_run_file"
+THREADS: Final = "pb-run-handler"
+# What threads without work take to notice that there will be none.
+IDLE_THREADS_S: Final = 1.0
 
 log = logging.getLogger("pb")
 
@@ -132,6 +138,8 @@ async def _serve(application: pb.Application, drain_s: float | None) -> int:
     from pb.aio.notify import notify
 
     told = asyncio.Event()
+    threads = ThreadPoolExecutor(thread_name_prefix=THREADS)
+    asyncio.get_running_loop().set_default_executor(threads)
     before = _on_signals(told)
     try:
         async with application.running(drain_s=drain_s) as servers:
@@ -145,6 +153,7 @@ async def _serve(application: pb.Application, drain_s: float | None) -> int:
         for number, handler in before.items():
             signal.signal(number, handler)
     log.info("%s has stopped", application.name)
+    _leave_threads(threads)
     return 0
 
 
@@ -159,11 +168,31 @@ def _on_signals(told: asyncio.Event) -> dict[int, Any]:
     def hear(number: int, frame: object) -> None:
         heard.append(number)
         if len(heard) > 1:
-            os.write(2, b"pb run: told twice, ends at once\n")
             os._exit(128 + number)
+        if log.isEnabledFor(logging.INFO):  # which itself is not to be used in a signal handler
+            os.write(2, b"pb run: told to stop; once more, and it ends at once\n")
         loop.call_soon_threadsafe(told.set)
 
     return {number: signal.signal(number, hear) for number in STOP_SIGNALS}
+
+
+def _leave_threads(threads: ThreadPoolExecutor) -> None:
+    """End the process here if a handler still sits in a thread.
+
+    Its call was waited for and given up. Python would wait on, and nobody could tell a server that was told
+    to stop from one that hangs.
+    """
+    threads.shutdown(wait=False, cancel_futures=True)
+    until = time.monotonic() + IDLE_THREADS_S
+    ours = [thread for thread in threading.enumerate() if thread.name.startswith(THREADS)]
+    for thread in ours:
+        thread.join(max(0.0, until - time.monotonic()))
+    stuck = sum(thread.is_alive() for thread in ours)
+    if stuck:
+        log.warning("%d handlers in threads have not ended; the process ends without them", stuck)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def _tls_for(url: str, tls: str | None) -> dict[str, Any]:

@@ -290,7 +290,6 @@ def test_who_has_logged_out_is_no_stranger_again():
     assert peer.log_in(peer.scram())
 
 
-@pytest.mark.xfail(strict=True, reason="RECEIVES[DRAINING] takes calls without counting them")
 def test_bye_is_no_way_around_the_count():
     """A stranger that has said BYE is a stranger all the same."""
     peer = knock()
@@ -302,7 +301,6 @@ def test_bye_is_no_way_around_the_count():
     assert served <= MAX_CALLS
 
 
-@pytest.mark.xfail(strict=True, reason="NEXT has no (DRAINING, 'login')")
 @pytest.mark.parametrize("who", ["client", "server"])
 def test_a_login_that_meets_a_bye_is_no_incident(who):
     """What is under way is finished, or refused: an error of ours, with a traceback, it is not."""

@@ -3,44 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
 import gc
-import ssl
 
 import pytest
 
 import cred
 import pb
 from pb import messages
-from pb.aio import login, pulse, tls
+from pb.aio import login, pulse
 from pb.aio.url import Address
 
 from ..auth.doors import PASSWORD, hash_of
-from ..auth.rooms import Client, House, settle
+from ..auth.rooms import Client, settle
 from ..peers import frame, hello
+from .keys import filled, key, openssh_key
 from .loops import Place, run
-
-KEY_SEED = bytes(range(32))
-
-
-def openssh_key():
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-    return Ed25519PrivateKey.from_private_bytes(KEY_SEED).private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
-    )
-
-
-def key(user="alice"):
-    return cred.PrivateKey.from_openssh(user, openssh_key())
-
-
-async def filled(**options):
-    house = House(**options)
-    await house.fill()
-    await house.authorizer.add_credential("alice", key().credential)
-    return house
 
 
 def test_a_password_logs_in_everywhere(place, loop):
@@ -48,7 +25,10 @@ def test_a_password_logs_in_everywhere(place, loop):
 
     async def main():
         house = await filled()
-        async with place.serve(house.application.root) as server, pb.open_connection(server.url) as connection:
+        async with (
+            place.serve(house.application.root) as server,
+            pb.open_connection(server.url) as connection,
+        ):
             identity = await connection.login("alice", PASSWORD)
             assert "<RemoteIdentity 'alice'>" == repr(identity)
             user = await identity.attach("chat", client=Client())
@@ -73,22 +53,6 @@ def test_connect_does_it_all(place, loop):
                 assert "ops" == await ops.who()
             await settle(lambda: not server.connections)
             assert 1 == house.chat.detached_count("ops")
-
-    run(main(), loop)
-
-
-@pytest.mark.parametrize("form", ["bytes", "file", "object"])
-def test_a_key_logs_in_over_tls(loop, tmp_path, form):
-    """As a file of OpenSSH, its content, or an object."""
-    (tmp_path / "id").write_bytes(openssh_key())
-    given = {"bytes": openssh_key(), "file": tmp_path / "id", "object": key()}[form]
-
-    async def main():
-        house = await filled()
-        async with Place("pbs", tmp_path).serve(house.application.root) as server:
-            user = None if form == "object" else "alice"
-            async with pb.connect(server.url, user, None, "chat", key=given) as mine:
-                assert "alice" == await mine.who()
 
     run(main(), loop)
 
@@ -123,9 +87,12 @@ def test_a_wrong_password_leaves_the_connection_and_the_third_ends_it(place, loo
 
     async def main():
         house = await filled()
-        async with place.serve(house.application.root) as server, pb.open_connection(server.url) as connection:
+        async with (
+            place.serve(house.application.root) as server,
+            pb.open_connection(server.url) as connection,
+        ):
             for _ in range(2):
-                with pytest.raises(pb.LoginFailed, match="^login failed$"):
+                with pytest.raises(pb.LoginFailed, match=r"^login failed$"):
                     await connection.login("alice", "wrong")
             assert await connection.login("alice", PASSWORD)
             with pytest.raises((pb.LoginFailed, pb.ConnectionLost)):
@@ -291,7 +258,7 @@ def test_connect_leaves_nothing_open_where_it_fails():
         async with house.serve("fails") as server:
             with pytest.raises(pb.LoginFailed):
                 await pb.connect(server.url, "alice", "wrong", "chat")
-            with pytest.raises(pb.Forbidden, match="'alice' cannot attach 'bob' of 'chat'.*see keys"):
+            with pytest.raises(pb.Forbidden, match=r"'alice' cannot attach 'bob' of 'chat'.*see keys"):
                 await pb.connect(server.url, "alice", PASSWORD, "chat", "bob")
             with pytest.raises(pb.Forbidden, match="cannot attach 'shop'"):
                 await pb.connect(server.url, "alice", PASSWORD, "shop")
@@ -336,115 +303,6 @@ def test_a_timeout_of_somebody_else_s_is_passed_on():
     run(main())
 
 
-def client_files(tmp_path):
-    """Make a CA of one: a client certificate that is its own authority; return what a server needs."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import NameOID
-
-    secret = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "alice's laptop")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(secret.public_key())
-        .serial_number(7)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(secret, hashes.SHA256())
-    )
-    pem = made.public_bytes(serialization.Encoding.PEM)
-    path = tmp_path / "client.pem"
-    path.write_bytes(
-        secret.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        + pem
-    )
-    return path, pem.decode(), made.public_bytes(serialization.Encoding.DER)
-
-
-@pytest.mark.parametrize("listed", ["key", "subject", "nobody"])
-def test_a_client_certificate_logs_in_who_lists_it(loop, tmp_path, listed):
-    """TLS has verified it; whose it is says the table of credentials, and nothing else."""
-    path, pem, der = client_files(tmp_path)
-    tls.create(tmp_path / "server.pem")
-    by_key, by_subject = cred.credentials_of_certificate(der)
-
-    async def main():
-        house = await filled()
-        if listed != "nobody":
-            await house.authorizer.add_credential("alice", by_key if listed == "key" else by_subject)
-        context = tls.server_context(tmp_path / "server.pem")
-        context.load_verify_locations(cadata=pem)
-        context.verify_mode = ssl.CERT_OPTIONAL
-        client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
-        bare = client
-        with_key = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        with_key.check_hostname, with_key.verify_mode = False, ssl.CERT_NONE
-        with_key.load_cert_chain(path)
-        async with pb.serve(house.application.root, "pbs://127.0.0.1:0", tls=context) as server:
-            async with pb.open_connection(server.url, tls=with_key) as connection:
-                if listed == "nobody":
-                    with pytest.raises(pb.LoginFailed):
-                        await connection.login(credentials=cred.External())
-                else:
-                    assert "alice" == (await connection.login(credentials=cred.External())).name
-            async with pb.open_connection(server.url, tls=bare) as connection:
-                with pytest.raises(cred.UntrustedServer):
-                    await connection.login(credentials=cred.External())
-
-    run(main(), loop)
-
-
-def test_a_relay_with_a_certificate_of_its_own_is_refused_over_real_tls(tmp_path):
-    """The client does not check whom it speaks to; the binding does."""
-    for name in ("server.pem", "relay.pem"):
-        tls.create(tmp_path / name)
-    trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
-
-    async def main():
-        house = await filled()
-        async with pb.serve(house.application.root, "pbs://127.0.0.1:0", tls=tmp_path / "server.pem") as server:
-            port = Address.parse(server.url).port
-
-            async def relay(reader, writer):
-                far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusting)
-
-                async def pass_on(source, sink):
-                    while data := await source.read(65536):
-                        sink.write(data)
-                    sink.close()
-
-                await asyncio.gather(
-                    pass_on(reader, far_writer), pass_on(far_reader, writer), return_exceptions=True
-                )
-
-            middle = await asyncio.start_server(
-                relay, "127.0.0.1", 0, ssl=tls.server_context(tmp_path / "relay.pem")
-            )
-            url = f"pbs://127.0.0.1:{middle.sockets[0].getsockname()[1]}"
-            for credentials in (cred.Password("alice", PASSWORD), key()):
-                connection = await pb.open_connection(url, tls=trusting)
-                with pytest.raises(pb.LoginFailed):
-                    await connection.login(credentials=credentials)
-                connection.abort()
-            assert {} == house.application.root._logged_in
-            # A pin leaves the relay at the door.
-            pinned = server.url.replace(f":{port}", ":" + url.rpartition(":")[2])
-            with pytest.raises(tls.PinMismatch):
-                await pb.open_connection(pinned)
-            middle.close()
-
-    run(main())
-
-
 @pytest.mark.parametrize(
     "first",
     [
@@ -484,11 +342,13 @@ def test_the_deadline_is_lifted_by_a_login(monkeypatch):
 
     async def main():
         house = await filled()
-        async with house.serve("deadline", limits=pb.Limits(ping_after_s=0.02)) as server:
-            async with pb.open_connection(server.url) as connection:
-                identity = await connection.login("alice", PASSWORD)
-                await asyncio.sleep(0.3)
-                assert await identity.keys()
+        async with (
+            house.serve("deadline", limits=pb.Limits(ping_after_s=0.02)) as server,
+            pb.open_connection(server.url) as connection,
+        ):
+            identity = await connection.login("alice", PASSWORD)
+            await asyncio.sleep(0.3)
+            assert await identity.keys()
 
     run(main())
 

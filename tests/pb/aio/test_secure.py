@@ -29,10 +29,13 @@ def facts_of(place, loop, **options):
             seen["server"] = pb.current_call().connection._link.security()
 
     async def main():
-        async with place.serve(Root(), **options) as server:
-            async with pb.open_connection(server.url, insecure=options.get("insecure", False)) as connection:
-                await connection.root.look()
-                seen["client"] = connection._link.security()
+        insecure = options.get("insecure", False)
+        async with (
+            place.serve(Root(), **options) as server,
+            pb.open_connection(server.url, insecure=insecure) as connection,
+        ):
+            await connection.root.look()
+            seen["client"] = connection._link.security()
 
     run(main(), loop)
     return seen["client"], seen["server"]
@@ -43,7 +46,10 @@ def test_memory_and_unix_are_local(loop, tmp_path):
     for scheme in ("memory", "pb+unix") if sys.platform != "win32" else ("memory",):
         for facts in facts_of(Place(scheme, tmp_path), loop):
             assert (True, False, False, "") == (
-                facts.is_local, facts.is_loopback, facts.is_encrypted, facts.address
+                facts.is_local,
+                facts.is_loopback,
+                facts.is_encrypted,
+                facts.address,
             )
             assert () == facts.bindings
 

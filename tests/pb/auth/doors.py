@@ -1,4 +1,4 @@
-"""Both sides of a login by hand: honest ones, ones that lie, and who stands between them. No loop, no clock."""
+"""Both sides of a login by hand: honest ones, liars, and who stands between them. No loop, no clock."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CALL, ANSWER, ERROR, CANCEL, RELEASE, PING, BYE = 1, 2, 3, 4, 6, 13, 15
 
 
 def bound(data: bytes = b"b" * 32, type: str = "tls-server-end-point") -> Security:
-    """Return what TLS with this channel binding says of itself, to another machine."""
+    """Return what TLS with this channel binding says of itself."""
     return Security(address="192.0.2.7", is_encrypted=True, bindings=((type, data),))
 
 
@@ -85,7 +85,7 @@ def authorizer(*records: cred.IdentityRecord, service: type[Chat] = Chat, **opti
 
 
 def alice(**options: Any) -> cred.Password:
-    """Return what alice logs in with."""
+    """What alice logs in with."""
     return cred.Password("alice", PASSWORD, **options)
 
 
@@ -133,7 +133,6 @@ class Host(Side):
             self.run_tasks()
 
     def lose(self) -> None:
-        """Cut the connection."""
         self.broker.connection_lost("the connection was lost")
         for watcher in self.watchers:
             watcher()
@@ -210,7 +209,7 @@ class Knock:
 
     @property
     def bye(self) -> int | None:
-        """The code of the server's BYE, None as long as there is none."""
+        """The code of the server's BYE."""
         return next((message[1] for message in self.inbox if message[0] == BYE), None)
 
     def scram(self, user: str = "alice", password: str = PASSWORD, **options: Any) -> cred.ScramClient:
@@ -281,7 +280,8 @@ class Guest:
 
     def channel(self) -> cred.Channel:
         greeting = self.side.broker.greeting
-        return channel_of(self.security, cred.hello_hash(greeting.sent, greeting.received))
+        checked = () if greeting.hello is None else greeting.hello.bindings
+        return channel_of(self.security, cred.hello_hash(greeting.sent, greeting.received), checked)
 
     def login(self, credentials: Any) -> Any:
         """Return the coroutine of a login."""

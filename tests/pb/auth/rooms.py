@@ -9,6 +9,7 @@ from typing import Any
 import cred
 import pb
 
+from ..aio.loops import run
 from .doors import PASSWORD, hash_of
 
 
@@ -115,14 +116,32 @@ class House:
     def is_empty(self) -> bool:
         """Whether nobody is there, and nothing was kept."""
         root = self.application.root
-        if root.attachments or root._logged_in or len(root.strangers):
+        if root.attachments or len(root.strangers):
             return False
         gc.collect()  # an attachment and its scope know each other
-        return [] == self.authorizer._live.names()
+        return not (len(root._logged_in) or self.authorizer._live.names())
 
 
 async def settle(condition: Any) -> None:
     """Let others run until something is so."""
     async with asyncio.timeout(5):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - it is others that change it
             await asyncio.sleep(0)
+
+
+def play(name, act, **options):
+    """Run `act(house, connection, identity)` with alice logged in."""
+
+    async def main():
+        house = House(**options)
+        await house.fill()
+        house.chat.get_perspective_named("bob")
+        async with house.serve(name) as server, pb.open_connection(server.url) as connection:
+            identity = await connection.login("alice", PASSWORD)
+            await act(house, connection, identity)
+            del identity
+        await settle(house.is_empty)
+        attached = house.chat.seen.count(("attached", "alice"))
+        assert house.chat.detached_count() <= attached
+
+    run(main())

@@ -11,7 +11,7 @@ import cred
 import pb
 from cred.stores.sqlite import SqliteStore
 from tests.pb.aio.loops import run
-from tests.pb.auth.applications import echo, make, url
+from tests.pb.auth.applications import Counter, echo, make, url
 
 __all__ = ["make", "url"]
 
@@ -181,3 +181,27 @@ def test_a_store_that_is_out_of_reach_for_a_while_is_asked_again(make, tmp_path,
 def test_its_repr_says_what_it_is(make):
     """For the log."""
     assert "<Application 'shop' of 1 services>" == repr(make())
+
+
+def test_a_listener_that_does_not_close_keeps_nothing_else_from_it(make, url, tmp_path, caplog):
+    """The store is closed and the state written in any case."""
+
+    async def play() -> None:
+        application, counter = make(), Counter()
+        application.use_store(tmp_path / "store.db")
+        application.keep("counter", counter)
+        servers = await application.start()
+        close = servers[0].close
+
+        async def fail() -> None:
+            await close()
+            raise OSError("may not remove the socket")
+
+        servers[0].close = fail
+        await application.stop()
+        assert counter.asked.is_set()
+        assert not application.is_running
+
+    run(play())
+    assert "a listener of shop did not close" in caplog.text
+    assert "may not remove the socket" in caplog.text

@@ -59,6 +59,16 @@ def test_bindings_keep_their_order():
     assert [cred.Binding(*one) for one in given] == list(channel_of(Security(bindings=given), HASH).bindings)
 
 
+@pytest.mark.parametrize("checked", [(), ("tls-server-end-point",), ("nothing",)])
+def test_what_the_peer_can_check_comes_first_and_nothing_is_left_out(checked):
+    """Who shortens its list on the way must not make a connection look like one without TLS."""
+    given = (("tls-exporter", b"e" * 32), ("tls-server-end-point", b"s" * 32))
+    found = [binding.type for binding in channel_of(Security(bindings=given), HASH, checked).bindings]
+
+    assert {"tls-exporter", "tls-server-end-point"} == set(found)
+    assert (checked[0] if checked[:1] == ("tls-server-end-point",) else "tls-exporter") == found[0]
+
+
 @pytest.mark.parametrize("data", [b"", b"s" * 31])
 def test_a_binding_that_binds_nothing_fails(data):
     """Fail closed: never go on as if there were none."""

@@ -115,7 +115,12 @@ def test_all_that_came_of_an_attachment_is_gone_at_once(end):
     async def play(stage):
         await end(stage)
         assert 1 == stage.house.chat.detached_count()
-        for held, method in ((stage.user, "who"), (stage.room, "who"), (stage.thing, "poke"), (stage.bob, "wave")):
+        for held, method in (
+            (stage.user, "who"),
+            (stage.room, "who"),
+            (stage.thing, "poke"),
+            (stage.bob, "wave"),
+        ):
             with pytest.raises(pb.Gone):
                 await getattr(held, method)()
         assert 1 == stage.house.chat.detached_count()
@@ -123,7 +128,7 @@ def test_all_that_came_of_an_attachment_is_gone_at_once(end):
     on_stage(play, "ends")
 
 
-@pytest.mark.parametrize("end", REVOKED[1:] + [by_logout], ids=lambda end: end.__name__)
+@pytest.mark.parametrize("end", [*REVOKED[1:], by_logout], ids=lambda end: end.__name__)
 def test_the_login_ends_with_it(end):
     """Where it is the identity that changed, and not one key of it."""
 
@@ -179,7 +184,9 @@ def test_releasing_all_of_it_ends_it():
 
 
 @pytest.mark.parametrize("first", REVOKED + ENDED + LOST, ids=lambda end: end.__name__)
-@pytest.mark.parametrize("second", [by_kick, by_abort, by_revoking_the_perspective], ids=lambda end: end.__name__)
+@pytest.mark.parametrize(
+    "second", [by_kick, by_abort, by_revoking_the_perspective], ids=lambda end: end.__name__
+)
 def test_what_ends_twice_is_detached_once(first, second):
     """Two reasons are one end."""
 
@@ -296,7 +303,12 @@ def test_recheck_finds_what_another_process_took_away(end, tmp_path):
             assert "alice" == await stage.user.who()
             await stage.identity.detach(stage.user)
             return
-        for held, method in ((stage.user, "who"), (stage.room, "who"), (stage.thing, "poke"), (stage.bob, "wave")):
+        for held, method in (
+            (stage.user, "who"),
+            (stage.room, "who"),
+            (stage.thing, "poke"),
+            (stage.bob, "wave"),
+        ):
             with pytest.raises(pb.Gone):
                 await getattr(held, method)()
 

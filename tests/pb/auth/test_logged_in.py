@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 
 import pytest
 
@@ -11,33 +10,8 @@ import cred
 import pb
 from jelly import Unjellyable
 
-from ..aio.loops import run
-from .doors import PASSWORD, hash_of
-from .rooms import Chat, Client, House, Room, Thing, User, settle
-
-
-@pytest.fixture
-def quiet(monkeypatch):
-    """Keep no log: a record keeps the error, the error its frames, and these the connection."""
-    monkeypatch.setattr(logging.getLogger("pb"), "disabled", True)
-
-
-def play(name, act, **options):
-    """Run `act(house, connection, identity)` with alice logged in."""
-
-    async def main():
-        house = House(**options)
-        await house.fill()
-        house.chat.get_perspective_named("bob")
-        async with house.serve(name) as server, pb.open_connection(server.url) as connection:
-            identity = await connection.login("alice", PASSWORD)
-            await act(house, connection, identity)
-            del identity
-        await settle(house.is_empty)
-        attached = house.chat.seen.count(("attached", "alice"))
-        assert house.chat.detached_count() <= attached
-
-    run(main())
+from .doors import PASSWORD
+from .rooms import Chat, Client, Thing, User, play
 
 
 def test_a_key_attaches_and_none_chooses():
@@ -99,7 +73,9 @@ def test_a_key_for_what_is_not_there_is_refused_with_the_same_text():
     play("absent", act)
 
 
-@pytest.mark.parametrize("client", [7, "client", b"", [Client()], {"client": 1}], ids=lambda client: str(type(client)))
+@pytest.mark.parametrize(
+    "client", [7, "client", b"", [Client()], {"client": 1}], ids=lambda client: str(type(client))
+)
 def test_a_client_that_is_no_object_is_refused(client):
     """Nor may it be a list with one in it, or a value: nothing could be called."""
 
@@ -130,7 +106,10 @@ def test_views_sent_to_the_client_object_see_the_right_actor():
         clients = Client(), Client()
         given = {}
         house.chat.on_attach = lambda user, client: given.update({user.perspective_name: client})
-        held = [await identity.attach("chat", "alice", clients[0]), await bob.attach("chat", "bob", clients[1])]
+        held = [
+            await identity.attach("chat", "alice", clients[0]),
+            await bob.attach("chat", "bob", clients[1]),
+        ]
         for name in ("alice", "bob", "alice"):
             await given[name].look(house.chat.room)
         assert [["alice", "alice"], ["bob"]] == [client.heard for client in clients]
@@ -176,152 +155,8 @@ def test_a_client_may_drop_what_attached_sends_it():
     play("dropped", act)
 
 
-@pytest.mark.parametrize("how", ["key", "disabled", "password", "kicked", "removed", "logout", "elsewhere"])
-def test_what_is_revoked_while_attached_waits_is_never_handed_out(how):
-    """Nobody cuts what nobody has yet: the attach itself must find out."""
-
-    async def act(house, connection, identity):
-        entered, go = asyncio.Event(), asyncio.Event()
-
-        async def on_attach(user, client):
-            entered.set()
-            await go.wait()
-
-        house.chat.on_attach = on_attach
-        attach = asyncio.ensure_future(identity.attach("chat", "alice", Client()))
-        await entered.wait()
-        alice = await house.authorizer.get_identity("alice")
-        if how == "logout":
-            await identity.logout()
-        elif how == "elsewhere":
-            await house.authorizer.store.remove_key("alice", cred.Key("chat", "alice"))
-            house.authorizer._live.disturb("alice", cut=False)
-        else:
-            await {
-                "key": lambda: alice.remove_key("chat", "alice"),
-                "disabled": alice.disable,
-                "password": lambda: alice.set_password(hash_of("x")),
-                "kicked": lambda: asyncio.sleep(0, house.authorizer.kick("alice")),
-                "removed": lambda: house.authorizer.remove_identity("alice"),
-            }[how]()
-        go.set()
-        with pytest.raises((pb.Forbidden, pb.Gone)):
-            await attach
-        assert [("attached", "alice"), ("detached", "alice")] == house.chat.seen
-
-    play("race", act)
-
-
-def test_a_connection_that_is_lost_while_attached_waits_is_not_attached():
-    """attached() is cancelled: there is nothing to end."""
-
-    async def act(house, connection, identity):
-        entered = asyncio.Event()
-
-        async def on_attach(user, client):
-            entered.set()
-            await asyncio.sleep(3600)
-
-        house.chat.on_attach = on_attach
-        attach = asyncio.ensure_future(identity.attach("chat", "alice", Client()))
-        await entered.wait()
-        connection.abort()
-        with pytest.raises(pb.ConnectionLost):
-            await attach
-        await settle(lambda: not house.chat.attach_count("alice"))
-        assert 0 == house.chat.detached_count()
-
-    play("lost", act)
-
-
-@pytest.mark.parametrize("how", ["at once", "later"])
-def test_an_attached_that_raises_leaves_nothing(how):
-    """No attachment, no count, no detached(); what it handed out is gone; one may try again."""
-
-    async def act(house, connection, identity):
-        client = Client()
-
-        async def later(user, given):
-            await given.hold(house.chat.room)
-            raise cred.AttachRefused("the seat is taken")
-
-        def at_once(user, given):
-            raise cred.AttachRefused("the seat is taken")
-
-        house.chat.on_attach = at_once if how == "at once" else later
-        with pytest.raises(pb.Forbidden, match="the seat is taken"):
-            await identity.attach("chat", "alice", client)
-        if how != "at once":
-            with pytest.raises(pb.Gone):
-                await client.held.who()
-        assert 0 == house.chat.attach_count("alice")
-        house.chat.on_attach = lambda user, given: None
-        assert "alice" == await (await identity.attach("chat")).who()
-        house.chat.seen[:] = [("attached", "alice")]
-
-    play("raising", act)
-
-
-def test_an_attached_that_fails_is_an_incident(quiet):
-    """A fault of the program is no refusal; its text stays here."""
-
-    async def act(house, connection, identity):
-        def on_attach(user, given):
-            raise ZeroDivisionError("secret of the house")
-
-        house.chat.on_attach = on_attach
-        with pytest.raises(pb.RemoteError) as error:
-            await identity.attach("chat")
-        assert "secret" not in str(error.value)
-        assert 0 == house.chat.attach_count("alice")
-
-    play("failing", act)
-
-
-def test_attached_may_choose_another_perspective():
-    """The caller gets that one, and it is the one that is detached."""
-
-    async def act(house, connection, identity):
-        house.chat.on_attach = lambda user, client: house.chat.get_perspective_named("deputy")
-        user = await identity.attach("chat", "alice")
-        assert "deputy" == await user.who()
-        assert "deputy" == await (await user.room()).who()
-        await identity.detach(user)
-        assert [("attached", "alice"), ("detached", "deputy")] == house.chat.seen
-
-    play("deputy", act)
-
-
-def test_attached_that_gives_away_views_and_then_chooses_another_is_an_incident(quiet):
-    """What was handed out has been seen under the first: it cannot change its actor."""
-
-    async def act(house, connection, identity):
-        async def on_attach(user, client):
-            await client.hold(house.chat.room)
-            return house.chat.get_perspective_named("deputy")
-
-        house.chat.on_attach = on_attach
-        with pytest.raises(pb.RemoteError):
-            await identity.attach("chat", "alice", Client())
-        assert [("attached", "alice"), ("detached", "deputy")] == house.chat.seen
-
-    play("twofold", act)
-
-
-def test_an_attached_that_returns_no_perspective_is_an_incident(quiet):
-    """And leaves nothing."""
-
-    async def act(house, connection, identity):
-        house.chat.on_attach = lambda user, client: Room()
-        with pytest.raises(pb.RemoteError):
-            await identity.attach("chat")
-        assert 0 == house.chat.attach_count("alice")
-
-    play("nothing", act)
-
-
 def test_what_is_not_attached_here_is_not_detached():
-    """Another's perspective, one's own of another login, a view, a thing, a value, and what is over already."""
+    """Another's perspective, one's own of another login, a view, a thing, a value, and what is over."""
 
     async def act(house, connection, identity):
         bob = await connection.login("bob", PASSWORD)
@@ -387,3 +222,24 @@ def test_perspectives_of_pb_are_perspectives_of_cred_that_cross():
     assert type(made) is pb.Perspective
     assert isinstance(made, cred.Perspective)
     assert issubclass(User, pb.Viewable)
+
+
+def test_two_roots_of_one_authorizer_end_each_its_own():
+    """Two doors to one house: a kick ends what came in by either, and neither stumbles over the other's."""
+
+    async def act(house, connection, identity):
+        second = pb.AuthRoot(house.authorizer)
+        async with (
+            pb.serve(second, "memory://second") as server,
+            pb.connect(server.url, "alice", PASSWORD, "chat") as theirs,
+        ):
+            mine = await identity.attach("chat")
+            assert ["alice", "alice"] == [await mine.who(), await theirs.who()]
+            house.authorizer.kick("alice")
+            for user in (mine, theirs):
+                with pytest.raises(pb.Gone):
+                    await user.who()
+            assert {} == second.attachments
+            assert 0 == len(second._logged_in)
+
+    play("roots", act)

@@ -50,7 +50,10 @@ def test_attaching_gives_the_perspective():
 @pytest.mark.parametrize(
     "arguments, text",
     [
-        (("chat", "bob"), "'alice' cannot attach 'bob' of 'chat': no such perspective, or no key for it; see keys()"),
+        (
+            ("chat", "bob"),
+            "'alice' cannot attach 'bob' of 'chat': no such perspective, or no key for it; see keys()",
+        ),
         (("shop",), "'alice' cannot attach 'shop': no such perspective, or no key for it; see keys()"),
     ],
 )

@@ -206,9 +206,7 @@ def test_sixteen_of_one_source_may_wait_at_the_door():
     peers = [Knock(auth, bound()) for _ in range(16)]
     with pytest.raises(pb.Forbidden):
         Knock(auth, bound())
-    peers[0].log_in(
-        peers[0].scram(binding=cred.Binding("tls-server-end-point", b"b" * 32), plus=True)
-    )
+    peers[0].log_in(peers[0].scram(binding=cred.Binding("tls-server-end-point", b"b" * 32), plus=True))
     peers[1].host.lose()
     assert 14 == len(auth.strangers)
     peers[0].host.lose()
@@ -287,13 +285,13 @@ def test_a_connection_that_is_lost_in_the_middle_leaves_nothing():
         if steps > 1:
             peer.call(number(step["next"]), "respond", prover.respond(step["data"]))
         peer.host.lose()
-        assert (0, {}, {}) == (len(auth.strangers), auth.attachments, auth._logged_in)
+        gc.collect()  # identities are known as long as somebody holds them
+        assert (0, {}, 0) == (len(auth.strangers), auth.attachments, len(auth._logged_in))
     del peer, prover, step
     gc.collect()
     assert [] == auth.authorizer._live.names()
 
 
-@pytest.mark.xfail(strict=True, reason="face.watch(self._leave) is never taken back")
 def test_logging_in_and_out_again_and_again_leaves_nothing():
     """A connection lives for months."""
     peer = Knock(AuthRoot(authorizer(), anonymous="guest"))

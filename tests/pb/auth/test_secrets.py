@@ -1,4 +1,4 @@
-"""Secrets stay where they belong: not on the wire, in the store, in a log, a repr or a traceback. threat E24."""
+"""Secrets stay where they belong: not on the wire, in a store, a log, a repr or a traceback. threat E24."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ import pytest
 import cred
 import pb
 from cred.passwords import encode64
-from pb.aio import transports
 from pb.aio.url import Address
 
 from ..aio.loops import run
@@ -159,7 +158,7 @@ def test_nothing_is_logged(scheme, tmp_path):
     async def play():
         house = await house_of(None)
         url = "memory://logged" if scheme == "memory" else "pb://127.0.0.1:0"
-        async with pb.serve(house.application.root, url, debug=True) as server:
+        async with pb.serve(house.application.root, url, debug=True) as server:  # noqa: SIM117
             async with pb.open_connection(server.url, debug=True) as connection:
                 identity = await connection.login("alice", PASSWORD)
                 house.chat.on_attach = lambda user, client: 1 // 0
@@ -182,7 +181,9 @@ def test_nothing_is_logged(scheme, tmp_path):
     logged = everything_logged(play)
     assert "login refused: SCRAM-SHA-256 as 'alice'" in logged
     assert "took" in logged, "asyncio tells of what is slow"
-    assert_clean(logged.encode("utf-8", "replace"), secrets(PASSWORD), secrets(WRONG), keys_of_server(PASSWORD))
+    assert_clean(
+        logged.encode("utf-8", "replace"), secrets(PASSWORD), secrets(WRONG), keys_of_server(PASSWORD)
+    )
 
 
 def test_nothing_is_in_a_repr():
@@ -194,10 +195,17 @@ def test_nothing_is_in_a_repr():
     identity = meeting.login(credentials)
     root = meeting.host.broker.tables.exports[0].object
     seen = [identity, credentials, credentials._cache, hash, record, root, root._begun, root._begun.login]
-    seen += [root._auth, root._auth.authorizer, *root._auth.authorizer._live.logins("carol"), meeting.guest.channel()]
+    seen += [
+        root._auth,
+        root._auth.authorizer,
+        *root._auth.authorizer._live.logins("carol"),
+        meeting.guest.channel(),
+    ]
     seen += [credentials._cache.derive(PASSWORD, SALT, ITERATIONS), root._begun.login._exchange]
     seen += [credentials.begin(("SCRAM-SHA-256",), meeting.guest.channel()), vars(root)]
-    text = "\n".join(form(each) for each in seen for form in (repr, str, ascii) if each is not hash or form is repr)
+    text = "\n".join(
+        form(each) for each in seen for form in (repr, str, ascii) if each is not hash or form is repr
+    )
 
     assert "carol" in text
     assert_clean(text.encode("utf-8", "replace"), secrets(PASSWORD), keys_of_server(PASSWORD))
@@ -209,7 +217,11 @@ def test_nothing_is_in_a_traceback():
     async def main():
         house = await house_of(None)
         async with house.serve("trace") as server:
-            for url, password in ((server.url, WRONG), (server.url, "\u0221" + PASSWORD), ("memory://no", PASSWORD)):
+            for url, password in (
+                (server.url, WRONG),
+                (server.url, "\u0221" + PASSWORD),
+                ("memory://no", PASSWORD),
+            ):
                 try:
                     await pb.connect(url, "alice", password, "chat")
                 except Exception as error:
@@ -221,8 +233,9 @@ def test_nothing_is_in_a_traceback():
     texts: list[str] = []
     run(main())
     assert "login failed" in "".join(texts)
-    found = "".join(line for line in "".join(texts).splitlines(True) if "WRONG" not in line)
-    assert_clean(found.encode("utf-8", "replace"), secrets(PASSWORD), secrets(WRONG), keys_of_server(PASSWORD))
+    assert_clean(
+        "".join(texts).encode("utf-8", "replace"), secrets(PASSWORD), secrets(WRONG), keys_of_server(PASSWORD)
+    )
 
 
 def test_a_url_has_no_place_for_a_password():
@@ -230,4 +243,3 @@ def test_a_url_has_no_place_for_a_password():
     with pytest.raises(pb.BadURL) as error:
         Address.parse("pb://alice:secret-word@host:1234")
     assert "secret-word" not in str(error.value)
-    assert transports is not None

@@ -81,7 +81,7 @@ def test_at_256_nobody_comes_in():
     """However lucky."""
     strangers = Strangers(lucky)
     leave = fill(strangers, FULL)
-    with pytest.raises(pb.Forbidden, match="^256 connections have not logged in yet$"):
+    with pytest.raises(pb.Forbidden, match=r"^256 connections have not logged in yet$"):
         strangers.enter("the 257th")
     leave[0]()
     strangers.enter("the 257th")

@@ -19,6 +19,8 @@ from tests.pb.cli.processes import HARD_END_S, Running, running
 from tests.pb.cli.processes import pb as pb_command
 
 SERVED = Path(__file__).with_name("served.py")
+APPLICATION = "import pb\napplication = pb.Application('x')\n"
+LISTENING = APPLICATION + "application.listen('pb://127.0.0.1:0')\n"
 
 
 def in_loop(play: Callable[[], Awaitable[Any]]) -> Any:
@@ -96,10 +98,8 @@ def test_the_second_signal_ends_it_at_once(method):
             call = asyncio.ensure_future(pb.call_remote(perspective, method))
             assert f"{method}ing\n" == await line_of(server)
             server.process.send_signal(signal.SIGTERM)
-            if method == "wait":
-                await asyncio.to_thread(server.until_logged, "calls are awaited")
-            else:
-                await asyncio.sleep(0.2)  # two signals at once are one
+            # Two at once would be one.
+            await asyncio.to_thread(server.until_logged, "told to stop; once more, and it ends at once")
             server.process.send_signal(signal.SIGTERM)
             with pytest.raises(pb.ConnectionLost):
                 await call
@@ -124,8 +124,8 @@ def test_drain_bounds_how_long_is_waited():
                 await call
 
         in_loop(play)
-        server.stdin.write("the thread is still there\n")
-        server.stdin.flush()
+        # The handler still waits for a line that nobody writes.
+        server.until_logged("1 handlers in threads have not ended; the process ends without them")
         server.process.wait(HARD_END_S)
 
     assert 0 == server.process.returncode
@@ -202,6 +202,24 @@ def test_tls_is_for_the_listeners_that_need_it(tmp_path):
         assert "encrypted" == in_loop(play)
 
 
+def test_state_that_cannot_be_written_is_seen_in_the_status(tmp_path):
+    """A unit that lost something has failed."""
+    source = LISTENING + (
+        "class Owner:\n    def get_state_to_keep(self): return pb.Referenceable()\n"
+        "    def set_kept_state(self, state): pass\n"
+        "application.keep('owner', Owner())\n"
+    )
+    (tmp_path / "x.py").write_text(source)
+    store = tmp_path / "x.db"
+
+    with running(tmp_path / "x.py", "--store", store) as server:
+        status, _, stderr = server.end()
+
+    assert 1 == status
+    assert stderr.splitlines()[-1].startswith(f"pb run: {store}: cannot be kept: state 'owner'")
+    assert "Traceback" not in stderr
+
+
 @pytest.mark.parametrize("kind", ["path", "abstract"])
 def test_systemd_is_told_when_it_is_ready_and_when_it_stops(tmp_path, kind):
     """Type=notify: what depends on the service starts when it listens, not before."""
@@ -224,10 +242,6 @@ def test_a_notify_socket_that_is_gone_does_no_harm(tmp_path):
     assert "cannot tell READY=1 to $NOTIFY_SOCKET" in stderr
 
 
-APPLICATION = "import pb\napplication = pb.Application('x')\n"
-LISTENING = APPLICATION + "application.listen('pb://127.0.0.1:0')\n"
-
-
 def refused(tmp_path: Path, source: str | None, *arguments: object) -> str:
     """Return why a file was not run."""
     file = tmp_path / "served.py"
@@ -247,9 +261,9 @@ def refused(tmp_path: Path, source: str | None, *arguments: object) -> str:
         (APPLICATION, "{file} listens nowhere: call application.listen(url), or give --listen URL"),
         (LISTENING.replace("pb://", "pq://"), "unknown scheme"),
         (LISTENING.replace("127.0.0.1", "0.0.0.0"), "could be listened to"),
-        (LISTENING.replace("127.0.0.1:0'", "192.0.2.1:0', insecure=True"), "no address of this machine"),
+        (LISTENING.replace("pb://127.0.0.1:0", "pb+unix:///nowhere/at/all"), "no directory for the socket"),
     ],
-    ids=["no file", "no name", "no application", "no listener", "bad url", "public", "not ours"],
+    ids=["no file", "no name", "no application", "no listener", "bad url", "public", "no directory"],
 )
 def test_what_cannot_be_run_is_said_in_one_line(tmp_path, source, reason):
     """An operator reads this at night."""

@@ -1,0 +1,56 @@
+"""The blocking face: the names of `pb`, for scripts, GUIs and the interactive prompt.
+
+    from pb import sync
+
+    with sync.open_connection("pb://127.0.0.1:8789") as connection:
+        print(connection.root.echo("hello network"))
+
+A call returns the value or raises the error. All connections live in one thread in the background, which
+starts when it is first needed and ends with the program. Any thread may use any connection.
+
+What the peer calls here - methods of objects that were passed to it - runs in a thread of this program that
+may block and call in turn, as deep as need be: in the thread whose call passed the object, while that waits;
+else in one that waits in a call on this connection; where none does, in a worker thread. In a worker they run
+one after another, those of one connection; methods marked `pb.in_thread` run at the same time, in
+threads of their own. What the peer called before it answered has been run, or begun, when the
+call returns. So hold no lock over a call which a method that is called back takes too, unless it is an RLock.
+
+Hooks run in the thread of the connections and must not block: `observe_` methods, `changed`, those of copies
+and caches, and `async def` methods. There, as in a thread with a running loop, blocking calls raise
+RuntimeError. After a fork the connections belong to the parent; in the child they raise RuntimeError.
+"""
+
+from __future__ import annotations
+
+from pb.aio.connection import Usage, is_stale
+
+from .client import connect, get_object_at, open_connection
+from .connection import Connection, connection_of, on_disconnect, release, revoke
+from .deadline import deadline
+from .identity import RemoteIdentity
+from .reference import RemoteMethod, call_remote
+from .server import Server, serve
+from .threads import on_loop
+
+__all__ = [
+    # serving and connecting
+    "serve",
+    "Server",
+    "open_connection",
+    "get_object_at",
+    "connect",
+    "Connection",
+    "Usage",
+    # references and calls
+    "RemoteMethod",
+    "call_remote",
+    "deadline",
+    "connection_of",
+    "on_disconnect",
+    "release",
+    "revoke",
+    "is_stale",
+    "on_loop",
+    # who is asking
+    "RemoteIdentity",
+]

@@ -1,0 +1,150 @@
+"""Making a connection: `open_connection`, `get_object_at`, `connect`."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import Any
+
+import jelly
+from pb.aio import client as aio
+from pb.aio import login as aio_login
+from pb.aio import transports
+from pb.aio.options import check_registry, listener_address
+from pb.limits import Limits
+
+from ._background import Background, background
+from .connection import Connection
+from .link import SyncLink
+
+
+def open_connection(
+    url: str,
+    *,
+    root: Any = None,
+    registry: jelly.Registry | None = None,
+    limits: Limits | None = None,
+    tls: ssl.SSLContext | None = None,
+    timeout: float | None = None,
+    insecure: bool = False,
+    debug: bool = False,
+    proxy: bool = True,
+) -> Connection:
+    """Connect to a server: `with open_connection(url) as connection`, or close it yourself.
+
+    Arguments and errors as for `pb.open_connection`. Methods of `root` and of whatever is passed to the peer
+    run in a thread that waits in a call on this connection, or else in a worker thread.
+    """
+    options = _options(root, registry, limits, tls, insecure, debug, proxy)
+    home = background()
+    connection: Connection = home.run(lambda: _open(home, url, options, tls, timeout)).connection
+    return connection
+
+
+def get_object_at(
+    url: str,
+    *,
+    registry: jelly.Registry | None = None,
+    limits: Limits | None = None,
+    tls: ssl.SSLContext | None = None,
+    timeout: float | None = None,
+    debug: bool = False,
+    proxy: bool = True,
+) -> Any:
+    """Return a reference to the root object of the server at `url`.
+
+    The connection closes by itself when the last reference that came over it is gone; or close it by
+    `connection_of(reference).close()`. Arguments and errors as for `pb.open_connection`.
+    """
+    options = _options(None, registry, limits, tls, False, debug, proxy)
+    home = background()
+
+    async def get() -> Any:
+        link = await _open(home, url, options, tls, timeout)
+        reference = link.loop_connection.root
+        link.own()
+        return reference
+
+    return home.run(get)
+
+
+def connect(
+    url: str,
+    user: str | None,
+    password: str | None,
+    service: str,
+    perspective: str | None = None,
+    client: object = None,
+    timeout: float | None = None,
+    *,
+    key: aio_login.Key | None = None,
+    registry: jelly.Registry | None = None,
+    limits: Limits | None = None,
+    tls: ssl.SSLContext | None = None,
+    insecure: bool = False,
+    debug: bool = False,
+    proxy: bool = True,
+) -> Any:
+    """Connect, log in and attach in one: `perspective = connect(url, user, password, service)`.
+
+    The connection lives as long as the perspective, or something got from it, is held; end it before by
+    `connection_of(perspective).close()`. Arguments and errors as for `pb.connect`.
+    """
+    credentials = aio_login.credentials_of(user, password, key)
+    options = _options(None, registry, limits, tls, insecure, debug, proxy)
+    home = background()
+
+    async def attach() -> Any:
+        try:
+            async with asyncio.timeout(timeout):
+                link = await _open(home, url, options, tls, timeout)
+                try:
+                    connection = link.loop_connection
+                    identity = await aio_login.login(connection, credentials)
+                    reference = await identity.attach(service, perspective, client)
+                except BaseException:
+                    connection.abort()
+                    raise
+        except TimeoutError as error:
+            if isinstance(error.__cause__, asyncio.CancelledError):
+                raise TimeoutError(f"no perspective from {url} within {timeout:g} s") from None
+            raise
+        link.own()
+        return reference
+
+    return home.run(attach)
+
+
+def _options(
+    root: Any,
+    registry: jelly.Registry | None,
+    limits: Limits | None,
+    tls: ssl.SSLContext | None,
+    insecure: bool,
+    debug: bool,
+    proxy: bool,
+) -> dict[str, Any]:
+    check_registry(registry)
+    aio._check_tls(tls)
+    return {
+        "root": root,
+        "registry": registry,
+        "limits": limits or Limits(),
+        "insecure": insecure,
+        "debug": debug,
+        "proxy": proxy,
+    }
+
+
+async def _open(
+    home: Background, url: str, options: dict[str, Any], tls: ssl.SSLContext | None, timeout: float | None
+) -> SyncLink:
+    address = listener_address(url)
+    links: list[SyncLink] = []
+
+    def make_link() -> SyncLink:
+        links.append(SyncLink(home, check=transports.pin_check(address), **options))
+        return links[-1]
+
+    await aio._open(address, make_link, tls, aio._seconds(timeout, options["limits"]))
+    return links[-1]

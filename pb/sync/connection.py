@@ -1,0 +1,228 @@
+"""A connection as blocking programs see it, and the functions about references."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+from jelly import RemoteCache
+from pb.aio import connection as aio
+from pb.aio.connection import Usage
+from pb.context import serving
+from pb.limits import Limits
+from pb.reference import RemoteReference
+
+from ._handlers import Chore
+from .identity import RemoteIdentity
+
+if TYPE_CHECKING:
+    from .link import SyncLink
+    from .server import Server
+
+T = TypeVar("T")
+
+
+class Connection:
+    """One connection to a peer; `with` closes it. Any thread may use it; either side may call."""
+
+    __slots__ = ("__weakref__", "_link", "_root")
+
+    def __init__(self, link: SyncLink) -> None:
+        self._link = link
+        self._root: Any = None
+
+    @property
+    def root(self) -> Any:
+        """The peer's root object, as a remote reference.
+
+        Raises:
+            DeadReference: the connection has ended.
+        """
+        root = self._root
+        if root is None or root._pb_import.dead is not None or not self.is_open:
+            link = self._link
+            root = link.background.call(lambda: link.loop_connection.root)
+            if not link._owned:  # else the references keep the connection, and this one would for ever
+                self._root = root
+        return root
+
+    @property
+    def peer(self) -> str:
+        """Who is at the other end, as the transport tells it, such as `"127.0.0.1:50312"`."""
+        return self._link.broker.tables.peer_name
+
+    @property
+    def is_open(self) -> bool:
+        """Whether calls can be made."""
+        return self._link.broker.calls.is_open
+
+    @property
+    def limits(self) -> Limits:
+        """What this side accepts."""
+        return self._link.broker.limits
+
+    @property
+    def peer_limits(self) -> Limits | None:
+        """What the peer said it accepts."""
+        return self._link.broker.peer_limits
+
+    @property
+    def usage(self) -> Usage:
+        """What is held right now."""
+        return self._link.loop_connection.usage
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise AttributeError(
+            f"a Connection has no {name!r}; methods of the peer are called on connection.root"
+        )
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None and not issubclass(kind, Exception):
+            self.abort()  # the user is in a hurry, and an interrupted call may not be answered for long
+        else:
+            self.close()
+
+    def login(
+        self,
+        user: str | None = None,
+        password: str | None = None,
+        *,
+        key: Any = None,
+        credentials: Any = None,
+    ) -> RemoteIdentity:
+        """Log in at the server: `identity = connection.login("guest", "guest")`.
+
+        Arguments and errors as for `pb.Connection.login`.
+        """
+        link = self._link
+        login = link.loop_connection.login
+        identity = link.background.run(
+            lambda: login(user, password, key=key, credentials=credentials), link.desk
+        )
+        return RemoteIdentity(link, identity)
+
+    def close(self) -> None:
+        """End the connection in good order: what is under way is finished, for at most `limits.drain_s`.
+
+        Calls made from here on raise `NotExecuted`. Closing twice does nothing. In a method that serves a
+        call of this connection it does not wait, because that call is under way.
+        """
+        link = self._link
+        if link.transport is None:
+            return
+        found = serving.get()
+        if found is not None and found[0].tables is link.broker.tables:
+            link.background.call(link.broker.close)
+            return
+        try:
+            link.background.run(link.close, link.desk)
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                self.abort()
+            raise
+
+    def wait_closed(self) -> None:
+        """Wait until the connection has ended, from whichever side; serve the peer meanwhile."""
+        link = self._link
+        link.background.run(link.loop_connection.wait_closed, link.desk)
+
+    def abort(self) -> None:
+        """End the connection at once. Calls that have no answer yet fail with `OutcomeUnknown`."""
+        link = self._link
+        link.background.call(link.loop_connection.abort)
+
+    def __repr__(self) -> str:
+        return f"<Connection with {self.peer}, {self._link.broker.state.value}>"
+
+
+def _link_of(reference: RemoteReference | RemoteCache) -> SyncLink:
+    """Return the connection that a reference or a replica came over.
+
+    Raises:
+        TypeError: it is none, or not one of pb.sync.
+    """
+    from .link import SyncLink
+
+    link = aio._link_of(reference)
+    if not isinstance(link, SyncLink):
+        raise TypeError(
+            "what came over a connection of pb is a matter for the functions of pb, not of pb.sync"
+        )
+    return link
+
+
+def connection_of(reference: RemoteReference | RemoteCache) -> Connection:
+    """Return the connection that a reference or a replica came over."""
+    connection: Connection = _link_of(reference).connection
+    return connection
+
+
+def on_disconnect(
+    reference: RemoteReference | RemoteCache, callback: Callable[[Any], object]
+) -> Callable[[], None]:
+    """Call `callback(reference)` once when the connection of `reference` ends; soon, if it has ended.
+
+    It is called in a worker thread. The reference is not kept alive for it: where it was collected before,
+    nobody is told. An error in `callback` is logged.
+
+    Returns:
+        A function that takes the registration back; calling it twice, or too late, does nothing.
+    """
+    link = _link_of(reference)
+    if not callable(callback):
+        raise TypeError(
+            f"the callback is a {type(callback).__name__}; a function of one argument is expected"
+        )
+    weak = weakref.ref(reference)
+
+    def tell() -> None:
+        if weak() is not None:
+            link.offer(Chore("a callback of on_disconnect", lambda: _tell(weak, callback)))
+
+    forget = link.background.call(link.watch, tell)
+    return lambda: link.background.call(forget)
+
+
+def _tell(weak: weakref.ref[Any], callback: Callable[[Any], object]) -> None:
+    found = weak()
+    if found is not None:
+        callback(found)
+
+
+def release(reference: RemoteReference | RemoteCache) -> None:
+    """Give the peer's object back now, instead of when the reference or replica is collected.
+
+    A reference is dead from here on, a replica is stale; where the peer sends the object again, a new one
+    is made.
+    """
+    _link_of(reference).background.call(aio.release, reference)
+
+
+def revoke(value: object, *where: Connection | Server) -> int:
+    """Withdraw an object from peers that hold it: calls on it fail with `pb.Gone`, from this moment on.
+
+    Args:
+        value: what was sent.
+        where: connections, or servers, which stand for all of theirs.
+
+    Returns:
+        How many references to it were withdrawn.
+
+    Raises:
+        TypeError: no connection or server is named.
+    """
+    if not where:
+        raise TypeError("revoke(value, *where) needs the connections or servers to withdraw it from")
+    count = 0
+    for place in where:
+        for connection in (place,) if isinstance(place, Connection) else place.connections:
+            link = connection._link
+            count += link.background.call(link.broker.holdings.revoke_object, value)
+    return count

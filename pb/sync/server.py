@@ -1,0 +1,119 @@
+"""Listening, for blocking programs: `serve`."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from typing import Any
+
+import jelly
+from pb.aio import server as aio
+from pb.aio import transports
+from pb.aio.link import Link
+from pb.aio.options import check_registry, check_root, listener_address
+from pb.aio.unreachable import cannot_listen
+from pb.interfaces import IRootFactory
+from pb.limits import Limits
+
+from ._background import Background, background
+from .connection import Connection
+from .link import SyncLink
+
+
+class Server:
+    """Something that listens. Made by `serve`; `with` closes it.
+
+    Attributes:
+        url: where it listens, with the real port, and the fingerprint of its key for `pbs://`.
+    """
+
+    def __init__(self, home: Background, server: aio.Server) -> None:
+        self.url = server.url
+        self._home = home
+        self._server = server
+
+    @property
+    def connections(self) -> list[Connection]:
+        """The connections that are open now."""
+        found: list[Any] = self._home.call(lambda: self._server.connections)
+        return found
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def serve_forever(self) -> None:
+        """Wait until the server is closed by another thread. Ctrl-C raises KeyboardInterrupt."""
+        self._home.run(self._server.serve_forever)
+
+    def close(self) -> None:
+        """Listen no more, and end every connection in good order: what is under way is finished.
+
+        Takes at most `Limits.drain_s`. Closing twice does nothing. Not for methods that serve a call.
+        """
+        self._home.servers.discard(self._server)
+        self._home.run(self._server.close)
+
+    def __repr__(self) -> str:
+        return repr(self._server)
+
+
+def serve(
+    root: Any,
+    url: str,
+    *,
+    registry: jelly.Registry | None = None,
+    limits: Limits | None = None,
+    tls: ssl.SSLContext | str | os.PathLike[str] | None = None,
+    insecure: bool = False,
+    debug: bool = False,
+    proxy: bool = True,
+) -> Server:
+    """Publish `root` at `url`, from now on: `with serve(root, url) as server`.
+
+    Methods run in worker threads: those of one connection one after another, those of several at the same
+    time, up to 32. Arguments and errors as for `pb.serve`.
+
+    Raises:
+        TypeError: the root is an application; those are served by `pb.serve` only.
+    """
+    address = listener_address(url)
+    limits = limits or Limits()
+    check_registry(registry)
+    check_root(root)
+    if IRootFactory.providedBy(root):
+        raise TypeError("an application runs on a loop: serve it by pb.serve(...), or by `pb run`")
+    home = background()
+
+    async def start() -> aio.Server:
+        links: set[Link] = set()
+        certificate: bytes | None = None
+
+        def factory() -> Link:
+            return SyncLink(
+                home,
+                registry=registry,
+                limits=limits,
+                root=root,
+                debug=debug,
+                proxy=proxy,
+                links=links,
+                insecure=insecure,
+                certificate=certificate,
+            )
+
+        try:
+            listener, real = await transports.listen(address, factory, tls)
+        except OSError as error:
+            told = cannot_listen(error, address)
+            if told is error:
+                raise
+            raise told from None
+        certificate = transports.certificate_of(tls)
+        server = aio.Server(listener, real, links)
+        home.servers.add(server)
+        return server
+
+    return Server(home, home.run(start))

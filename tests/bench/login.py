@@ -1,0 +1,265 @@
+"""What a login costs, and what its time tells: ``python -m tests.bench.login [--quick] [--json]``.
+
+* CPU of the server for a SCRAM login without TLS: a process of its own is asked what it has used, over
+  loopback TCP, with a new connection for each login, without the login, and with all logins on one. The
+  client has derived its keys before.
+* Whether a wrong password and an unknown name look the same: the server's part of each refusal, alternating,
+  without what it waits on purpose; by CPU time with identities in memory, by the clock with SQLite. And the
+  frames it sends, which must be the same in number and size.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import cred
+import pb
+
+PASSWORD = "the one of the bench"
+WRONG = "a wrong one"
+ITERATIONS = 4096
+CPU_US = 400.0
+DIFFERENCE = 0.02
+
+Half = Callable[[str, str], Awaitable[tuple[float, list[int]]]]
+
+
+def record() -> cred.IdentityRecord:
+    """Return the one identity there is."""
+    return cred.IdentityRecord.new("known", cred.PasswordHash.of(PASSWORD, iterations=ITERATIONS))
+
+
+async def serve() -> None:
+    """Be the server: print the URL, and for each line read how much CPU has been used."""
+    store = cred.MemoryStore()
+    await store.add(record())
+    loop = asyncio.get_running_loop()
+    async with pb.serve(pb.AuthRoot(cred.Authorizer(store)), "pb://127.0.0.1:0") as server:
+        print(server.url, flush=True)
+        while await loop.run_in_executor(None, sys.stdin.readline):
+            print(time.process_time_ns(), flush=True)
+
+
+class Server:
+    """A server in a process of its own."""
+
+    def __enter__(self) -> Server:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.bench.login", "--serve"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.url = self._line()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.process.communicate()
+
+    def _line(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+    def cpu_ns(self) -> int:
+        """Return the CPU it has used."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return int(self._line())
+
+
+async def cpu_of_logins(count: int) -> dict[str, float]:
+    """Return microseconds of the server's CPU: a connection with a login, one without, a login alone."""
+    credentials = cred.Password("known", PASSWORD)
+    with Server() as server:
+
+        async def on_new(number: int) -> None:
+            for _ in range(number):
+                async with pb.open_connection(server.url) as connection:
+                    await connection.login(credentials=credentials)
+
+        async def bare(number: int) -> None:
+            for _ in range(number):
+                async with pb.open_connection(server.url):
+                    pass
+
+        async def on_one(number: int) -> None:
+            async with pb.open_connection(server.url) as connection:
+                for _ in range(number):
+                    await connection.login(credentials=credentials)
+
+        found = {}
+        for name, work in (("connection with login", on_new), ("connection alone", bare), ("login", on_one)):
+            await work(50)
+            before = server.cpu_ns()
+            await work(count)
+            found[name] = (server.cpu_ns() - before) / count / 1000
+    return found
+
+
+def in_memory() -> Half:
+    """Return what times one refusal by the server's CPU, HELLO to error, and the sizes of its frames."""
+    from tests.pb.auth.doors import Knock, Told, bodies, done, number
+
+    store = cred.MemoryStore()
+    done(store.add(record()))
+    authorizer = cred.Authorizer(store)
+
+    async def refusal(user: str, password: str) -> tuple[float, list[int]]:
+        knock = Knock(pb.AuthRoot(authorizer))
+        host, spent = knock.host, 0
+        honest = host.input
+
+        def timed(data: Any, step: int | None = None) -> None:
+            nonlocal spent
+            began = time.process_time_ns()
+            honest(data, step)
+            while host.tasks:
+                host.run_tasks()
+            spent += time.process_time_ns() - began
+
+        host.input = timed  # type: ignore[method-assign]
+        prover = knock.scram(user, password, cache=CACHES[user])
+        step = knock.challenge(prover)
+        try:
+            knock.call(number(step["next"]), "respond", prover.respond(step["data"]))
+        except Told:
+            return spent / 1000, [len(body) for body in bodies(knock.wire)]
+        raise AssertionError("it was let in")
+
+    return refusal
+
+
+# PBKDF2 is the client's part and is done once for each name.
+CACHES = {"known": cred.KeyCache(), "nobod": cred.KeyCache()}
+
+
+def in_sqlite(path: Path) -> Half:
+    """Return what times one refusal by the clock, with the identities in a file."""
+    from cred.stores.sqlite import SqliteStore
+
+    store = SqliteStore(path)
+    authorizer = cred.Authorizer(store)
+    channel = cred.Channel(bytes(32))
+
+    async def refusal(user: str, password: str) -> tuple[float, list[int]]:
+        if await store.get("known") is None:
+            await store.add(record())
+        prover = cred.ScramClient(user, password, hello_hash=bytes(32), cache=CACHES[user])
+        login = authorizer.begin_login(prover.mechanism, channel)
+        first = prover.start()
+        began = time.perf_counter_ns()
+        step = await login.receive(first)
+        spent = time.perf_counter_ns() - began
+        answer = prover.respond(step.data)
+        began = time.perf_counter_ns()
+        try:
+            await login.receive(answer)
+        except cred.LoginFailed:
+            return (spent + time.perf_counter_ns() - began) / 1000, [len(step.data)]
+        raise AssertionError("it was let in")
+
+    refusal.store = store  # type: ignore[attr-defined]
+    return refusal
+
+
+async def compare(refusal: Half, count: int) -> dict[str, Any]:
+    """Return the medians of both refusals in microseconds, how far they differ, and whether the sizes do."""
+    times: dict[str, list[float]] = {"known": [], "nobod": []}
+    sizes: dict[str, list[int]] = {}
+    for turn in range(-50, count):
+        # In turn, and each first as often as second: what drifts, drifts for both.
+        for user in ("known", "nobod") if turn % 2 else ("nobod", "known"):
+            spent, frames = await refusal(user, WRONG)
+            assert sizes.setdefault(user, frames) == frames, "a refusal has one size"
+            if turn >= 0:
+                times[user].append(spent)
+    known, unknown = median(times["known"]), median(times["nobod"])
+    return {
+        "wrong_password_us": known,
+        "unknown_name_us": unknown,
+        "difference": abs(known - unknown) / known,
+        "same_frames": sizes["known"] == sizes["nobod"],
+    }
+
+
+async def measure(count: int) -> dict[str, Any]:
+    """Return all that this bench finds out."""
+    found: dict[str, Any] = {"cpu_us": await cpu_of_logins(count), "refusals": {}}
+    found["refusals"]["memory"] = await compare(in_memory(), count)
+    with tempfile.TemporaryDirectory() as folder:
+        refusal = in_sqlite(Path(folder) / "identities.db")
+        try:
+            found["refusals"]["sqlite"] = await compare(refusal, count)
+        finally:
+            await refusal.store.close()  # type: ignore[attr-defined]
+    return found
+
+
+def report(found: dict[str, Any]) -> tuple[str, bool]:
+    """Return figures and targets as a table, and whether all are kept."""
+    lines = []
+    kept = True
+
+    def line(what: str, figure: str, target: str, is_kept: bool) -> None:
+        nonlocal kept
+        kept = kept and is_kept
+        lines.append(f"{what:<58}{figure:>12}{target:>12}  {'kept' if is_kept else 'MISSED'}")
+
+    lines.append(f"{'login':<58}{'measured':>12}{'at most':>12}")
+    spent = found["cpu_us"]
+    for name in ("connection with login", "connection alone"):
+        lines.append(f"{'server CPU, ' + name:<58}{spent[name]:>9.0f} us")
+    apart = spent["connection with login"] - spent["connection alone"]
+    for what, cpu in (
+        ("the difference: one SCRAM login", apart),
+        ("SCRAM logins on one connection", spent["login"]),
+    ):
+        line(f"server CPU, {what}", f"{cpu:.0f} us", f"{CPU_US:.0f} us", cpu <= CPU_US)
+    for store, one in found["refusals"].items():
+        pair = f"{one['wrong_password_us']:.1f} and {one['unknown_name_us']:.1f} us"
+        far = one["difference"]
+        line(
+            f"{store}: wrong password, unknown name: {pair}",
+            f"{far:.2%}",
+            f"{DIFFERENCE:.0%}",
+            far < DIFFERENCE,
+        )
+        line(
+            f"{store}: frames of other number or size",
+            str(not one["same_frames"]),
+            "False",
+            one["same_frames"],
+        )
+    return "\n".join(lines), kept
+
+
+def main() -> int:
+    """Measure and print; the exit status is 1 where a target is missed and --check was given."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.login")
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--quick", action="store_true", help="200 of each instead of 1,000")
+    parser.add_argument("--check", action="store_true", help="exit status 1 where a target is missed")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    options = parser.parse_args()
+    if options.serve:
+        asyncio.run(serve())
+        return 0
+    found = asyncio.run(measure(200 if options.quick else 1000))
+    text, kept = report(found)
+    print(json.dumps(found, indent=1) if options.json else text)
+    return 1 if options.check and not kept else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
