@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from ._blueprint import checked_state, set_fields
 from ._fields import declared_fields
 from .flavours import RemoteCache
 from .visibility import Rule, Visibility, visibility_of
+
+Hook = TypeVar("Hook", bound=Callable[..., object])
+
+
+def asks_rules(hook: Hook) -> Hook:
+    """Mark a get_state_to_cache_and_observe_for that asks the rules itself: they are not asked again."""
+    hook._jelly_asks_rules = True  # type: ignore[attr-defined]
+    return hook
 
 
 class CachePlan:
@@ -20,9 +28,10 @@ class CachePlan:
         makes_replicas: whether this side may build instances: the class is a RemoteCache.
         finish: the post_unjelly hook, or None.
         visibility: who is shown which key of the state, or None.
+        selection: the rules that the state is still to be cut by, or None.
     """
 
-    __slots__ = ("_accept", "_put", "cls", "finish", "makes_replicas", "name", "visibility")
+    __slots__ = ("_accept", "_put", "cls", "finish", "makes_replicas", "name", "selection", "visibility")
 
     def __init__(
         self,
@@ -34,6 +43,9 @@ class CachePlan:
     ) -> None:
         self.cls = cls
         self.visibility = visibility
+        # A mark of the function, not of the class: an override that adds to the state has not got it.
+        hook = getattr(cls, "get_state_to_cache_and_observe_for", None)
+        self.selection = None if hasattr(hook, "_jelly_asks_rules") else visibility
         self.name = name
         self.makes_replicas = issubclass(cls, RemoteCache)
         self.finish: Callable[[Any], object] | None = getattr(cls, "post_unjelly", None)

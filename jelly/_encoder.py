@@ -256,6 +256,16 @@ class Encoder:
         self.takers[kind] = taker
         return taker
 
+    def sends_by_value(self, value: object) -> bool:
+        """Tell whether a value crosses as itself, a copy or a cache: not as a reference, or not at all."""
+        kind = type(value)
+        taker = self.takers.get(kind)
+        if kind in SCALARS or isinstance(value, Copyable | Cacheable):
+            return True
+        if taker is not None:
+            return taker not in (_exports.take_reference, _exports.take_adapted_reference)
+        return ICopyable(value, None) is not None
+
     def error_plan(self, error: BaseException) -> ErrorPlan | None:
         """Return the plan of an error's own class."""
         plan = self.plans.get(type(error))

@@ -116,11 +116,11 @@ def find_cache(walk: Walk, value: Any) -> NewCache | ExtType:
         return ext
     assert type(plan) is CachePlan
     new = walk.caches[id(value)] = NewCache(value, ext, plan.name, None)
-    if plan.visibility is None:
+    if plan.selection is None:
         new.state = states[0]
     else:
         try:
-            new.state = plan.visibility.select(states[0], value, walk.perspective)
+            new.state = plan.selection.select(states[0], value, walk.perspective)
         except Exception as error:
             raise Unfit(f"is a {type(value).__qualname__}; {error}") from error
     return new

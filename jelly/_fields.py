@@ -51,7 +51,7 @@ def declared_fields(cls: type, chosen: Sequence[str] | None) -> Fields | None:
         names = cls._fields  # type: ignore[attr-defined]
         defaults.update((name, _constant(value)) for name, value in cls._field_defaults.items())  # type: ignore[attr-defined]
     else:
-        names = _annotated(cls)
+        names = annotated_names(cls)
         for name in names:
             held = inspect.getattr_static(cls, name, None)
             if held is not None and not isinstance(held, MemberDescriptorType):
@@ -112,7 +112,7 @@ def _read_model(cls: type, defaults: dict[str, Callable[[], object]]) -> tuple[s
     return tuple(fields)
 
 
-def _annotated(cls: type) -> tuple[str, ...]:
+def annotated_names(cls: type) -> tuple[str, ...]:
     """Return the annotated names of a class and its bases, without those for the class itself."""
     names: dict[str, None] = {}
     for base in reversed(cls.__mro__):

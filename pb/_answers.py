@@ -74,6 +74,8 @@ class Answers:
             put_message(self._outbox, self._pack, [messages.ANSWER, id], payload)
         if self._tables.fresh:
             flush(self._tables.fresh, self._outbox.put)
+        if self._tables.unbegun:
+            self._tables.end_unbegun(id)
 
     def fail(self, id: int, scope: Scope, error: BaseException, relayed: bool = False) -> None:
         """Send the error of a call; what is not registered is told as an incident only."""
@@ -99,6 +101,8 @@ class Answers:
         put_message(self._outbox, self._pack, [messages.ERROR, id], payload)
         if self._tables.fresh:
             flush(self._tables.fresh, self._outbox.put)
+        if self._tables.unbegun:
+            self._tables.end_unbegun(id)
 
     def _internal(self, scope: Scope, error: BaseException) -> bytes:
         """Log an error that is nobody else's business, and return what the caller is told."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from jelly import MalformedJelly, Oversized
+from jelly import Bulk, MalformedJelly, Oversized
 
 from . import messages
 from ._observing import ObserverHandle, flush
@@ -142,10 +142,7 @@ class Calls:
                     self.deadlines.add(outcome, at, partial(expire, self, 0, outcome))
                 return 0
         scope = scope or handle.scope
-        try:
-            payload = scope.encoder.encode_call(args, kwargs, scope, method)
-        except Oversized as error:
-            raise of_own_call(TooLarge(str(error))) from None
+        payload = self._encode(scope, method, args, kwargs)
         if at is not None:
             return make_timed(self, handle, method, payload, outcome, scope, at)
         id = self.next_id
@@ -180,10 +177,7 @@ class Calls:
         if len(self.pending) >= self.peer_max_calls and not self._serves_peer(handle.scope):
             raise of_own_call(Busy(f"{len(self.pending)} calls wait for an answer, the peer's max_calls"))
         scope = handle.scope
-        try:
-            payload = scope.encoder.encode_call(args, kwargs, scope, method)
-        except Oversized as error:
-            raise of_own_call(TooLarge(str(error))) from None
+        payload = self._encode(scope, method, args, kwargs)
         question = Question(self, handle, method, payload, outcome)
         if handle.late is not None:  # its id must not be taken yet: others may be sent before it
             handle.late.append(question)
@@ -193,6 +187,17 @@ class Calls:
         if scope.tables.fresh:
             self.flush(scope)
         return id
+
+    def _encode(
+        self, scope: Scope, method: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> bytes | Bulk:
+        try:
+            payload = scope.encoder.encode_call(args, kwargs, scope, method)
+        except Oversized as error:
+            raise of_own_call(TooLarge(str(error))) from None
+        if not scope.tables.is_open:  # a hook of what is sent has ended the connection
+            raise DeadReference(f"the call was not sent: {self.end_reason}")
+        return payload
 
     def flush(self, scope: Scope) -> None:
         """Let go what waited for the snapshots that were just queued."""
@@ -227,10 +232,7 @@ class Calls:
         scope: Scope | None,
     ) -> None:
         scope = scope or handle.scope
-        try:
-            payload = scope.encoder.encode_call(args, kwargs, scope, method)
-        except Oversized as error:
-            raise of_own_call(TooLarge(str(error))) from None
+        payload = self._encode(scope, method, args, kwargs)
         if handle.late is not None:
             handle.late.append(self.pack((handle.code, 0, handle.id, method, bytes_of(payload))))
         else:
@@ -281,7 +283,7 @@ class Calls:
             if not outcome.done():
                 outcome.set_exception(of_own_call(refused(error)))
             return
-        del self.pending[id]
+        self.pending.pop(id, None)  # a hook may have ended the connection meanwhile
         if self.deadlines:
             self.deadlines.discard(outcome)
         if self._waiting and not self.is_held:
@@ -311,7 +313,7 @@ class Calls:
             outcome.set_exception(error)
 
     def _finish(self, id: int) -> None:
-        outcome, _ = self.pending.pop(id)
+        outcome, _ = self.pending.pop(id, (None, None))
         if self.deadlines:
             self.deadlines.discard(outcome)
         if self._waiting and not self.is_held:

@@ -31,6 +31,7 @@ class ExportTable:
 
     Attributes:
         scopes: those with a perspective that are not over.
+        unbegun: attachments made by calls that are not answered yet, with the ids of the calls.
         fresh: caches whose snapshot is the next thing to be queued.
     """
 
@@ -45,6 +46,7 @@ class ExportTable:
         self.exports: dict[int, Export] = {}
         self.scopes: list[Scope] = []
         self.fresh: list[Export] = []
+        self.unbegun: list[tuple[int, Attachment]] = []
         self.peer_max_refs = 1024
         self.observing = observing
         self._by_object: dict[object, Export] = {}
@@ -82,7 +84,9 @@ class ExportTable:
             if not self._proxy:
                 raise Forbidden("a reference of another connection; this one passes none on (proxy=False)")
             export = self._add(value, Kind.PROXY, scope.direct)
-            value._pb_import.passed_on += (weakref.ref(export),)
+            handle = value._pb_import
+            live = tuple(weak for weak in handle.passed_on if weak() is not None)
+            handle.passed_on = (*live, weakref.ref(export))
             return export
         kind = Kind.REMOTE
         if value is scope.perspective:
@@ -157,7 +161,9 @@ class ExportTable:
         if ext.code == HOME:
             return
         number = msgpack.unpackb(ext.data)[0] if ext.code == REFX else int.from_bytes(ext.data, "big")
-        self._subtract(self.exports[number], 1)
+        export = self.exports.get(number)
+        if export is not None:  # else a hook has ended the connection meanwhile
+            self._subtract(export, 1)
 
     def release(self, number: int, count: int) -> None:
         """Take back what the peer releases (R3).
@@ -178,9 +184,7 @@ class ExportTable:
         del self.exports[export.id]
         self._forget_object(export)
         self.observing.finish(export)
-        scope = export.scope.direct
-        if scope.has_begun and not scope.exports:
-            scope.on_empty()
+        export.scope.direct.check_empty()
 
     def _forget_object(self, export: Export) -> None:
         scope = export.scope.direct
@@ -189,6 +193,15 @@ class ExportTable:
             del self._by_object[key]
             if scope.exports is not None:
                 del scope.exports[export.id]
+
+    def end_unbegun(self, call_id: int) -> None:
+        """End the attachments that a call made and whose perspective did not leave with its answer."""
+        made, self.unbegun = self.unbegun, []
+        for id, attachment in made:
+            if id != call_id:
+                self.unbegun.append((id, attachment))
+            elif not attachment.scope.has_begun:
+                attachment.detach()
 
     def rows_of(self, value: object) -> list[Export]:
         """Return the rows under which the peer holds an object, whatever the perspective."""
@@ -209,10 +222,13 @@ class ExportTable:
         self.exports.clear()
         self._by_object.clear()
         self.fresh.clear()
+        self.unbegun.clear()
         for export in exports:
             self.observing.end(export)
         scopes, self.scopes = self.scopes, []
         for scope in scopes:
+            if scope.exports is not None:
+                scope.exports.clear()
             scope.on_empty()
 
 

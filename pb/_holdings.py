@@ -53,7 +53,7 @@ class Holdings:
     def receive_gone(self, envelope: list[Any]) -> None:
         """The peer revoked some of its objects, or confirms that replicas are no longer followed."""
         for number in numbers_of(envelope, "GONE is [8, [id, …]]"):
-            for export in self._tables.mark_gone(number, self._tables.scopes):
+            for export in self._tables.mark_gone(number):
                 export.scope.broker.holdings.revoke(export)
 
     def tell_gone(self, ids: Sequence[int]) -> None:
@@ -74,7 +74,9 @@ class Holdings:
         With a perspective, all that was handed out under it is withdrawn.
         """
         if isinstance(value, Attachment):
-            value = value.perspective
+            count = len(value.scope.exports or ())
+            value.detach()
+            return count
         rows = self._tables.rows_of(value)
         for scope in [scope for scope in self._tables.scopes if scope.perspective is value]:
             self.detach(scope)
@@ -85,7 +87,9 @@ class Holdings:
 
     # --- perspectives
 
-    def attach(self, perspective: object = None, ended: Callable[[], object] | None = None) -> Attachment:
+    def attach(
+        self, perspective: object = None, ended: Callable[[], object] | None = None, call_id: int = 0
+    ) -> Attachment:
         """Return a new attachment of a perspective to this connection; see `CurrentCall.attach`."""
         if not self._tables.is_open:
             raise NotExecuted("the connection has ended; nothing can be attached to it")
@@ -93,14 +97,21 @@ class Holdings:
         attachment = Attachment(scope, ended)
         attachment.perspective = perspective
         self._tables.scopes.append(scope)
+        if call_id:
+            self._tables.unbegun.append((call_id, attachment))
         return attachment
 
     def detach(self, scope: Scope) -> None:
         """Withdraw all that was handed out under a perspective."""
-        exports = list((scope.exports or {}).values())
-        for export in exports:
+        scope.is_over = True  # first: what a hook hands out meanwhile would outlive it
+        if scope in self._tables.scopes:
+            self._tables.scopes.remove(scope)
+        gone: list[Export] = []
+        while scope.exports:
+            export = next(iter(scope.exports.values()))
             self._tables.revoke(export)
-        self._tell_gone_of(exports)
+            gone.append(export)
+        self._tell_gone_of(gone)
 
     def _tell_gone_of(self, exports: Sequence[Export]) -> None:
         """Send GONE for these; for a cache that is being sent right now, behind its snapshot."""

@@ -5,7 +5,7 @@ The counting rules are spec/4-references.md R1 to R10; the names of the rules st
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from jelly import InsecureJelly, MalformedJelly
@@ -32,12 +32,11 @@ class ImportTable:
         dropped: what waits to be released.
     """
 
-    scopes: list[Scope]
-
     def __init__(
         self, *, max_refs: int, make_reference: Callable[[], RemoteReference], wake: Callable[[], None]
     ) -> None:
         self.imports: dict[object, Import] = {}
+        self._by_id: dict[int, tuple[Import, ...]] = {}  # one id may have a handle under each perspective
         self.replicas: dict[int, Replica] = {}
         self.dropped: list[Owed] = []  # an empty deque takes 760 bytes of an idle connection
         self.is_open = True
@@ -70,9 +69,7 @@ class ImportTable:
 
     @property
     def _is_full(self) -> bool:
-        # The peer counts ids, and one id may have a handle under each perspective.
-        most = self._max_held * (1 + len(self.scopes))
-        return len(self.imports) + len(self.replicas) - (0 in self.imports) >= most
+        return len(self._by_id) + len(self.replicas) - (0 in self._by_id) >= self._max_held
 
     def root(self, scope: Scope) -> RemoteReference:
         """Return the reference for the peer's root, which is not counted."""
@@ -103,7 +100,17 @@ class ImportTable:
         handle.home = id_ext(HOME, number)
         handle.scope = scope
         reference._pb_import = self.imports[key] = handle
+        self._by_id[number] = (*self._by_id.get(number, ()), handle)
         return reference
+
+    def _forget(self, handle: Import) -> None:
+        if self.imports.get(handle.key) is handle:
+            del self.imports[handle.key]
+        rest = tuple(each for each in self._by_id.get(handle.id, ()) if each is not handle)
+        if rest:
+            self._by_id[handle.id] = rest
+        else:
+            self._by_id.pop(handle.id, None)
 
     def begin_replica(self, number: int, replica: RemoteCache | None, scope: Scope) -> None:
         """Take in a replica that a payload brings, and count the occurrence; None for a refused one.
@@ -122,7 +129,11 @@ class ImportTable:
                     wire_type="pb.TooLarge",
                 )
             return
-        self.replicas[number] = Replica(number, scope, replica)
+        row = Replica(number, scope, replica)
+        if self.is_open:
+            self.replicas[number] = row
+        else:  # a hook has ended the connection meanwhile
+            row.is_stale = True
 
     def replica(self, number: int) -> object:
         """Return the replica of an id, for one more occurrence of it.
@@ -167,7 +178,7 @@ class ImportTable:
         if isinstance(handle, Replica):
             self.make_stale(handle)
         elif self.imports.get(handle.key) is handle:
-            del self.imports[handle.key]
+            self._forget(handle)
             handle.dead = DeadReference
             handle.source = None
             if handle.id:
@@ -189,14 +200,14 @@ class ImportTable:
                 # Where it was sent again meanwhile, the new handle has taken the counts over.
                 if dropped.zombie is None and self.replicas.get(dropped.id) is dropped:
                     continue
-            elif self.imports.get(dropped.key) is dropped:
-                del self.imports[dropped.key]
+            else:
+                self._forget(dropped)
             if dropped.id and dropped.count:
                 owed += (dropped.id, dropped.count)
                 dropped.count = 0
         return owed
 
-    def mark_gone(self, number: int, scopes: Iterable[Scope] = ()) -> list[Export]:
+    def mark_gone(self, number: int) -> list[Export]:
         """Note that the peer revoked an object, or confirms that a replica is no longer followed.
 
         Returns the rows of other connections that pass it on: they are to be revoked too.
@@ -207,9 +218,8 @@ class ImportTable:
             row.zombie = None
             return []
         rows: list[Export] = []
-        for key in (number, *((number, scope) for scope in scopes)) if number else ():
-            handle = self.imports.get(key)
-            if handle is not None and handle.dead is None:
+        for handle in self._by_id.get(number, ()) if number else ():
+            if handle.dead is None:
                 handle.dead = Gone
                 rows += _rows(handle)
         return rows
@@ -219,6 +229,7 @@ class ImportTable:
         self.is_open = False
         self.dropped.clear()
         passed_on = [export for handle in self.imports.values() for export in _rows(handle)]
+        self._by_id.clear()
         self.imports.clear()  # references keep their own rows, and are dead from here on
         replicas, self.replicas = self.replicas, {}
         for row in replicas.values():

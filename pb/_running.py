@@ -9,6 +9,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .dispatch import Kind
 from .errors import Cancelled, DeadlineExceeded, Gone, NotExecuted
 
 if TYPE_CHECKING:
@@ -31,6 +32,18 @@ class Served:
         self.is_late = False
         self.is_started = False
         self.task: Any = None
+
+    @property
+    def is_update(self) -> bool:
+        """Whether it changes a replica and wants no answer."""
+        return not self.id and self.export.kind is Kind.REPLICA
+
+    def drop(self) -> None:
+        """Take back what was not begun."""
+        for name in ("close", "cancel"):  # of a coroutine, of a future
+            stop = getattr(self.awaitable, name, None)
+            if stop is not None:
+                stop()
 
     def expire(self) -> None:
         """Stop it: its time is over."""

@@ -52,6 +52,7 @@ class Scope:
         "is_over",
         "on_empty",
         "perspective",
+        "running",
         "tables",
     )
 
@@ -72,6 +73,7 @@ class Scope:
         self.perspective = perspective
         self.exports: dict[int, Export] | None = None if is_base else {}
         self.has_begun = False
+        self.running = 0  # calls under it that have not been answered
         self.is_over = False
         self.on_empty: Any = None  # called when the last of what was handed out has been released
         self.direct = self
@@ -81,6 +83,16 @@ class Scope:
         """Return a new scope of the same connection for a perspective."""
         decoder = self.broker.codec.decoder(self.broker.limits)
         return Scope(self.tables, self.broker, self.encoder, decoder, perspective, is_base=False)
+
+    def leave(self) -> None:
+        """Count a call out; an attachment ends when nothing is held under it and nothing runs."""
+        self.running -= 1
+        self.check_empty()
+
+    def check_empty(self) -> None:
+        """End the attachment if the peer has released all that it was given and no call runs under it."""
+        if self.has_begun and not self.exports and not self.running and not self.is_over:
+            self.on_empty()
 
     def relay(self) -> Scope:
         """Return this scope with a decoder that lets classes it does not know pass through."""
@@ -114,7 +126,9 @@ class Scope:
 
     def count(self, ext: ExtType) -> None:
         """Count one more occurrence of a cache in the payload that is being made."""
-        self.tables.exports[int.from_bytes(ext.data, "big")].count += 1
+        export = self.tables.exports.get(int.from_bytes(ext.data, "big"))
+        if export is not None:  # else a hook has ended the connection meanwhile
+            export.count += 1
 
     def home_of(self, replica: RemoteCache) -> ExtType:
         """Return HOME for a replica that goes back to its owner."""
@@ -128,7 +142,8 @@ class Scope:
     def seal(self, exts: list[ExtType]) -> None:
         """Note that the payload that starts these caches is sent next: what is told of them waits for it."""
         exports = self.tables.exports
-        self.tables.fresh.extend(exports[int.from_bytes(ext.data, "big")] for ext in exts)
+        numbers = [int.from_bytes(ext.data, "big") for ext in exts]
+        self.tables.fresh.extend(exports[number] for number in numbers if number in exports)
 
     def undo(self, exts: list[ExtType]) -> None:
         """Give back what `refer`, `observe` and `count` counted for a payload that will not be sent."""

@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("pb")
 
-# Results of these types are certainly no awaitables; asking costs 0.2 us for others.
 IGNORED: Final = NoSuchObject("an update for a cache that is not held here")
+# Results of these types are certainly no awaitables; asking costs 0.2 us for others.
 _PLAIN: Final = SCALARS | {list, dict, tuple, set, frozenset}
 
 
@@ -74,6 +74,7 @@ class Serving:
         "last_id",
         "running",
         "settled",
+        "updates",
     )
 
     def __init__(
@@ -90,7 +91,8 @@ class Serving:
         debug: bool,
     ) -> None:
         self.base = base
-        self.count = 0  # calls that are running
+        self.count = 0  # calls and updates that are running
+        self.updates = 0  # of these, updates that want no answer: they do not count toward max_calls
         self.last_id = 0
         self.running: dict[int, Served | Relay | Held] = {}
         # Decoded, counted and in order, but not run while the peer does not read: so the answers that wait
@@ -171,7 +173,7 @@ class Serving:
             at = self.deadlines.after(ttl_ms / 1000)
             if not ttl_ms:
                 refusal = refusal or DeadlineExceeded("no time was left for the call; it was not run")
-        if self.count >= self._limits.max_calls and (id or type(export) is not Replica):
+        if self.count - self.updates >= self._limits.max_calls and (id or type(export) is not Replica):
             refusal = Busy(f"{self.count} calls are running, the limit max_calls; it was not run")
         # Decoded even when refused: its references must be counted to be released (spec/1-values.md).
         try:
@@ -204,10 +206,13 @@ class Serving:
         at: float | None,
     ) -> None:
         scope = export.scope
-        if at is not None and self.deadlines.left_s(at) <= 0:
-            self.fail_call(
-                id, export, scope, DeadlineExceeded("no time was left for the call; it was not run")
-            )
+        refusal: Exception | None = None
+        if export.kind is Kind.GONE:  # revoked while the call was held, or while it was decoded
+            refusal = Gone(f"object {export.id} was revoked")
+        elif at is not None and self.deadlines.left_s(at) <= 0:
+            refusal = DeadlineExceeded("no time was left for the call; it was not run")
+        if refusal is not None:
+            self.fail_call(id, export, scope, refusal)
             return
         if export.kind is Kind.VIEW:
             args.insert(0, scope.perspective)  # the actor: never the peer's to choose
@@ -257,7 +262,17 @@ class Serving:
             served.cancel()
 
     def run_on(self, served: Served, at: float | None = None) -> None:
-        """Go on with a call that takes its time; at a time it is ended."""
+        """Go on with a call that takes its time; at a time it is ended.
+
+        Raises:
+            Busy: it is an update, and as many are running as calls may be.
+        """
+        if served.is_update:
+            if self.updates >= self._limits.max_calls:
+                served.drop()
+                raise Busy(f"{self.updates} updates are running, the limit max_calls")
+            self.updates += 1
+        served.scope.direct.running += 1
         self._begin(served.id, served)
         if at is not None:
             self.deadlines.add(served, at, served.expire)
@@ -267,10 +282,7 @@ class Serving:
         served.is_started = True
         try:
             if served.is_cancelled:
-                for name in ("close", "cancel"):  # of a coroutine, of a future
-                    stop = getattr(served.awaitable, name, None)
-                    if stop is not None:
-                        stop()
+                served.drop()
                 raise served.why_ended()
             result = await served.awaitable
         except BaseException as error:
@@ -333,6 +345,9 @@ class Serving:
         self.count -= 1
         if self.deadlines:
             self.deadlines.discard(served)
+        if type(served) is Served:
+            self.updates -= served.is_update
+            served.scope.direct.leave()
         if id:
             self.running.pop(id, None)
         else:

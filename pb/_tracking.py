@@ -12,18 +12,17 @@ import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 from jelly import SCALARS, Unjellyable
-from jelly._fields import Fields, _annotated, declared_fields, is_model
+from jelly._fields import Fields, annotated_names, declared_fields, is_model
 from jelly._flood import count_floodable
 from jelly.flavours import row_of
 from jelly.observed import ObservedDict, ObservedList
 from jelly.visibility import HIDDEN, Visibility
 
-from ._scope import SHARED, NotShared
+from ._update import Update
 from .errors import Error
-from .observers import _Update
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from ._observing import ObserverHandle
     from ._scope import Scope
@@ -51,7 +50,7 @@ def _read_fields(cls: type) -> Fields:
             raise TypeError(f"{cls.__name__} is Tracked and frozen, so that nothing in it could change")
         names = [field.name for field in dataclasses.fields(cls)]
     else:
-        names = _annotated(cls)
+        names = annotated_names(cls)
         for name in names:
             if isinstance(getattr(cls, name, None), list | dict | set):
                 raise TypeError(
@@ -147,7 +146,15 @@ class FieldListener:
     def _tell(self, method: str, *args: Any) -> None:
         owner = self._owner()
         if owner is not None:
+            check_thread(owner)
             tell(owner, self._field, method, *args)
+
+
+def check_thread(owner: Any) -> None:
+    """Raise RuntimeError where an object is followed in the loop of another thread, where it changes."""
+    followers: Followers | None = vars(owner).get(_FOLLOWERS)
+    if followers is not None:
+        followers.check_thread()
 
 
 def tell(owner: Any, field: str, method: str, *args: Any) -> None:
@@ -158,9 +165,10 @@ def tell(owner: Any, field: str, method: str, *args: Any) -> None:
 
 
 def show_anew(owner: Any, perspective: object) -> None:
-    """Ask the rules of an object again. Raises as Followers.show_anew()."""
+    """Ask the rules of an object again. Raises as check_thread() and Followers.show_anew()."""
     followers: Followers | None = vars(owner).get(_FOLLOWERS)
     if followers is not None:
+        followers.check_thread()
         followers.show_anew(owner, perspective)
 
 
@@ -196,7 +204,7 @@ class _Follower:
     @property
     def hears(self) -> bool:
         """Whether anything can still be sent to it."""
-        return self.handle.dead is None and self.handle.scope.broker.calls.is_open
+        return self.handle.dead is None and self.handle.scope.tables.is_open
 
     def has_rule(self, field: str) -> bool:
         """Tell whether this field is not shown to everybody."""
@@ -227,10 +235,11 @@ class _Answers:
 class _Telling:
     """One update, and those it is for."""
 
-    def __init__(self, method: str, args: tuple[Any, ...]) -> None:
+    def __init__(self, followers: list[_Follower], method: str, *args: Any) -> None:
+        self.followers = followers
         self.method = method
-        self.args = args
-        self.followers: list[_Follower] = []
+        self.field = args[0]
+        self.update = Update(method, args)
 
 
 class Followers:
@@ -238,6 +247,7 @@ class Followers:
 
     Not `pb.Observers`, whose members are all told the same: here one may have to be told the whole field,
     or that it is hidden from now on, and one that cannot be told is revoked without holding up the others.
+    Rules are asked before anything is done that rests on who follows: they may end or begin replicas.
     """
 
     def __init__(self) -> None:
@@ -248,17 +258,19 @@ class Followers:
 
         Raises:
             AttributeError: a field has no value yet.
-            Unjellyable: a rule failed.
+            Unjellyable: a rule failed, or has ended the replica.
         """
         handle: Any = observer._pb_import
         follower = _Follower(handle, perspective, visibility_at(handle.scope, type(owner)))
-        state = {}
-        for field in fields_of(type(owner)).names:
+        fields = fields_of(type(owner)).names
+        hidden: set[str] = set()
+        for field in fields:
             if follower.has_rule(field):
-                if not _Answers(owner, field).shows(follower):
-                    continue
-                follower.shown.add(field)
-            state[field] = plain(getattr(owner, field))
+                shown = follower.shown if _Answers(owner, field).shows(follower) else hidden
+                shown.add(field)
+        if not follower.hears:
+            raise Unjellyable(f"a rule of {type(owner).__name__} has ended what it was asked for")
+        state = {field: plain(getattr(owner, field)) for field in fields if field not in hidden}
         self._followers[observer] = follower
         return state
 
@@ -266,33 +278,39 @@ class Followers:
         """Tell this one no more."""
         self._followers.pop(observer, None)
 
+    def check_thread(self) -> None:
+        """Raise RuntimeError where one of them is followed in the loop of another thread."""
+        thread: object = None
+        for follower in self._hearing():
+            face = follower.handle.scope.broker.face
+            if face.thread != thread:
+                face.check_thread()
+                thread = face.thread
+
     def tell(self, owner: Any, field: str, method: str, args: tuple[Any, ...]) -> None:
         """Tell of a change that has been made, each follower as much as it may see.
 
         Raises:
             Unjellyable, TooLarge: it cannot be sent, or a rule failed. Nobody was told.
         """
-        change = _Telling(method, (field, *args))
-        tellings = [change]
+        following: list[_Follower] = []
+        missing: list[_Follower] = []
+        losing: list[_Follower] = []
         answers: _Answers | None = None
-        for follower in self._followers.values():
-            if not follower.hears:
-                continue
+        for follower in self._hearing():
             if not follower.has_rule(field):
-                change.followers.append(follower)
+                following.append(follower)
                 continue
             if answers is None:
                 answers = _Answers(owner, field)
-                whole, hiding = _catch_up(owner, field)
-                tellings += (whole, hiding)
             if not answers.shows(follower):
                 if field in follower.shown:
-                    hiding.followers.append(follower)
+                    losing.append(follower)
             elif field in follower.shown:
-                change.followers.append(follower)
+                following.append(follower)
             else:
-                whole.followers.append(follower)
-        _send(owner, tellings)
+                missing.append(follower)
+        _send(owner, [_Telling(following, method, field, *args), *_catch_up(owner, field, missing, losing)])
 
     def show_anew(self, owner: Any, perspective: object) -> None:
         """Ask the rules again; send what has become visible, and hide what is no longer. Raises as tell().
@@ -303,59 +321,69 @@ class Followers:
         tellings: list[_Telling] = []
         for field in fields_of(type(owner)).names:
             answers = _Answers(owner, field)
-            whole, hiding = _catch_up(owner, field)
-            for follower in self._followers.values():
+            missing: list[_Follower] = []
+            losing: list[_Follower] = []
+            for follower in self._hearing():
                 is_meant = perspective is None or follower.perspective is perspective
-                if is_meant and follower.hears and follower.has_rule(field):
+                if is_meant and follower.has_rule(field):
                     is_shown = answers.shows(follower)
                     if is_shown != (field in follower.shown):
-                        (whole if is_shown else hiding).followers.append(follower)
-            tellings += (whole, hiding)
+                        (missing if is_shown else losing).append(follower)
+            tellings += _catch_up(owner, field, missing, losing)
         _send(owner, tellings)
 
+    def _hearing(self) -> list[_Follower]:
+        return [follower for follower in list(self._followers.values()) if follower.hears]
 
-def _catch_up(owner: Any, field: str) -> tuple[_Telling, _Telling]:
-    return _Telling("set", (field, plain(getattr(owner, field)))), _Telling("hide", (field,))
+
+def _catch_up(
+    owner: Any, field: str, missing: list[_Follower], losing: list[_Follower]
+) -> Iterator[_Telling]:
+    if missing:
+        yield _Telling(missing, "set", field, plain(getattr(owner, field)))
+    if losing:
+        yield _Telling(losing, "hide", field)
 
 
 def _send(owner: Any, tellings: list[_Telling]) -> None:
     is_told = False
-    failed: list[tuple[_Follower, Exception]] = []
-    is_due_to_peer = False
+    failed: list[tuple[_Telling, _Follower, Exception]] = []
     for telling in tellings:
-        update = _Update(telling.method, telling.args, {})
         for follower in telling.followers:
+            if not follower.hears:  # a rule that was asked has ended it, or a hook of what is sent
+                continue
             try:
-                update.send(follower.handle, follower.handle.scope)
-            except (Unjellyable, Error) as error:
-                failed.append((follower, error))
-                is_due_to_peer = is_due_to_peer or _is_due_to_peer(telling, follower.handle.scope, error)
+                telling.update.send(follower.handle, follower.handle.scope)
+            except Exception as error:
+                failed.append((telling, follower, error))
             else:
                 is_told = True
-    if failed and not is_told and not is_due_to_peer:
-        raise failed[0][1]
-    for follower, why in failed:
-        # What some have been told stands, and no peer may keep an owner from changing.
-        log.warning("a replica of a %s is given up: %s", type(owner).__name__, why)
-        export = follower.handle.export
-        export.scope.broker.holdings.revoke(export)
+    if failed and not is_told and not any(_is_due_to_peer(*failure) for failure in failed):
+        raise failed[0][2]
     for telling in tellings:
-        field = telling.args[0]
         for follower in telling.followers:
             if telling.method == "hide":
-                follower.shown.discard(field)
-            elif follower.has_rule(field):
-                follower.shown.add(field)
+                follower.shown.discard(telling.field)
+            elif follower.has_rule(telling.field):
+                follower.shown.add(telling.field)
+    for _, follower, why in failed:
+        # What some have been told stands, and no peer may keep an owner from changing.
+        is_known = isinstance(why, Unjellyable | Error)
+        log.warning(
+            "a replica of a %s is given up: %s", type(owner).__name__, why, exc_info=None if is_known else why
+        )
+        export = follower.handle.export
+        try:
+            export.scope.broker.holdings.revoke(export)
+        except Exception:
+            log.exception("giving up a replica of a %s failed", type(owner).__name__)
 
 
-def _is_due_to_peer(telling: _Telling, scope: Scope, error: Exception) -> bool:
+def _is_due_to_peer(telling: _Telling, follower: _Follower, error: Exception) -> bool:
     """Tell whether a peer that takes as much as this side could be sent what this one could not."""
-    broker = scope.broker
-    encoder = broker.codec.encoder(broker.limits)
+    broker = follower.handle.scope.broker
     try:
-        encoder.encode_call(telling.args, {}, SHARED, telling.method)
-    except NotShared:
-        return isinstance(error, Error)
+        payload = telling.update.payload(broker.codec.encoder(broker.limits))
     except Exception:
         return False
-    return True
+    return payload is not None or isinstance(error, Error) or not isinstance(error, Unjellyable)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import CoroutineType, MethodType
+from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 from jelly import MalformedJelly
@@ -65,7 +65,7 @@ class Updates:
             scope = row.scope
             try:
                 function = find_method(replica, row.prefix, method)
-            except BaseException as error:  # as above
+            except BaseException as error:  # a replica's own __getattr__ may raise anything
                 refusal = error
             if id and self._serving.is_held:
                 refusal = Busy("the answers before it are not read; it was not run")
@@ -80,10 +80,14 @@ class Updates:
         row = self._tables.replicas.get(number) if type(number) is int else None
         if row is None or row.is_stale or type(id) is not int or id:
             return False
+        replica = row.object
+        if replica is None:  # on its way here from the collector of another thread, which cannot be updated
+            self._tables.make_stale(row)
+            return False
         if type(method) is not str or type(payload) not in PAYLOADS:
             return False
         try:
-            function = find_method(row.object, "observe_", method)
+            function = find_method(replica, "observe_", method)
         except BaseException:  # told in the ordinary way
             return False
         scope = row.scope
@@ -99,10 +103,6 @@ class Updates:
                 check_arguments(row, function, method, args, kwargs)
             result = function(*args, **kwargs)
             if result is not None and hasattr(type(result), "__await__"):
-                if self._serving.count >= self._limits.max_calls:
-                    if type(result) is CoroutineType:
-                        result.close()
-                    raise Busy(f"{self._serving.count} calls and updates are running, the limit max_calls")
                 self._serving.run_on(Served(0, row, result))
         except BaseException as error:
             fit = bind_error(error, function, method) if isinstance(error, TypeError) else None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import jelly
 
+from .errors import DeadReference, Gone
 from .reference import Import
 
 if TYPE_CHECKING:
@@ -31,11 +32,12 @@ class Attachment(jelly.ByReference):
         ended: called without arguments, exactly once, however it ends.
     """
 
-    __slots__ = ("_ended", "scope")
+    __slots__ = ("_ended", "_has_ended", "scope")
 
     def __init__(self, scope: Scope, ended: Callable[[], object] | None) -> None:
         self.scope = scope
         self._ended = ended
+        self._has_ended = False
         scope.on_empty = self._end
 
     @property
@@ -47,9 +49,7 @@ class Attachment(jelly.ByReference):
     def perspective(self, perspective: object) -> None:
         if self.scope.exports:
             raise ValueError("something was handed out already under another perspective")
-        if isinstance(perspective, jelly.Copyable | jelly.Cacheable) or (
-            type(perspective) in self.scope.encoder.plans
-        ):
+        if perspective is not None and self.scope.encoder.sends_by_value(perspective):
             raise TypeError(
                 f"a {type(perspective).__name__} crosses as a copy or a cache and can be no perspective: a "
                 "perspective stays where it is"
@@ -64,7 +64,7 @@ class Attachment(jelly.ByReference):
     def on_end(self, ended: Callable[[], object]) -> None:
         """Call this instead when it ends; at once if it has ended."""
         self._ended = ended
-        if self.is_over:
+        if self._has_ended:
             ended()
 
     def adopt(self, reference: RemoteReference) -> Any:
@@ -74,22 +74,30 @@ class Attachment(jelly.ByReference):
 
         Raises:
             TypeError: not a remote reference of this connection.
+            DeadReference: it is dead.
+            Gone: the attachment is over.
         """
         handle = getattr(reference, "_pb_import", None)
         if not isinstance(handle, Import) or handle.scope.tables is not self.scope.tables:
             raise TypeError("only a remote reference of the same connection can be adopted")
+        self.scope.broker.face.check_thread()
+        if self.is_over:
+            raise Gone("the attachment is over; nothing can be adopted under it")
+        if handle.dead is not None or not handle.scope.tables.is_open:
+            raise DeadReference("the reference to adopt was released, revoked, or its connection has ended")
         return self.scope.tables.adopt(reference, self.scope)
 
     def detach(self) -> None:
         """End it: the peer is told that everything handed out is gone. Again, it does nothing."""
+        self.scope.broker.face.check_thread()
         self.scope.broker.holdings.detach(self.scope)
         self._end()
 
     def _end(self) -> None:
         scope = self.scope
-        if scope.is_over:
+        if self._has_ended:
             return
-        scope.is_over = True
+        self._has_ended = scope.is_over = True
         if scope in scope.tables.scopes:
             scope.tables.scopes.remove(scope)
         if self._ended is not None:

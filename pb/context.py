@@ -36,6 +36,7 @@ class CurrentCall:
     perspective: Any
     answer_wanted: bool
     _scope: Any = field(default=None, repr=False, compare=False)
+    _id: int = field(default=0, repr=False, compare=False)
 
     def attach(self, perspective: object = None, ended: Callable[[], object] | None = None) -> Attachment:
         """Attach a perspective to the connection of this call; return it to give the caller a reference.
@@ -49,8 +50,11 @@ class CurrentCall:
 
         Raises:
             ConnectionLost: the connection has ended meanwhile.
+            ValueError: the call wants no answer, so nobody would get the reference.
         """
-        attached: Attachment = self._scope.broker.holdings.attach(perspective, ended)
+        if not self.answer_wanted:
+            raise ValueError("the call wants no answer, so nobody would get a reference to the perspective")
+        attached: Attachment = self._scope.broker.holdings.attach(perspective, ended, self._id)
         return attached
 
 
@@ -60,4 +64,4 @@ def current_call() -> CurrentCall | None:
     if found is None:
         return None
     scope, id = found
-    return CurrentCall(scope.broker.connection, scope.perspective, id != 0, scope)
+    return CurrentCall(scope.broker.connection, scope.perspective, id != 0, scope, id)

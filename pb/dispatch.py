@@ -86,9 +86,10 @@ def _guards(cls: type, prefix: str) -> Mapping[str, int] | None:
         found = inspect.getattr_static(cls, name) if name.startswith(prefix) else None
         if isinstance(found, staticmethod):
             continue  # looked at when it is called: it is no method then either
-        most = _most_positional(getattr(found, "__func__", found), 1)
+        actor = prefix == Kind.VIEW.prefix  # which is given, but not by the peer
+        most = _most_positional(getattr(found, "__func__", found), 1 + actor)
         if most is not None:
-            guards[name.removeprefix(prefix)] = most
+            guards[name.removeprefix(prefix)] = most + actor
     return guards or None
 
 
@@ -123,10 +124,12 @@ def check_arguments(
     if function is not None:
         if isinstance(function, MethodType) and function.__self__ is export.object:
             most = None if export.guards is None else export.guards.get(name)
-        elif isinstance(function, MethodType):
-            most = _most_positional(function.__func__, 1)
-        elif isinstance(function, FunctionType):
-            most = _most_positional(function, 0)
+        elif isinstance(function, MethodType | FunctionType):
+            actor = export.kind is Kind.VIEW  # which is given, but not by the peer
+            bound = isinstance(function, MethodType)
+            most = _most_positional(getattr(function, "__func__", function), bound + actor)
+            if most is not None:
+                most += actor
         if any(keyword[:1] == "_" for keyword in kwargs):
             raise BadArguments(f"the arguments do not fit {name!r}")
     if most is not None and len(args) > most:

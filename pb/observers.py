@@ -8,23 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from jelly import Bulk, Oversized
-
-from . import messages
-from ._calls import of_own_call
 from ._observing import ObserverHandle
-from ._outbox import LARGE_PAYLOAD
-from ._payloads import bytes_of, put_message
-from ._scope import SHARED, NotShared
-from .errors import TooLarge
-from .reference import RemoteReference
+from ._update import Update
 
 if TYPE_CHECKING:
-    from jelly import Encoder
-
-    from ._scope import Scope
-
-_NO_KWARGS: Mapping[str, Any] = {}
+    from .reference import RemoteReference
 
 
 class Observers:
@@ -75,8 +63,10 @@ class Observers:
         """Run observe_<method> at every replica; no answers are wanted.
 
         Raises:
-            jelly.Unjellyable, TooLarge: an argument cannot be sent to one of them. Those before it in the
-                group have been told, and so have those after it that it could be sent to.
+            jelly.Unjellyable, TooLarge: an argument cannot be sent to one of them.
+            RuntimeError: a connection of one of them lives in the loop of another thread. Call this there.
+
+        Whatever it raises, all the others in the group have been told; of several errors it is the first.
         """
         self.tell(method, args, kwargs)
 
@@ -91,9 +81,10 @@ class Observers:
         """Do what `send` does, for those only whose perspective may see it.
 
         Args:
-            shows: is given the perspective of an observer, None for none; all are told without it.
+            shows: is given the perspective of an observer, None for none; all are told without it. Where it
+                raises, that observer is not told, and the error is raised at the end like those of `send`.
         """
-        update = _Update(method, args, kwargs or _NO_KWARGS)
+        update = Update(method, args, kwargs)
         ready = update.messages
         thread: object = None
         failure: Exception | None = None
@@ -103,68 +94,23 @@ class Observers:
             if handle.dead is not None or not scope.tables.is_open:
                 self._observers.pop(observer, None)
                 continue
-            if shows is not None and not shows(scope.perspective):
-                continue
-            if broker.face.thread != thread:
-                broker.face.check_thread()
-                thread = broker.face.thread
-            message = ready.get((scope.encoder, handle.id))
-            if message is not None and handle.late is None:
-                outbox = broker.outbox
-                outbox.batch.append(message)
-                if not outbox.due:  # Outbox.put, spelled out
-                    outbox.due = True
-                    outbox.wake()
-                continue
             try:
+                if broker.face.thread != thread:
+                    broker.face.check_thread()
+                    thread = broker.face.thread
+                # Whoever is asked may end it.
+                if shows is not None and (not shows(scope.perspective) or handle.dead is not None):
+                    continue
+                message = ready.get((scope.encoder, handle.id))
+                if message is not None and handle.late is None:
+                    outbox = broker.outbox
+                    outbox.batch.append(message)
+                    if not outbox.due:  # Outbox.put, spelled out
+                        outbox.due = True
+                        outbox.wake()
+                    continue
                 update.send(handle, scope)
             except Exception as error:  # the others are told all the same
                 failure = failure or error
         if failure is not None:
             raise failure
-
-
-class _Update:
-    """One change on its way to many replicas."""
-
-    __slots__ = ("_args", "_kwargs", "_method", "_shared", "messages")
-
-    def __init__(self, method: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        self._method = method
-        self._args = args
-        self._kwargs = kwargs
-        # What every peer with the same limits gets; None where it differs between perspectives.
-        self._shared: dict[Encoder, bytes | Bulk | None] = {}
-        self.messages: dict[tuple[Encoder, int], bytes] = {}
-
-    def send(self, handle: ObserverHandle, scope: Scope) -> None:
-        """Queue it for one replica."""
-        calls = scope.broker.calls
-        encoder = scope.encoder
-        message = self.messages.get((encoder, handle.id))
-        if message is None:
-            payload = self._payload(encoder)
-            if payload is None:
-                calls.send(handle, self._method, self._args, self._kwargs)
-                return
-            head = [messages.OBSERVE, 0, handle.id, self._method]
-            if len(payload) >= LARGE_PAYLOAD and handle.late is None:
-                put_message(calls.outbox, calls.pack, head, payload)
-                return
-            message = calls.pack([*head, bytes_of(payload)])
-            self.messages[encoder, handle.id] = message
-        if handle.late is None:
-            calls.outbox.put(message)
-        else:
-            handle.late.append(message)
-
-    def _payload(self, encoder: Encoder) -> bytes | Bulk | None:
-        """Return the payload if it is the same for everyone with this encoder."""
-        if encoder not in self._shared:
-            try:
-                self._shared[encoder] = encoder.encode_call(self._args, self._kwargs, SHARED, self._method)
-            except NotShared:
-                self._shared[encoder] = None
-            except Oversized as error:
-                raise of_own_call(TooLarge(str(error))) from None
-        return self._shared[encoder]

@@ -9,6 +9,7 @@ from typing import Any
 
 from jelly import Cacheable, RemoteCache
 from jelly._blueprint import checked_state
+from jelly._cacheplan import asks_rules
 from jelly._flood import count_floodable
 from jelly.flavours import row_of
 from jelly.visibility import HIDDEN
@@ -55,6 +56,8 @@ class Tracked(Cacheable, RemoteCache):
 
     A change that cannot be sent at all is undone, whoever made it gets the error, and nobody has been told.
     Where only the limits of one peer are in the way, that peer's replica is given up (`pb.is_stale`).
+    While anybody follows it, change it in the thread of their connections; elsewhere it is a RuntimeError
+    that changes nothing (`pb.sync.on_loop` makes the change in the right one).
 
     A copy, deep copy or pickle of one, also of a replica, is an owner that nobody observes. Frozen
     dataclasses, attrs classes and __slots__ are refused with a TypeError.
@@ -71,11 +74,13 @@ class Tracked(Cacheable, RemoteCache):
 
         Raises:
             jelly.Unjellyable: a rule failed, or a value cannot be sent. Nobody was told.
+            RuntimeError: a replica is followed in the loop of another thread. Nobody was told.
         """
         _tracking.show_anew(self, perspective)
 
     # --- at the owner
 
+    @asks_rules
     def get_state_to_cache_and_observe_for(self, perspective: object, observer: Any) -> dict[str, Any]:
         """Return the fields that a perspective may see; the observer is told of every change after it."""
         return _tracking.followers_of(self).begin(self, perspective, observer)
@@ -95,6 +100,7 @@ class Tracked(Cacheable, RemoteCache):
         before = vars(self).get(name, _ABSENT)
         if _tracking.are_same(before, value):
             return
+        _tracking.check_thread(self)
         value = _tracking.observe(self, name, value)
         _set(self, name, value)
         try:

@@ -267,7 +267,8 @@ def revoke(value: object, *where: Connection | Server) -> int:
         raise TypeError("revoke(value, *where) needs the connections or servers to withdraw it from")
     count = 0
     for place in where:
-        for connection in (place,) if isinstance(place, Connection) else place.connections:
-            connection._link.check_thread()
-            count += connection._link.broker.holdings.revoke_object(value)
+        # Also those that are being closed: calls are served there until the end.
+        for link in (place._link,) if isinstance(place, Connection) else list(place._links):
+            link.check_thread()
+            count += link.broker.holdings.revoke_object(value)
     return count

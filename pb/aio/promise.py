@@ -17,11 +17,12 @@ class Promise(asyncio.Future[Any]):
     not cancelled; its error is logged once, with the name of the method.
     """
 
-    __slots__ = ("_pb_calls", "_pb_id", "_pb_name")
+    __slots__ = ("_pb_calls", "_pb_id", "_pb_name", "_pb_reference")
 
     _pb_calls: Calls
     _pb_id: int
     _pb_name: str
+    _pb_reference: object  # kept: what is called must not be released while it answers
 
     def call_started(self, id: int) -> None:
         """Note the id of a call that had to wait for its turn."""

@@ -77,6 +77,7 @@ class RemoteMethod:
         promise = Promise(loop=link.loop)
         promise._pb_calls = calls = broker.calls
         promise._pb_name = self._pb_name
+        promise._pb_reference = self._pb_reference
         try:
             promise._pb_id = calls.make(handle, self._pb_name, args, kwargs, promise, None, at)
         except Exception as error:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import cred
 import jelly
+from pb.context import current_call
 from pb.errors import Forbidden, Gone
 from pb.reference import RemoteReference
 
@@ -46,7 +47,10 @@ class LoggedIn(jelly.Referenceable):
         """
         if not isinstance(client, RemoteReference | None):
             raise Forbidden("client is neither an object of the caller's nor nil")
-        attachment: Attachment = self._holdings.attach()
+        call = current_call()
+        if call is None or not call.answer_wanted:
+            raise Forbidden("a call that wants no answer cannot attach")
+        attachment = call.attach()
         try:
             live = await self._attach(attachment, service, perspective, client)
         except BaseException:

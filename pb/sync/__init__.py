@@ -15,6 +15,17 @@ one after another, those of one connection; methods marked `pb.in_thread` run at
 threads of their own. What the peer called before it answered has been run, or begun, when the
 call returns. So hold no lock over a call which a method that is called back takes too, unless it is an RLock.
 
+A GUI never waits: it has the outcome called back, and what threads have put into a queue it fetches itself.
+
+    inbox = queue.SimpleQueue()
+    connection.root.enter(Guest(inbox))  # whose remote_hear(words) is inbox.put(words)
+    button = tkinter.Button(window, command=lambda: connection.root.echo("hi", pbcallback=inbox.put))
+
+    def look():
+        while not inbox.empty():
+            label["text"] = inbox.get()
+        window.after(50, look)
+
 Hooks run in the thread of the connections and must not block: `observe_` methods, `changed`, those of copies
 and caches, and `async def` methods. There, as in a thread with a running loop, blocking calls raise
 RuntimeError. After a fork the connections belong to the parent; in the child they raise RuntimeError.

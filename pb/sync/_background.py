@@ -68,6 +68,8 @@ class Background:
                 "this connection belongs to the process that this one was forked from; open another one here"
             )
         if self.is_over:
+            if threading.current_thread().daemon:
+                threading.Event().wait()  # the interpreter is about to stop it anyhow, and silently
             raise RuntimeError("the interpreter is exiting, and the connections of pb.sync have been closed")
         check_loop()
 
@@ -92,12 +94,23 @@ class Background:
         result: T = waiting.outcome()
         return result
 
-    def submit(self, function: Callable[[], object]) -> None:
-        """Let the loop run something soon, in the context of this thread."""
-        self.loop.call_soon_threadsafe(function, context=contextvars.copy_context())
+    def submit(self, function: Callable[[], object], context: contextvars.Context | None = None) -> None:
+        """Let the loop run something soon, in the context of this thread unless told."""
+        if context is None:  # an empty one is false
+            context = contextvars.copy_context()
+        try:
+            self.loop.call_soon_threadsafe(function, context=context)
+        except RuntimeError:  # the loop was closed this very moment
+            self.check_caller()
+            raise
 
     def run(self, coroutine: Callable[[], Coroutine[Any, Any, T]], desk: Desk | None = None) -> T:
-        """Run a coroutine on the loop, and serve the desk of its connection until it is done."""
+        """Run a coroutine on the loop, and serve the desk of its connection until it is done.
+
+        Without a desk it makes a connection or a server, which is to know nothing of this thread's context:
+        all that ever arrives there would be under a deadline that was meant for a few calls.
+        """
+        context = None if desk else contextvars.Context()
         self.check_caller()
         sitter = self.floor.sitter()
         waiting = Waiting(sitter)
@@ -121,7 +134,7 @@ class Background:
                 task.cancel()
 
         try:
-            sitter.serve(waiting, Frame(desk or Desk(0), sitter), lambda: self.submit(start))
+            sitter.serve(waiting, Frame(desk or Desk(0), sitter), lambda: self.submit(start, context))
         except BaseException:
             self.submit(cancel)
             raise

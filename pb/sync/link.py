@@ -73,7 +73,7 @@ class SyncLink(Link):
         """Refuse to be used from another thread than the loop's, as functions of `pb` do."""
         if not self.background.is_here:
             raise RuntimeError(
-                "a function of pb was given what belongs to pb.sync; use the function of that name there, or, "
+                "a function of pb was given what belongs to pb.sync; use the function of that name there or, "
                 "to change what is observed, pb.sync.on_loop(function)"
             )
 

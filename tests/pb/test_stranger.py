@@ -233,7 +233,7 @@ def test_releasing_the_challenge_before_it_is_answered_ends_the_login_and_no_mor
     assert peer.log_in(peer.scram())
 
 
-@pytest.mark.parametrize("released", [[0, 1], [1, 1], [7, 2**60]])
+@pytest.mark.parametrize("released", [[0, 1], [1, 1], [7, 2**60], [1], [0, 1, 2]])
 def test_releasing_what_is_not_held_ends_the_connection(released):
     """As for everybody."""
     peer = knock()

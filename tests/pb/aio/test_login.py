@@ -336,6 +336,23 @@ def test_who_does_not_log_in_is_sent_away(tmp_path, monkeypatch, first):
     run(main())
 
 
+@pytest.mark.xfail(strict=True, reason="looked at only when the pulse ticks: 37.5 s by default")
+def test_the_deadline_does_not_wait_for_the_next_sign_of_life(monkeypatch):
+    """It is 30 s, whatever the limits say about pings."""
+    monkeypatch.setattr(pulse, "LOGIN_TIMEOUT_S", 0.05)
+
+    async def main():
+        house = await filled()
+        async with house.serve("ticks") as server:
+            connection = await pb.open_connection(server.url)
+            try:
+                await asyncio.wait_for(connection.wait_closed(), 0.5)
+            finally:
+                connection.abort()
+
+    run(main())
+
+
 def test_the_deadline_is_lifted_by_a_login(monkeypatch):
     """Nobody who is inside is sent away for having been slow to come."""
     monkeypatch.setattr(pulse, "LOGIN_TIMEOUT_S", 0.1)

@@ -266,8 +266,7 @@ async def call(reference: Any, name: str, *args: Any) -> Any:
 
 
 async def at_once(work: Any, *args: Any) -> Any:
-    """Do here what others do in a thread."""
-    return work(*args)
+    return work(*args)  # in a thread, elsewhere
 
 
 class Guest:

@@ -6,11 +6,10 @@ import pytest
 
 import cred
 import pb
-from pb.auth.remote_identity import RemoteIdentity
 from pb.auth.root import AuthRoot
 
 from ..pump import Gate, Task
-from .doors import Impostor, Meeting, alice, authorizer, done, ref
+from .doors import HERE, Impostor, Meeting, alice, authorizer, bound, ref
 
 
 def meet():
@@ -141,11 +140,23 @@ def test_a_login_that_is_given_up_is_given_up():
 def test_keys_that_are_none_are_a_protocol_error(keys):
     """A TypeError would send the program's author looking in the wrong place."""
 
-    async def call(reference, name, *args):
-        return keys
-
+    step = {"data": b"", "identity": ref(1), "user": "guest"}
+    impostor = Impostor(lambda method, args: step if method == "login" else keys, auth=("ANONYMOUS",))
+    identity = impostor.login(cred.Anonymous())
     with pytest.raises(pb.ProtocolError):
-        done(RemoteIdentity(None, "alice", call).keys())
+        impostor.guest.until(identity.keys(), impostor.carry)
+
+
+@pytest.mark.parametrize(
+    "facts, used",
+    [(HERE, ("SCRAM-SHA-256", None)), (bound(), ("SCRAM-SHA-256-PLUS", "tls-server-end-point"))],
+    ids=["local", "TLS"],
+)
+def test_who_logs_in_can_see_how(facts, used):
+    """A program may insist on a binding, and say so when there was none."""
+    identity = Meeting(AuthRoot(authorizer()), server=facts).login(alice())
+
+    assert used == (identity.mechanism, identity.binding)
 
 
 def test_a_name_with_control_characters_prints_escaped():

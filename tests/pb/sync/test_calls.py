@@ -266,6 +266,25 @@ def test_a_deadline_is_for_a_whole_block(connect):
     assert 2 == connection.root.echo(2)
 
 
+def test_a_deadline_is_not_for_what_a_new_connection_serves():
+    """It was meant for the block, and the connection outlives it."""
+
+    class Diver(pb.Referenceable):
+        def remote_add(self, number):
+            return counter.add(number)
+
+    root = Root()
+    with sync.serve(root, "pb://127.0.0.1:0") as server:
+        with sync.deadline(0.3):
+            connection = sync.open_connection(server.url)
+            with pytest.raises(TimeoutError):
+                connection.root.forever()
+        counter = connection.root.counter()
+        connection.root.keep(Diver())
+        assert 4 == root.kept.add(4)
+        connection.close()
+
+
 def test_names_that_python_uses_are_called_by_name(connect):
     """And what can be no method is refused here."""
     connection, _ = connect(Root())
@@ -275,7 +294,7 @@ def test_names_that_python_uses_are_called_by_name(connect):
         sync.call_remote(connection.root, "_echo", 1)
     with pytest.raises(pb.NoSuchMethod, match="no method 'send'"):
         sync.call_remote(connection.root, "send")
-    with pytest.raises(TypeError, match="a remote reference of pb.sync is expected"):
+    with pytest.raises(TypeError, match=r"a remote reference of pb\.sync is expected"):
         sync.call_remote(Counter(), "add", 1)
 
 
