@@ -88,12 +88,15 @@ class Authorizer(Identities):
         """Add one more way to log in, after those there are."""
         self._verifiers = (*self._verifiers, verifier)
 
-    def mechanisms(self, channel: Channel) -> list[str]:
-        """Return the names of the mechanisms to announce for a channel, best first."""
-        return [name for verifier in self._verifiers for name in verifier.offered(channel)]
+    def mechanisms(self, channel: Channel, more: Sequence[Verifier] = ()) -> list[str]:
+        """Return the names of the mechanisms to announce for a channel, best first; `more` come last."""
+        return [name for verifier in (*self._verifiers, *more) for name in verifier.offered(channel)]
 
-    def begin_login(self, mechanism: str, channel: Channel) -> Login:
+    def begin_login(self, mechanism: str, channel: Channel, more: Sequence[Verifier] = ()) -> Login:
         """Return a Login; feed it what the client sends.
+
+        Args:
+            more: ways to log in at this door only, after those there are.
 
         Raises:
             LoginFailed: the mechanism is not offered on this channel.
@@ -101,7 +104,7 @@ class Authorizer(Identities):
         """
         if channel.hello_hash is None:
             raise ValueError("a login needs the hello_hash of its channel: else a downgrade goes unseen")
-        for verifier in self._verifiers:
+        for verifier in (*self._verifiers, *more):
             if mechanism in verifier.offered(channel):
                 exchange = verifier.begin(mechanism, channel, self._directory)
                 return Login(self, mechanism, exchange, self._clock)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from jelly import Oversized
 
 from . import messages
-from ._observing import flush
 from ._outbox import LARGE_PAYLOAD, Outbox
 from ._payloads import Pack, put_message
 from .errors import PeerError, RemoteError, TooLarge
@@ -73,7 +72,7 @@ class Answers:
         else:
             put_message(self._outbox, self._pack, [messages.ANSWER, id], payload)
         if self._tables.fresh:
-            flush(self._tables.fresh, self._outbox.put)
+            self._tables.observing.sent(self._tables)
         if self._tables.unbegun:
             self._tables.end_unbegun(id)
 
@@ -100,7 +99,7 @@ class Answers:
             payload = self._internal(scope, error)
         put_message(self._outbox, self._pack, [messages.ERROR, id], payload)
         if self._tables.fresh:
-            flush(self._tables.fresh, self._outbox.put)
+            self._tables.observing.sent(self._tables)
         if self._tables.unbegun:
             self._tables.end_unbegun(id)
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from jelly import Bulk, MalformedJelly, Oversized
 
 from . import messages
-from ._observing import ObserverHandle, flush
+from ._observing import ObserverHandle
 from ._outbox import LARGE_PAYLOAD, Outbox
-from ._payloads import PAYLOADS, Pack, bytes_of, put_message, refused
+from ._payloads import PAYLOADS, Pack, put_message, refused
 from ._question import Question
 from ._timed import expire, make_timed
 from .context import deadline, serving
@@ -142,7 +142,7 @@ class Calls:
                     self.deadlines.add(outcome, at, partial(expire, self, 0, outcome))
                 return 0
         scope = scope or handle.scope
-        payload = self._encode(scope, method, args, kwargs)
+        payload = self.encode(scope, method, args, kwargs)
         if at is not None:
             return make_timed(self, handle, method, payload, outcome, scope, at)
         id = self.next_id
@@ -157,7 +157,7 @@ class Calls:
         else:
             put_message(self.outbox, self.pack, [handle.code, id, handle.id, method], payload)
         if scope.tables.fresh:
-            self.flush(scope)
+            scope.tables.observing.sent(scope.tables)
         return id
 
     def _ask(
@@ -176,21 +176,17 @@ class Calls:
         self._check_open(handle)
         if len(self.pending) >= self.peer_max_calls and not self._serves_peer(handle.scope):
             raise of_own_call(Busy(f"{len(self.pending)} calls wait for an answer, the peer's max_calls"))
-        scope = handle.scope
-        payload = self._encode(scope, method, args, kwargs)
-        question = Question(self, handle, method, payload, outcome)
-        if handle.late is not None:  # its id must not be taken yet: others may be sent before it
-            handle.late.append(question)
-            id = 0
-        else:
-            id = question.put()
-        if scope.tables.fresh:
-            self.flush(scope)
-        return id
+        question = Question(self, handle, method, args, kwargs, outcome)
+        late = handle.late
+        if late is None:
+            return question.send()
+        late.append(question)
+        return 0
 
-    def _encode(
+    def encode(
         self, scope: Scope, method: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> bytes | Bulk:
+        """Return the payload of a call. Raises as `make` does."""
         try:
             payload = scope.encoder.encode_call(args, kwargs, scope, method)
         except Oversized as error:
@@ -198,10 +194,6 @@ class Calls:
         if not scope.tables.is_open:  # a hook of what is sent has ended the connection
             raise DeadReference(f"the call was not sent: {self.end_reason}")
         return payload
-
-    def flush(self, scope: Scope) -> None:
-        """Let go what waited for the snapshots that were just queued."""
-        flush(scope.tables.fresh, self.outbox.put)
 
     def send(
         self,
@@ -231,14 +223,15 @@ class Calls:
         kwargs: Mapping[str, Any],
         scope: Scope | None,
     ) -> None:
+        late = handle.late
+        if late is not None and type(handle) is ObserverHandle:
+            late.append(Question(self, handle, method, args, kwargs, None))
+            return
         scope = scope or handle.scope
-        payload = self._encode(scope, method, args, kwargs)
-        if handle.late is not None:
-            handle.late.append(self.pack((handle.code, 0, handle.id, method, bytes_of(payload))))
-        else:
-            put_message(self.outbox, self.pack, [handle.code, 0, handle.id, method], payload)
+        payload = self.encode(scope, method, args, kwargs)
+        put_message(self.outbox, self.pack, [handle.code, 0, handle.id, method], payload)
         if scope.tables.fresh:
-            self.flush(scope)
+            scope.tables.observing.sent(scope.tables)
 
     def _check_open(self, handle: Import | ObserverHandle) -> None:
         """Refuse what cannot be called any more."""

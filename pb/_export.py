@@ -12,7 +12,6 @@ from msgpack import ExtType
 from .dispatch import Kind, guards_of
 
 if TYPE_CHECKING:
-    from ._observing import Question
     from ._scope import Scope
     from .reference import RemoteReference
 
@@ -35,7 +34,7 @@ class Export:
     Attributes:
         count: occurrences that the peer has not released.
         observer: of a cache, what its owner tells changes to.
-        late: of a cache whose snapshot is not queued yet, the changes to be sent after it; else None.
+        is_unsent: of a cache, whether its snapshot is not queued yet.
     """
 
     __slots__ = (
@@ -44,8 +43,8 @@ class Export:
         "ext",
         "guards",
         "id",
+        "is_unsent",
         "kind",
-        "late",
         "object",
         "observer",
         "prefix",
@@ -62,7 +61,7 @@ class Export:
         self.ext = ext
         self.count = 0
         self.observer: RemoteReference | None = None
-        self.late: list[bytes | Question] | None = None
+        self.is_unsent = False
 
     @property
     def is_gone(self) -> bool:

@@ -31,6 +31,8 @@ class ExportTable:
 
     Attributes:
         scopes: those with a perspective that are not over.
+        unsent: caches whose snapshot is being made, or is not queued yet.
+        late: what is told while there are such, behind which it has to stay.
         unbegun: attachments made by calls that are not answered yet, with the ids of the calls.
         fresh: caches whose snapshot is the next thing to be queued.
     """
@@ -46,6 +48,8 @@ class ExportTable:
         self.exports: dict[int, Export] = {}
         self.scopes: list[Scope] = []
         self.fresh: list[Export] = []
+        self.unsent: set[Export] = set()
+        self.late: list[tuple[Export, Any]] | None = None
         self.unbegun: list[tuple[int, Attachment]] = []
         self.peer_max_refs = 1024
         self.observing = observing
@@ -135,7 +139,7 @@ class ExportTable:
         """
         export = self._by_object.get(_key(value, scope))
         if export is not None:
-            if export.late is not None:
+            if export.is_unsent:
                 raise Unjellyable(
                     f"is a {type(value).__qualname__} that is being sent to this peer right now"
                 )
@@ -222,6 +226,11 @@ class ExportTable:
         self.exports.clear()
         self._by_object.clear()
         self.fresh.clear()
+        self.unsent.clear()
+        for _, message in self.late or ():
+            if not isinstance(message, bytes):
+                message.drop()
+        self.late = None
         self.unbegun.clear()
         for export in exports:
             self.observing.end(export)

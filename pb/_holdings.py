@@ -116,6 +116,6 @@ class Holdings:
     def _tell_gone_of(self, exports: Sequence[Export]) -> None:
         """Send GONE for these; for a cache that is being sent right now, behind its snapshot."""
         for export in exports:
-            if export.late is not None:
-                export.late.append(self._pack((messages.GONE, [export.id])))
-        self.tell_gone([export.id for export in exports if export.late is None])
+            if export.is_unsent and self._tables.late is not None:
+                self._tables.late.append((export, self._pack((messages.GONE, [export.id]))))
+        self.tell_gone([export.id for export in exports if not export.is_unsent])

@@ -15,6 +15,7 @@ from .errors import DeadReference, Error, Unsupported
 if TYPE_CHECKING:
     from ._export import Export
     from ._scope import Scope
+    from ._tables import Tables
     from .reference import RemoteReference
 
 log = logging.getLogger("pb")
@@ -39,13 +40,28 @@ class ObserverHandle:
         return self.export.observer
 
     @property
-    def late(self) -> list[bytes | Question] | None:
-        """Where changes wait until the snapshot is queued; None afterwards."""
-        return self.export.late
+    def late(self) -> Late | None:
+        """Where changes wait while a snapshot is being made; None while there is none."""
+        late = self.scope.tables.late
+        return None if late is None else Late(late, self.export)
+
+
+class Late:
+    """The end of the queue of what is told meanwhile, for one cache."""
+
+    __slots__ = ("_export", "_queue")
+
+    def __init__(self, queue: list[tuple[Export, Any]], export: Export) -> None:
+        self._queue = queue
+        self._export = export
+
+    def append(self, message: bytes | Question) -> None:
+        """Send a message, or make one, when all snapshots that are being made have been queued."""
+        self._queue.append((self._export, message))
 
 
 class Question(Protocol):
-    """An update that is answered, and that waits for the snapshot: its id is given when it is put."""
+    """A change that is encoded only when its turn has come."""
 
     def put(self) -> object:
         """Queue it."""
@@ -60,11 +76,13 @@ class Observing:
     Attributes:
         peer_holds_caches: whether the peer's HELLO announced the feature.
         tell_gone: sends GONE with an id.
+        put: queues a message.
     """
 
-    def __init__(self, tell_gone: Callable[[int], None]) -> None:
+    def __init__(self, tell_gone: Callable[[int], None], put: Callable[[bytes], None]) -> None:
         self.peer_holds_caches = False
         self._tell_gone = tell_gone
+        self._put = put
 
     def check_peer(self) -> None:
         """Raise Unsupported where the peer holds no caches."""
@@ -79,12 +97,17 @@ class Observing:
         handle = ObserverHandle(export)
         observer._pb_import = handle  # type: ignore[assignment]
         export.observer = observer
-        export.late = []
+        tables = export.scope.tables
+        tables.unsent.add(export)
+        export.is_unsent = True
+        if tables.late is None:
+            tables.late = []
         try:
             return export.object.get_state_to_cache_and_observe_for(export.scope.perspective, observer)
         except BaseException:
             handle.dead = DeadReference
             export.observer = None
+            self._forget_unsent(export)
             raise
 
     def end(self, export: Export) -> None:
@@ -93,9 +116,6 @@ class Observing:
         if observer is None:
             return
         observer._pb_import.dead = DeadReference
-        for message in export.late or ():
-            if not isinstance(message, bytes):
-                message.drop()
         try:
             export.object.stopped_observing(export.scope.perspective, observer)
         except Exception:
@@ -105,17 +125,34 @@ class Observing:
         """End it because the peer has released the replica, and confirm that to the peer."""
         if export.observer is not None:
             self.end(export)
-            if export.late is None:  # else the payload that was to bring it was never sent
+            if export.is_unsent:  # the payload that was to bring it is not sent
+                self._forget_unsent(export)
+            else:
                 self._tell_gone(export.id)
 
+    def sent(self, tables: Tables) -> None:
+        """Take note that the snapshots in `tables.fresh` were queued."""
+        for export in tables.fresh:
+            export.is_unsent = False
+            tables.unsent.discard(export)
+        tables.fresh.clear()
+        self._flush(tables)
 
-def flush(fresh: list[Export], put: Callable[[bytes], Any]) -> None:
-    """Queue what was told of new caches while their snapshots were being made."""
-    for export in fresh:
-        late, export.late = export.late or (), None
-        for message in late:
-            if isinstance(message, bytes):
-                put(message)
+    def _forget_unsent(self, export: Export) -> None:
+        tables = export.scope.tables
+        tables.unsent.discard(export)
+        self._flush(tables)
+
+    def _flush(self, tables: Tables) -> None:
+        """Queue what was told meanwhile, in the order in which it was told, if no snapshot is missing."""
+        if tables.unsent or tables.late is None:
+            return
+        late, tables.late = tables.late, None
+        for export, message in late:
+            if export.is_unsent:  # it never came to be
+                if not isinstance(message, bytes):
+                    message.drop()
+            elif isinstance(message, bytes):
+                self._put(message)
             else:
                 message.put()
-    fresh.clear()

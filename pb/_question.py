@@ -1,14 +1,15 @@
-"""An update of a replica that is answered. Spec: spec/7-caches.md.
+"""An update of a replica that is encoded when its turn has come. Spec: spec/7-caches.md.
 
-It keeps its place among the updates: where those wait for the snapshot, so does this, and gets its id only
-when it is put, because ids increase on the wire.
+Questions are such, which are answered: they keep their place among the updates, and get their id only when
+they are put, because ids increase on the wire. So are updates that are told while a snapshot is being made:
+they may hold what is new in it.
 """
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-
-from jelly import Bulk
 
 from ._payloads import put_message
 from .errors import NotExecuted
@@ -17,34 +18,63 @@ if TYPE_CHECKING:
     from ._calls import Calls
     from ._observing import ObserverHandle
 
+log = logging.getLogger("pb")
+
 
 class Question:
-    """An update of a replica that is answered."""
+    """An update, with where its answer goes; None where none is wanted."""
 
-    __slots__ = ("_calls", "_handle", "_method", "_outcome", "_payload")
+    __slots__ = ("_args", "_calls", "_handle", "_kwargs", "_method", "_outcome")
 
     def __init__(
-        self, calls: Calls, handle: ObserverHandle, method: str, payload: bytes | Bulk, outcome: Any
+        self,
+        calls: Calls,
+        handle: ObserverHandle,
+        method: str,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        outcome: Any,
     ) -> None:
         self._calls = calls
         self._handle = handle
         self._method = method
-        self._payload = payload
+        self._args = args
+        self._kwargs = kwargs
         self._outcome = outcome
 
-    def put(self) -> int:
-        """Queue it, unless nobody wants the answer any more; return its id."""
+    def send(self) -> int:
+        """Queue it and return its id, 0 where no answer is wanted. Raises as `Calls.make`."""
         calls, handle, outcome = self._calls, self._handle, self._outcome
-        if outcome.done():
-            return 0
-        id = calls.next_id
-        calls.next_id = id + 1
-        calls.pending[id] = (outcome, handle.scope)
-        outcome.call_started(id)
-        put_message(calls.outbox, calls.pack, [handle.code, id, handle.id, self._method], self._payload)
+        scope = handle.scope
+        payload = calls.encode(scope, self._method, self._args, self._kwargs)
+        id = 0
+        if outcome is not None:
+            id = calls.next_id
+            calls.next_id = id + 1
+            calls.pending[id] = (outcome, scope)
+            outcome.call_started(id)
+        put_message(calls.outbox, calls.pack, [handle.code, id, handle.id, self._method], payload)
+        if scope.tables.fresh:
+            scope.tables.observing.sent(scope.tables)
         return id
 
+    def put(self) -> None:
+        """Queue it; where that fails, whoever asked is told, or the replica is given up."""
+        handle, outcome = self._handle, self._outcome
+        if handle.dead is not None or (outcome is not None and outcome.done()):
+            self.drop()
+            return
+        try:
+            self.send()
+        except Exception as error:
+            if outcome is not None:
+                if not outcome.done():
+                    outcome.set_exception(error)
+                return
+            log.warning("an update could not be sent; its replica is given up", exc_info=error)
+            handle.scope.broker.holdings.revoke(handle.export)
+
     def drop(self) -> None:
-        """Settle it: the payload with the snapshot was not sent."""
-        if not self._outcome.done():
-            self._outcome.set_exception(NotExecuted("the replica that was to be asked never came to be"))
+        """Settle it: the replica it is for never came to be, or is gone."""
+        if self._outcome is not None and not self._outcome.done():
+            self._outcome.set_exception(NotExecuted("the replica that was to be asked is not there"))

@@ -65,6 +65,8 @@ class Stranger:
             raise InsecureJelly("only plain values may be sent before login", "pb.Forbidden") from None
         except Exception as error:  # at least eight types come out of msgpack
             raise MalformedJelly(f"is not msgpack ({type(error).__name__})") from None
+        if _holds_time(content):  # msgpack reads Ext -1 itself, and does not ask the hook
+            raise InsecureJelly("only plain values may be sent before login", "pb.Forbidden")
         if type(content) is list and len(content) == 2:
             args, kwargs = content
             if type(args) is list and type(kwargs) is dict and all(type(key) is str for key in kwargs):
@@ -74,6 +76,15 @@ class Stranger:
 
 class _AnExt(Exception):
     """There is an Ext."""
+
+
+def _holds_time(value: object) -> bool:
+    """Look through what nests at most MAX_DEPTH deep."""
+    if type(value) is list:
+        return any(map(_holds_time, value))
+    if type(value) is dict:
+        return any(map(_holds_time, value.values()))
+    return type(value) is msgpack.Timestamp
 
 
 def _refuse(code: int, data: bytes) -> object:

@@ -26,6 +26,7 @@ class Tables(ExportTable, ImportTable):
         wake: called (from any thread) when a collected reference waits to be released.
         proxy: whether references of other connections may be passed on.
         tell_gone: sends GONE for a cache that the peer has released.
+        put: queues a message.
     """
 
     def __init__(
@@ -36,12 +37,13 @@ class Tables(ExportTable, ImportTable):
         wake: Callable[[], None],
         proxy: bool,
         tell_gone: Callable[[int], None],
+        put: Callable[[bytes], None],
     ) -> None:
         ExportTable.__init__(
             self,
             max_refs=max_refs,
             proxy=proxy,
-            observing=Observing(tell_gone),
+            observing=Observing(tell_gone, put),
             make_reference=make_reference,
         )
         ImportTable.__init__(self, max_refs=max_refs, make_reference=make_reference, wake=wake)

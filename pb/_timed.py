@@ -37,7 +37,7 @@ def make_timed(
     options = {"ttl": max(left_ms, 0)}
     calls.outbox.put(calls.pack([handle.code, id, handle.id, method, bytes_of(payload), options]))
     if scope.tables.fresh:
-        calls.flush(scope)
+        scope.tables.observing.sent(scope.tables)
     return id
 
 

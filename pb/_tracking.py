@@ -151,7 +151,7 @@ class FieldListener:
 
 
 def check_thread(owner: Any) -> None:
-    """Raise RuntimeError where an object is followed in the loop of another thread, where it changes."""
+    """Raise RuntimeError in another thread than that of the loop in which an object is followed."""
     followers: Followers | None = vars(owner).get(_FOLLOWERS)
     if followers is not None:
         followers.check_thread()
@@ -333,6 +333,7 @@ class Followers:
         _send(owner, tellings)
 
     def _hearing(self) -> list[_Follower]:
+        # list() first: check_thread() is called in wrong threads too.
         return [follower for follower in list(self._followers.values()) if follower.hears]
 
 

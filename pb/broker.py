@@ -114,6 +114,7 @@ class Broker:
             wake=face.wants_release,
             proxy=proxy,
             tell_gone=lambda id: self.holdings.tell_gone([id]),
+            put=self.outbox.put,
         )
         self.scope = Scope(self.tables, self, codec.encoder(limits), codec.decoder(limits))
         self.holdings = Holdings(self.tables, self.outbox, codec.pack, self.scope)
@@ -380,8 +381,6 @@ class Broker:
             export.scope.broker.holdings.revoke(export)
         self.serving.abandon()
         self.calls.fail_all(reason)
-
-    # --- references and liveness
 
     def root_reference(self) -> RemoteReference:
         """Return the reference for the peer's root object."""

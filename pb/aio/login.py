@@ -14,7 +14,7 @@ import cred
 import jelly
 from pb.auth.channel import channel_of
 from pb.auth.remote_identity import RemoteIdentity, log_in
-from pb.errors import Forbidden
+from pb.errors import Forbidden, NotExecuted
 from pb.limits import Limits
 
 from .client import open_connection
@@ -55,6 +55,8 @@ async def login(connection: Connection, credentials: Any) -> RemoteIdentity:
     """Log in over a connection; see `Connection.login`."""
     link = connection._link
     link.check_thread()
+    if link.transport is None:
+        raise NotExecuted("the connection has ended; open another one to log in")
     security = link.security()
     if not security.is_private:
         raise Forbidden(

@@ -43,7 +43,14 @@ class Pulse:
         self.stop()
         link = self._link
         self._opened_at = self._quiet_since = link.loop.time()
-        self._timer = link.loop.call_later(link.broker.tick_interval_s, self._tick)
+        self._wind()
+
+    def _wind(self) -> None:
+        link = self._link
+        wait_s = link.broker.tick_interval_s
+        if link.broker.greeting.stranger is not None:
+            wait_s = min(wait_s, max(0.0, self._opened_at + LOGIN_TIMEOUT_S - link.loop.time()))
+        self._timer = link.loop.call_later(wait_s, self._tick)
 
     def stop(self) -> None:
         """End."""
@@ -61,7 +68,8 @@ class Pulse:
             broker.fail(ProtocolError("no HELLO arrived in time", messages.BYE_IDLE))
             return
         now = link.loop.time()
-        if broker.state is State.STRANGER and now - self._opened_at >= LOGIN_TIMEOUT_S:
+        # Not by the state: a stranger that has said BYE is one all the same.
+        if broker.greeting.stranger is not None and now - self._opened_at >= LOGIN_TIMEOUT_S:
             broker.fail(ProtocolError(f"nobody logged in within {LOGIN_TIMEOUT_S:g} s", messages.BYE_POLICY))
             return
         if broker.heard:
@@ -80,7 +88,7 @@ class Pulse:
         if self.stalled_since:
             self.check_stall()
         if link.transport is not None:
-            self._timer = link.loop.call_later(broker.tick_interval_s, self._tick)
+            self._wind()
 
     def check_stall(self) -> None:
         """Close on a peer that does not read: what waits for it is bounded in bytes and in time."""

@@ -92,8 +92,11 @@ class LoggedIn(jelly.Referenceable):
         live.end()
 
     async def remote_keys(self) -> list[list[str]]:
-        """Return what may be attached, as [service, perspective], sorted."""
-        return [[key.service, key.perspective] for key in await self._identity.keys()]
+        """Return what may be attached, as [service, perspective], sorted. Raises Gone."""
+        try:
+            return [[key.service, key.perspective] for key in await self._identity.keys()]
+        except cred.NoSuchIdentity:  # removed by another process; recheck() has not found out yet
+            raise Gone("the identity was removed") from None
 
     def remote_detach(self, perspective: object) -> None:
         """End the latest attachment of a perspective; everything handed out under it is gone.

@@ -59,7 +59,12 @@ class RemoteIdentity:
 
     async def keys(self) -> list[tuple[str, str]]:
         """Return the keyring: (service, perspective), sorted."""
-        return [(service, name) for service, name in await self._call(self._reference, "keys")]
+        keys = await self._call(self._reference, "keys")
+        if type(keys) is not list or not all(
+            type(key) is list and [str, str] == [type(name) for name in key] for key in keys
+        ):
+            raise ProtocolError("the answer to keys() is no list of [service, perspective]")
+        return [(service, name) for service, name in keys]
 
     async def detach(self, perspective: Any) -> None:
         """End an attachment: the perspective and all that was got from it are gone.

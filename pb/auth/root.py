@@ -51,8 +51,8 @@ class AuthRoot:
         self, application: Any, *, anonymous: str | None = None, throttle: cred.Throttle | None = None
     ) -> None:
         self.authorizer: cred.Authorizer = getattr(application, "authorizer", application)
-        if anonymous is not None:
-            self.authorizer.add_verifier(cred.AnonymousVerifier(anonymous))
+        # Its own, not the authorizer's: another root of the same authorizer may let nobody in unnamed.
+        self.verifiers = () if anonymous is None else (cred.AnonymousVerifier(anonymous),)
         self.throttle = throttle or cred.Throttle()
         self.strangers = Strangers()
         self.attachments: dict[cred.Attachment, Attachment] = {}
@@ -80,7 +80,8 @@ class AuthRoot:
         face.watch(leave)
         channel = channel_of(security, None)
         face.broker.greeting.confine(
-            self.authorizer.mechanisms(channel), [binding.type for binding in channel.bindings]
+            self.authorizer.mechanisms(channel, self.verifiers),
+            [binding.type for binding in channel.bindings],
         )
         return LoginRoot(self, face, self.throttle.connection(source), leave)
 
@@ -134,24 +135,31 @@ class LoginRoot(jelly.Referenceable):
         try:
             if not isinstance(mechanism, str):
                 raise cred.LoginFailed("a mechanism that is no str")
-            responder.login = self._auth.authorizer.begin_login(mechanism, channel)
+            responder.login = self._auth.authorizer.begin_login(mechanism, channel, self._auth.verifiers)
         except cred.LoginFailed:
             await self.refuse(None)
         return await responder.receive(initial)
 
     async def hold_back(self, user: str | None) -> None:
-        """Wait as long as guesses at this name have earned, whether the next one is right or not."""
+        """Wait as long as guesses at this name have earned, whether the next one is right or not.
+
+        Raises:
+            cred.LoginFailed: no tries are left; the connection is about to end.
+        """
         await self._face.sleep(self._attempts.delay_s(user))
+        if not self._attempts.left:
+            raise cred.LoginFailed("a try more than there are")
 
     async def refuse(self, user: str | None) -> None:
         """Raise LoginFailed, in due time; after the third the connection ends."""
         self._attempts.failed(user)
-        await self._face.sleep(_REFUSAL_S)
         if not self._attempts.left:
-            self._face.spawn(self._hang_up())
+            self._face.spawn(self._hang_up())  # on its own: CANCEL ends the call, and must not end this
+        await self._face.sleep(_REFUSAL_S)
         raise LoginFailed("login failed")
 
     async def _hang_up(self) -> None:
+        await self._face.sleep(_REFUSAL_S)
         await self._face.sleep(0)  # until the answer is queued
         self._face.broker.fail(ProtocolError("too many logins failed", BYE_POLICY))
 

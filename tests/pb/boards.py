@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar
 
@@ -85,6 +86,18 @@ def fetch(pump: Pump, name: str, user: str | None = None) -> Any:
     outcome = pump.call("enter", user).thing(name)
     pump.run()
     return outcome.result()
+
+
+def move_away(pump: Pump, asked: Callable[[], object]) -> None:
+    """Make the server of a pump one whose loop runs in another thread."""
+
+    def check_thread() -> None:
+        asked()
+        raise RuntimeError("in another thread")
+
+    side: Any = pump.server
+    side.thread = 1
+    side.check_thread = check_thread
 
 
 def shown(thing: Any) -> dict[str, Any]:

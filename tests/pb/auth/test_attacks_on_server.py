@@ -342,7 +342,6 @@ def test_names_are_answered_later_and_later_and_never_locked():
     assert 0 == auth.throttle.delay_s("alice")
 
 
-@pytest.mark.xfail(strict=True, reason="attempts.left is never asked before a proof is looked at")
 def test_of_guesses_that_are_made_at_once_no_more_than_three_are_looked_at():
     """A refusal takes 50 ms to be told. Who does not wait for it must not guess on meanwhile."""
     knock = Knock(AuthRoot(authorizer(), anonymous="guest"), is_patient=True)
@@ -358,7 +357,6 @@ def test_of_guesses_that_are_made_at_once_no_more_than_three_are_looked_at():
     raise AssertionError("the fourth guess was looked at, and logged in")
 
 
-@pytest.mark.xfail(strict=True, reason="the hang-up is spawned after the sleep that CANCEL ends")
 def test_who_cancels_a_refusal_is_sent_away_all_the_same():
     """CANCEL ends the call, and with it what was to come after it in the same coroutine."""
     knock = Knock(AuthRoot(authorizer()), is_patient=True)
@@ -371,7 +369,6 @@ def test_who_cancels_a_refusal_is_sent_away_all_the_same():
     assert 8 == knock.bye
 
 
-@pytest.mark.xfail(strict=True, reason="the hang-up is spawned after the sleep that CANCEL ends")
 def test_a_guest_who_cancels_refusals_does_not_guess_for_ever():
     """With a login of one's own the profile of strangers is lifted: the three tries are all that is left."""
     knock = Knock(AuthRoot(authorizer(), anonymous="guest"), is_patient=True)

@@ -315,7 +315,6 @@ def test_recheck_finds_what_another_process_took_away(end, tmp_path):
     on_stage(play, "recheck", sqlite(tmp_path / "users.db"))
 
 
-@pytest.mark.xfail(strict=True, reason="cred.NoSuchIdentity is no error for a peer: an incident")
 def test_an_identity_that_another_process_removed_has_no_keys():
     """Until recheck() finds out, asking is refused like anything else: it is no fault of this server."""
 

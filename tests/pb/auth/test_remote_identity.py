@@ -136,7 +136,6 @@ def test_a_login_that_is_given_up_is_given_up():
 
 
 @pytest.mark.parametrize("keys", [None, 7, [["a"]], [1], [["a", "b", "c"]], "ab"])
-@pytest.mark.xfail(strict=True, reason="what a server answers to keys() is unpacked unseen")
 def test_keys_that_are_none_are_a_protocol_error(keys):
     """A TypeError would send the program's author looking in the wrong place."""
 

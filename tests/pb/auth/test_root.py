@@ -108,7 +108,6 @@ def test_the_identity_for_nobody_must_be_there(name):
         Meeting(AuthRoot(authorizer(), anonymous=name)).login(cred.Anonymous())
 
 
-@pytest.mark.xfail(strict=True, reason="the verifier is added to the authorizer that both share")
 def test_a_root_that_lets_nobody_in_unnamed_is_not_changed_by_another_that_does():
     """One door for guests on this machine, one to the world that says None: nobody does."""
     known = authorizer()

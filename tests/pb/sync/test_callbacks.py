@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import threading
@@ -40,6 +41,20 @@ class Root(pb.Root, Diver):
         for number in range(times):
             other.hear.send(number)
         return times
+
+    async def remote_tell_at_once(self, other, times):
+        """On the loop: all of it leaves in one piece, the answer too."""
+        for number in range(times):
+            other.hear.send(number)
+        return times
+
+    async def remote_interrupt_and_tell(self, other):
+        other.interrupt.send()
+        other.hear.send("after")
+        await asyncio.Event().wait()
+
+    def remote_new(self):
+        return Listener()
 
     def remote_keep(self, other):
         self.kept = other
@@ -87,9 +102,9 @@ async def sleepless():
     return "in the end"
 
 
-@pytest.mark.parametrize("depth", [5, 6, 25, 150])
+@pytest.mark.parametrize("depth", [5, 6, 25, 400])
 def test_each_side_calls_the_other_back_to_any_depth(connect, url, depth):
-    """Nobody waits for anybody who waits for him: 150 is far more than one thread can nest."""
+    """Nobody waits for anybody who waits for him at 400 calls, far more than one thread can nest."""
     connection, _ = connect(Root(), url)
 
     names = connection.root.down(Diver(), depth)
@@ -117,8 +132,11 @@ def test_what_was_told_before_the_answer_is_heard_before_it(connect, url):
     listener = Listener()
 
     assert 50 == connection.root.tell(listener, 50)
-
     assert [(here(), number) for number in range(50)] == listener.heard
+
+    late = Listener()
+    assert 50 == connection.root.tell_at_once(late, 50)
+    assert [(here(), number) for number in range(50)] == late.heard
 
 
 def test_a_callback_of_no_call_runs_in_a_worker(connect):
@@ -259,6 +277,24 @@ def test_an_interrupt_in_a_callback_ends_the_call_that_waits(connect):
     assert 0 == connection.usage.calls_served
 
 
+def test_what_an_interrupted_thread_leaves_a_worker_does(connect):
+    """It was meant for that thread, which does not wait any longer."""
+    connection, _ = connect(Root())
+    done = threading.Event()
+
+    class Late(Listener):
+        def remote_hear(self, value):
+            super().remote_hear(value)
+            done.set()
+
+    late = Late()
+    with pytest.raises(KeyboardInterrupt):
+        connection.root.interrupt_and_tell(late)
+
+    assert done.wait(HOLD_S)
+    assert [("pb.sync worker", "after")] == late.heard
+
+
 def test_stop_iteration_is_an_error_like_others(connect, caplog):
     """A future does not take it, and the call would never end."""
     connection, _ = connect(Root())
@@ -323,6 +359,17 @@ def test_nothing_is_kept_of_a_call_that_is_over(connect):
     connection.root.echo(1)
 
     assert 0 == connection.usage.references_given
+    assert [] == [each for each in gc.get_objects() if type(each) is Listener]
+
+
+def test_a_worker_with_nothing_to_do_keeps_no_result(connect):
+    """What was returned last is not to live until something else is called."""
+    connection, server = connect(Root())
+    connection.root.new()
+
+    while server.connections[0].usage.references_given > 1:
+        sync.on_loop(gc.collect)
+
     assert [] == [each for each in gc.get_objects() if type(each) is Listener]
 
 

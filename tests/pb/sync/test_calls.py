@@ -55,6 +55,9 @@ class Root(pb.Root):
     def remote_echo(self, value):
         return value
 
+    def remote_guarded(self, value, _guard="safe"):
+        return value, _guard
+
     def remote_same(self, one, other):
         return one is other
 
@@ -200,6 +203,9 @@ def test_wrong_arguments_are_refused_in_the_thread_too(connect):
         connection.root.echo()
     with pytest.raises(pb.BadArguments, match="do not fit 'echo'"):
         connection.root.echo(_private=1)
+    with pytest.raises(pb.BadArguments, match="do not fit 'guarded'"):
+        connection.root.guarded(1, 2)
+    assert (1, "safe") == connection.root.guarded(1)
     with pytest.raises(pb.RemoteError) as caught:
         connection.root.divide("one", 2)
     assert "pb.Internal" == caught.value.remote_type
@@ -262,6 +268,8 @@ def test_a_deadline_is_for_a_whole_block(connect):
 
     with pytest.raises(TimeoutError), sync.deadline(0.05):
         assert 1 == connection.root.echo(1)
+        connection.root.forever()
+    with pytest.raises(TimeoutError), sync.deadline(0.05), sync.deadline(3600):
         connection.root.forever()
     assert 2 == connection.root.echo(2)
 
@@ -330,6 +338,8 @@ def test_a_released_reference_is_dead(connect):
     with pytest.raises(pb.DeadReference):
         counter.add(1)
     assert 1 == connection.root.counter().add(1)
+    sync.release(connection.root)
+    assert 2 == connection.root.echo(2)
 
 
 def test_a_revoked_object_is_gone(connect):
@@ -370,6 +380,7 @@ def test_an_object_had_by_its_url_closes_with_its_last_reference(connect):
     root = Root()
     _, server = connect(root)
     reference = sync.get_object_at(server.url)
+    assert reference is sync.connection_of(reference).root
     (theirs,) = [each for each in server.connections if each.peer == reference.peer()]
 
     del reference

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -166,23 +167,43 @@ def test_ctrl_c_cancels_the_call_and_leaves_the_connection(connect):
     assert 0 == connection.usage.calls_made
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="no process can be stopped here")
 def test_ctrl_c_leaves_a_with_block_at_once():
-    """A peer that does not answer the cancellation would hold it up for as long as a close may take."""
-    root = Root()
-    with sync.serve(root, "pb://127.0.0.1:0") as server:
+    """A peer that hangs would hold it up for as long as a close may take."""
+    code = """
+class Root(pb.Root):
+    async def remote_hang(self):
+        await asyncio.Event().wait()
+server = sync.serve(Root(), "pb://127.0.0.1:0")
+print(server.url, flush=True)
+server.serve_forever()
+"""
+    head = "import asyncio, pb\nfrom pb import sync\n"
+    with subprocess.Popen(
+        [sys.executable, "-c", head + code], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as peer:
+        assert peer.stdout is not None
+        url = peer.stdout.readline().strip()
 
-        def interrupt():
-            assert root.told.wait(HOLD_S)
+        def interrupt(connection):
+            while not connection.usage.calls_made:
+                pass
+            peer.send_signal(signal.SIGSTOP)
             signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
-        with ThreadPoolExecutor(1) as pool:
-            done = pool.submit(interrupt)
-            with pytest.raises(KeyboardInterrupt), sync.open_connection(server.url) as connection:
-                connection.root.hold()
-            done.result(HOLD_S)
-        assert not root.go.is_set()
-        connection.wait_closed()
-        root.go.set()
+        try:
+            began = time.monotonic()
+            with (
+                ThreadPoolExecutor(1) as pool,
+                pytest.raises(KeyboardInterrupt),
+                sync.open_connection(url) as connection,
+            ):
+                pool.submit(interrupt, connection)
+                connection.root.hang()
+            assert not connection.is_open
+            assert time.monotonic() - began < pb.Limits().drain_s / 2
+        finally:
+            peer.kill()
 
 
 def test_nobody_listening_is_said_as_ever():
@@ -220,6 +241,8 @@ def test_what_is_observed_is_changed_on_the_loop():
     ):
         replica = connection.root.board()
 
+        with pytest.raises(RuntimeError, match=r"pb\.sync\.on_loop"):
+            root.board.notes["today"] = "soup"
         sync.on_loop(root.board.notes.__setitem__, "today", "pie")
 
         assert seen.wait(HOLD_S)
