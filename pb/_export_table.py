@@ -196,7 +196,7 @@ class ExportTable:
         if self._by_object.get(key) is export:
             del self._by_object[key]
             if scope.exports is not None:
-                del scope.exports[export.id]
+                scope.exports.pop(export.id, None)
 
     def end_unbegun(self, call_id: int) -> None:
         """End the attachments that a call made and whose perspective did not leave with its answer."""
@@ -238,6 +238,7 @@ class ExportTable:
         for scope in scopes:
             if scope.exports is not None:
                 scope.exports.clear()
+        for scope in scopes:
             scope.on_empty()
 
 

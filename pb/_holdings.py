@@ -108,7 +108,7 @@ class Holdings:
             self._tables.scopes.remove(scope)
         gone: list[Export] = []
         while scope.exports:
-            export = next(iter(scope.exports.values()))
+            export = scope.exports.pop(next(iter(scope.exports)))
             self._tables.revoke(export)
             gone.append(export)
         self._tell_gone_of(gone)

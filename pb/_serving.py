@@ -193,9 +193,9 @@ class Serving:
         if (self.is_held or self._held) and type(export) is Export:
             self._hold(Held(self, id, export, function, method, args, kwargs, at))
             return
-        self._run(id, export, function, method, args, kwargs, at)
+        self.run(id, export, function, method, args, kwargs, at)
 
-    def _run(
+    def run(
         self,
         id: int,
         export: Any,  # an Export or a Replica
@@ -324,7 +324,7 @@ class Serving:
         while self._held and not self.is_held:
             held = self._held.popleft()
             self.finish(held.id, held)
-            self._run(held.id, held.export, held.function, held.method, held.args, held.kwargs, held.at)
+            self.run(held.id, held.export, held.function, held.method, held.args, held.kwargs, held.at)
         self.settled()
 
     def drop_held(self, held: Held) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from typing import Final
 
-from .messages import ANSWER, BYE, CALL, CANCEL, ERROR, GONE, HELLO, OBSERVE, PING, PONG, RELEASE
+from .messages import ANSWER, BYE, CALL, CANCEL, ERROR, GONE, HELLO, MESSAGES, OBSERVE, PING, PONG, RELEASE
 
 
 class State(enum.Enum):
@@ -72,3 +72,14 @@ NEXT: Final[dict[tuple[State, str], State]] = {
     (State.LEAVING, "bye"): State.LEAVING,
     **{(state, "end"): State.CLOSED for state in State},
 }
+
+
+def why_unexpected(code: object, state: State) -> str:
+    """Say what is wrong with a message that a row of the table does not name."""
+    if type(code) is not int:
+        return "a message that is no array starting with its code"
+    for message in MESSAGES:
+        if message.code == code:
+            why = f"; the feature {message.feature!r} was not announced" if message.feature else ""
+            return f"{message.name} while {state.value}{why}"
+    return f"unknown message code {code}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgpack
 
@@ -25,7 +25,7 @@ from ._holdings import Holdings
 from ._outbox import Outbox
 from ._scope import Scope
 from ._serving import Serving
-from ._state import NEXT, RECEIVES, State
+from ._state import NEXT, RECEIVES, State, why_unexpected
 from ._tables import Tables
 from ._updates import Updates
 from .errors import ProtocolError, printable
@@ -52,6 +52,8 @@ class Broker:
         debug: send text and traceback of internal errors to the peer.
         proxy: let references of other connections pass through this one.
     """
+
+    serving_type: ClassVar[type[Serving]] = Serving
 
     __slots__ = (
         "_batch",
@@ -120,7 +122,7 @@ class Broker:
         self.holdings = Holdings(self.tables, self.outbox, codec.pack, self.scope)
         self.deadlines = Deadlines(face.clock, face.wake_at)
         self.calls = Calls(self.outbox, codec.pack, self.deadlines)
-        self.serving = Serving(
+        self.serving = self.serving_type(
             self.scope,
             self.outbox,
             codec.pack,
@@ -216,7 +218,7 @@ class Broker:
                     code = envelope[0] if type(envelope) is list and envelope else None
                     receive = self._receivers.get(code) if type(code) is int else None
                     if receive is None:
-                        raise ProtocolError(self._unexpected(code))
+                        raise ProtocolError(why_unexpected(code, self.state))
                     receive(envelope)
                     left -= 1
                     if not left & 7:
@@ -249,15 +251,6 @@ class Broker:
     def is_cut(self) -> bool:
         """Whether the last turn left messages over for later ones."""
         return self._batch is not None
-
-    def _unexpected(self, code: object) -> str:
-        if type(code) is not int:
-            return "a message that is no array starting with its code"
-        for message in messages.MESSAGES:
-            if message.code == code:
-                why = f"; the feature {message.feature!r} was not announced" if message.feature else ""
-                return f"{message.name} while {self.state.value}{why}"
-        return f"unknown message code {code}"
 
     def take_output(self) -> list[bytes]:
         """Return the buffers to be written now, in order. Write all, or report the connection lost."""

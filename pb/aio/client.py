@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import ssl
 from typing import TYPE_CHECKING, Any
 
@@ -109,7 +110,10 @@ async def _open(
 
     try:
         async with asyncio.timeout(timeout_s):
-            await transports.connect(address, factory, tls)
+            # In a context of its own: what is served over the connection later is not done on behalf of
+            # whoever opened it, nor under the deadline in force here.
+            opening = transports.connect(address, factory, tls)
+            await loop.create_task(opening, context=contextvars.Context())
             ready = links[-1].ready
             assert ready is not None
             await ready

@@ -11,7 +11,7 @@ import logging
 import os
 from collections.abc import Callable, Coroutine
 from threading import get_ident
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from zope.interface import implementer
 
@@ -49,6 +49,8 @@ class Link(asyncio.BufferedProtocol):
         insecure: let logins run where somebody may listen.
         certificate: the server's own, DER, at a server.
     """
+
+    broker_type: ClassVar[type[Broker]] = Broker
 
     __slots__ = (
         "_buffer",
@@ -107,7 +109,7 @@ class Link(asyncio.BufferedProtocol):
         self._sweep: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] | None = None
         self._watchers: list[Callable[[], None]] | None = None
-        self.broker = Broker(
+        self.broker = self.broker_type(
             self,
             shared.codec(registry),
             limits,

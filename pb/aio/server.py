@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import os
 import ssl
@@ -128,7 +129,10 @@ def serve(
             )
 
         try:
-            listener, real = await transports.listen(address, factory, tls)
+            # In a context of its own: see client.py.
+            listening = transports.listen(address, factory, tls)
+            loop = asyncio.get_running_loop()
+            listener, real = await loop.create_task(listening, context=contextvars.Context())
         except OSError as error:
             told = cannot_listen(error, address)
             if told is error:

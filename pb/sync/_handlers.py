@@ -32,11 +32,11 @@ class ThreadServing(Serving):
 
     __slots__ = ()
 
-    def _run(self, id: int, export: Any, function: Any, method: str, *rest: Any) -> None:
+    def run(self, id: int, export: Any, function: Any, method: str, *rest: Any) -> None:
         # Updates of replicas stay in order with the answers around them, and so on the loop.
         if type(export) is Export and function is not None and not inspect.iscoroutinefunction(function):
             function = _InThread(export, function, method)
-        super()._run(id, export, function, method, *rest)
+        super().run(id, export, function, method, *rest)
 
 
 class _InThread:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pb.aio.connection import Connection as LoopConnection
 from pb.aio.link import Link
+from pb.broker import Broker
 from pb.limits import Limits
 
 from ._floor import Desk, Job
@@ -29,6 +30,14 @@ _MOST_JOBS: Final = 128
 _ALIVE_S: Final = 1.0
 
 
+class _SyncBroker(Broker):
+    """A broker whose handlers run in threads."""
+
+    __slots__ = ()
+
+    serving_type = ThreadServing
+
+
 class SyncLink(Link):
     """A connection of a blocking program.
 
@@ -36,6 +45,8 @@ class SyncLink(Link):
         background: what it lives in.
         options: those of `pb.aio.link.Link`.
     """
+
+    broker_type = _SyncBroker
 
     __slots__ = ("_alive", "_is_turn_due", "_sync_connection", "background", "desk")
 
@@ -48,8 +59,6 @@ class SyncLink(Link):
         self._sync_connection: Connection | None = None
         self._is_turn_due = False
         self._alive: asyncio.TimerHandle | None = None
-        # The layouts are the same; a broker does not ask its face what serves its calls.
-        self.broker.serving.__class__ = ThreadServing
 
     # --- what the broker asks of its face
 
