@@ -100,7 +100,9 @@ class ImportTable:
         handle.home = id_ext(HOME, number)
         handle.scope = scope
         reference._pb_import = self.imports[key] = handle
-        self._by_id[number] = (*self._by_id.get(number, ()), handle)
+        # Without the dead, of which a burst may leave many until they are released.
+        others = [each for each in self._by_id.get(number, ()) if each() is not None]
+        self._by_id[number] = (*others, handle)
         return reference
 
     def _forget(self, handle: Import) -> None:

@@ -6,10 +6,13 @@ import inspect
 
 import pytest
 
+import cred
 import jelly
 import pb
+import pb.sync
 
-PUBLIC = [(package, name) for package in (jelly, pb) for name in package.__all__]
+PACKAGES = (jelly, cred, pb, pb.sync)
+PUBLIC = [(package, name) for package in PACKAGES for name in package.__all__]
 
 
 @pytest.mark.parametrize(("package", "name"), PUBLIC, ids=[f"{p.__name__}.{n}" for p, n in PUBLIC])
@@ -21,7 +24,7 @@ def test_every_public_name_exists_and_says_what_it_is(package, name):
         assert inspect.getdoc(value)
 
 
-@pytest.mark.parametrize("package", [jelly, pb], ids=lambda package: package.__name__)
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.__name__)
 def test_no_name_is_listed_twice(package):
     """Two entries would hide that one of them is to be removed."""
     assert len(set(package.__all__)) == len(package.__all__)
