@@ -12,15 +12,18 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Final
 
 # jelly, cred and the core of pb are covered branch by branch, or the line says why not.
 COMPLETE: Final = "jelly/*,cred/*,pb/*.py"
 # Two halves that take about as long as each other: what waits for processes, and what computes.
-APART: Final = ("tests/pb/auth", "tests/pb/cli", "tests/pb/sync", "tests/pb/aio")
+TESTS: Final = Path(__file__).parent
+APART: Final = [str(TESTS / "pb" / name) for name in ("auth", "cli", "sync", "aio")]
+OTHERS: Final = [str(path) for path in TESTS.iterdir() if path.name not in ("pb", "__pycache__")]
 HALVES: Final = (
-    ("tests/pb", *(f"--ignore={path}" for path in APART)),
-    ("tests", "--ignore=tests/pb", *APART),
+    [str(TESTS / "pb"), *(f"--ignore={path}" for path in APART)],
+    [*(path for path in OTHERS if "test_" in path or Path(path).is_dir()), *APART],
 )
 
 
