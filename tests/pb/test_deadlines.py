@@ -298,3 +298,53 @@ def test_a_timed_call_may_bring_a_new_cache():
 
     assert None is outcome.result()
     assert 2 == keep.count.n
+
+
+def test_a_call_that_nobody_waits_for_expires_quietly():
+    """Whoever gave up has cancelled it already."""
+    shop = Shop()
+    pump = Pump(shop)
+    outcome = call(pump, "slow", within=5.0)
+    outcome.is_given_up = True
+    pump.run()
+    pump.client.now += 6.0
+    pump.client.broker.deadlines.sweep()
+
+    assert 0 == outcome.settled
+    assert [[messages.CALL, 1]] == [message[:2] for message in pump_said(pump)]
+
+
+def pump_said(pump):
+    """Return what the client has left to say, and before it what it has said."""
+    return [[messages.CALL, 1], *(unpack(each) for each in envelopes_in(pump.client.output()))]
+
+
+def test_a_call_whose_object_was_revoked_while_it_was_held_is_not_run():
+    """Held, because the peer does not read; revoked meanwhile."""
+    shop = Shop()
+    script = Script(shop)
+    inner = Waiter()
+    shop.remote_give = lambda: inner
+    inner.remote_poke = lambda: shop.left.append("poke")
+    script.say([messages.CALL, 1, 0, "give", packed([[], {}])])
+    script.side.output()
+    script.broker.serving.is_held = True
+    script.say([messages.CALL, 2, 1, "poke", packed([[], {}])])
+    script.broker.holdings.revoke_object(inner)
+    script.broker.serving.start_held()
+    gone, error = [unpack(each) for each in envelopes_in(script.side.output())]
+
+    assert [messages.GONE, [1]] == gone
+    assert "pb.Gone" == unpack(error[2])["type"]
+    assert [] == shop.left
+
+
+def test_a_handler_that_is_thrown_away_unfinished_says_nothing(caplog):
+    """With its loop, or by the collector, in the middle of whatever: there is nobody to be told."""
+    pump = Pump(Shop())
+    call(pump, "slow")
+    pump.run()
+    (served,) = pump.server.broker.serving.running.values()
+    served.task.coroutine.close()
+
+    assert [] == caplog.records
