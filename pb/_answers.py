@@ -106,7 +106,11 @@ class Answers:
     def _internal(self, scope: Scope, error: BaseException) -> bytes:
         """Log an error that is nobody else's business, and return what the caller is told."""
         incident = self._incident()
-        log.error("incident %s: a call of %s failed", incident, self._tables.peer_name, exc_info=error)
+        # A handler that is thrown away unfinished ends like this in the middle of the collector: to format a
+        # traceback there calls the parser of Python, which 3.11 cannot bear if it is at work already.
+        shown = None if isinstance(error, GeneratorExit) else error
+        how = "failed" if shown is not None else "was not finished (GeneratorExit)"
+        log.error("incident %s: a call of %s %s", incident, self._tables.peer_name, how, exc_info=shown)
         told: dict[str, object] = {"type": "pb.Internal", "msg": "internal error", "data": {"ref": incident}}
         if self._debug:
             lines = traceback.format_exception(error)

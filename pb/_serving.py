@@ -285,8 +285,6 @@ class Serving:
                 served.drop()
                 raise served.why_ended()
             result = await served.awaitable
-        except GeneratorExit:
-            raise  # thrown away unfinished, with its loop or by the collector: nothing can be told any more
         except BaseException as error:
             self.finish(served.id, served)
             if served.is_cancelled and not isinstance(error, Exception):

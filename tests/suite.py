@@ -19,7 +19,7 @@ from typing import Final
 COMPLETE: Final = "jelly/*,cred/*,pb/*.py"
 # Two halves that take about as long as each other: what waits for processes, and what computes.
 TESTS: Final = Path(__file__).parent
-APART: Final = [str(TESTS / "pb" / name) for name in ("auth", "cli", "sync", "aio")]
+APART: Final = [str(TESTS / "pb" / name) for name in ("auth", "cli", "sync")]
 OTHERS: Final = [str(path) for path in TESTS.iterdir() if path.name not in ("pb", "__pycache__")]
 HALVES: Final = (
     [str(TESTS / "pb"), *(f"--ignore={path}" for path in APART)],
