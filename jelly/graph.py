@@ -145,7 +145,7 @@ class Survey:
     def visit_caches(self) -> None:
         """Visit the state of every new cache: it becomes a part of its own, whatever holds the cache."""
         for new in self._caches:  # grows meanwhile
-            spot = self.visit(new.state, 1)
+            spot = None if type(new.state) in SCALARS else self.visit(new.state, 1)
             if spot is not None:
                 spot.count = max(spot.count, 2)
 

@@ -37,6 +37,8 @@ class ExportTable:
         fresh: caches whose snapshot is the next thing to be queued.
     """
 
+    is_open: bool
+
     def __init__(
         self,
         *,
@@ -111,6 +113,8 @@ class ExportTable:
             raise TooLarge(
                 f"the peer holds {held} references, the limit max_refs is {most}; release some first"
             )
+        if not self.is_open:
+            raise Unjellyable("is to be handed out over a connection that a hook has just ended")
         if scope.is_over:
             raise Unjellyable("is handed out by a perspective that has been detached meanwhile")
         number = self._next_id
@@ -236,8 +240,7 @@ class ExportTable:
             self.observing.end(export)
         scopes, self.scopes = self.scopes, []
         for scope in scopes:
-            if scope.exports is not None:
-                scope.exports.clear()
+            scope.exports = {}
         for scope in scopes:
             scope.on_empty()
 

@@ -59,8 +59,7 @@ class Updates:
         if row is None or replica is None:
             # Ignored where no answer is wanted: the release of it is on its way.
             scope = self._serving.base
-            if id or refusal is None:
-                refusal = NoSuchObject(f"no cache {number}") if id else IGNORED
+            refusal = NoSuchObject(f"no cache {number}") if id else IGNORED
         else:
             scope = row.scope
             try:

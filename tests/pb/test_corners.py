@@ -16,42 +16,32 @@ from .cached import REGISTRY, Door, Keeper, Shop, Stock, User, left_over
 from .pump import Gate, Pump, send
 
 
-class Trap(jelly.Copyable, jelly.RemoteCopy):
-    """A copy that does something when its state is asked for, and when it is taken over."""
+class Trap(jelly.Copyable):
+    """A copy that does something when its state is asked for."""
 
-    def __init__(self, spring=lambda: None, land=None):
+    def __init__(self, spring):
         self._spring = spring
-        Trap.land = staticmethod(land or (lambda: None))
 
     def get_state_to_copy(self):
         self._spring()
-        return 1
-
-    def set_copyable_state(self, state):
-        Trap.land()
+        return {"n": 1}
 
 
 class Hooked(Stock):
     """A cache that does something when its state is asked for; `_hook` is given the observer."""
 
-    last = None  # the replica that was filled last
+    _hook = staticmethod(lambda observer: None)
 
     def get_state_to_cache_and_observe_for(self, perspective, observer):
         state = super().get_state_to_cache_and_observe_for(perspective, observer)
         self._hook(observer)
         return state
 
-    def _hook(self, observer):
-        pass
-
-    def set_copyable_state(self, state):
-        Hooked.last = self
-        super().set_copyable_state(state)
-
 
 THINGS = jelly.Registry()
-for kind in (Stock, Hooked, Trap):
-    THINGS.add(kind, "shop." + kind.__name__)
+THINGS.add(Stock, "shop.Stock")
+THINGS.add(Hooked, "shop.Hooked")
+THINGS.add(Trap, "shop.Trap", fields=["n"])
 
 
 def end(side):
@@ -63,12 +53,10 @@ def test_what_is_no_exception_leaves_the_hook_as_it_is():
     """A KeyboardInterrupt is not the peer's affair; the table forgets the cache, and it can be sent later."""
     shop, cache = Shop(), Hooked(n=3)
     pump = Pump(shop, registry=THINGS)
-
     cache._hook = Mock(side_effect=KeyboardInterrupt)
     with pytest.raises(KeyboardInterrupt):
         send(pump.root, "keep", cache)
     assert {} == pump.client.broker.tables.exports
-
     del cache._hook
     send(pump.root, "keep", cache)
     pump.run()
@@ -96,17 +84,23 @@ def test_a_cache_that_stands_twice_around_the_end_of_the_connection_is_stopped_o
     assert (1, 0) == (len(cache._stopped), len(cache._observers))
 
 
-def test_a_hook_that_ends_the_connection_while_a_payload_is_read_leaves_a_stale_replica():
-    """It comes after the end, so nobody would ever tell it of a change."""
-    shop = Shop()
-    pump = Pump(shop, registry=THINGS)
-    shop.things = [Trap(land=lambda: end(pump.client)), Hooked(n=1)]
+def test_a_replica_that_begins_after_a_hook_has_ended_the_connection_is_stale():
+    """Nobody would ever tell it of a change."""
+    made = []
+
+    class Ending(Stock):
+        def set_copyable_state(self, state):
+            made.append(self)
+            end(pump.client)
+
+    registry = jelly.Registry()
+    registry.add(Ending, "shop.Ending")
+    pump = Pump(Shop(things=[Ending(n=1), Ending(n=2)]), registry=registry)
     outcome = pump.root.get("things")
     pump.run()
 
     assert isinstance(outcome.error, pb.ConnectionLost)
-    replica, Hooked.last = Hooked.last, None
-    assert pb.is_stale(replica)
+    assert [True, True] == [pb.is_stale(replica) for replica in made]
     assert {} == pump.client.broker.tables.replicas
 
 
@@ -187,7 +181,6 @@ def test_an_adopted_reference_that_is_given_back_owes_nothing():
     adopted = pump.server.broker.holdings.attach(User("ann", shop)).adopt(shop.kept[0])
     tables.drop_now(adopted._pb_import)
     assert [] == tables.take_dropped()
-
     with pytest.raises(pb.DeadReference):
         adopted.who().result()
     who = shop.kept[0].who()
@@ -209,10 +202,10 @@ def test_a_replica_that_is_given_back_is_stale_and_released_at_once():
     assert 1 == len(shop.stock._stopped)
 
 
-@pytest.mark.parametrize("fact", ["is_local", "is_loopback", "is_encrypted", "is_allowed"])
-def test_a_login_may_run_where_any_fact_makes_it_private(fact):
+def test_a_login_may_run_where_any_fact_makes_it_private():
     """Each is enough; without any of them there is none."""
-    assert Security(**{fact: True}).is_private
+    facts = ["is_local", "is_loopback", "is_encrypted", "is_allowed"]
+    assert [True] * 4 == [Security(**{fact: True}).is_private for fact in facts]
     assert not Security(address="192.0.2.1").is_private
 
 
@@ -371,19 +364,13 @@ def test_updates_that_cross_our_bye_are_applied_and_questions_are_not():
         asked.result()
 
 
-def collected(replica):
-    """Make the row see what it sees while another thread collects the replica: no object, not yet back."""
-    row = replica._jelly_row
-    row._held = lambda: None
-    return row
-
-
 def test_an_update_of_a_replica_that_is_just_being_collected_gives_it_up():
     """It could not be applied, and what comes back from the collector must not pass for current."""
     shop = Shop()
     pump = Pump(shop, registry=REGISTRY)
     replica = pump.call("get", "stock")
-    row = collected(replica)
+    row = replica._jelly_row
+    row._held = lambda: None  # as while another thread collects it: no object, and not yet back
     shop.stock.tell("set", 6)
     pump.run()
 
@@ -399,7 +386,8 @@ def test_a_replica_that_is_just_being_collected_cannot_be_received_again():
     shop = Shop()
     pump = Pump(shop, registry=REGISTRY)
     replica = pump.call("get", "stock")
-    row = collected(replica)
+    row = replica._jelly_row
+    row._held = lambda: None  # as while another thread collects it: no object, and not yet back
     with pytest.raises(pb.NoSuchObject, match="is being given up"):
         pump.call("get", "stock")
 
