@@ -52,6 +52,8 @@ def test_connect_does_it_all(place, loop):
             async with pb.connect(server.url, "alice", PASSWORD, "chat", "ops", Client(), 5) as ops:
                 assert "ops" == await ops.who()
             await settle(lambda: not server.connections)
+            # Listed are those that can be called; the attachment ends with the transport, a moment later.
+            await settle(lambda: 0 < house.chat.detached_count("ops"))
             assert 1 == house.chat.detached_count("ops")
 
     run(main(), loop)
