@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from .aio.server import Server, serve
     from .aio.threads import in_thread
     from .aio.url import BadURL
+    from .aio.web import Web
     from .auth.application import Application
     from .auth.remote_identity import RemoteIdentity
     from .auth.root import AuthRoot
@@ -92,6 +93,7 @@ __all__ = [
     "Usage",
     "Limits",
     "BadURL",
+    "Web",
     "tls",
     # objects
     "Root",
@@ -180,6 +182,7 @@ _LAZY: Final = {
     "deadline": "pb.aio.deadline",
     "in_thread": "pb.aio.threads",
     "BadURL": "pb.aio.url",
+    "Web": "pb.aio.web",
 }
 
 

@@ -39,13 +39,14 @@ def open_connection(
     """Connect to a server: `async with open_connection(url) as connection`, or await it.
 
     Args:
-        url: `pb://host:port`, `pbs://[fingerprint@]host:port`, `pb+unix:///path` or `memory://name`.
+        url: `pb://host:port`, `pbs://[fingerprint@]host:port`, `pb+unix:///path`, `ws://host:port`,
+            `wss://[fingerprint@]host:port` or `memory://name`.
         root: an object of ours that the server may call first, or a callable that gets the connection.
         registry: the classes that may cross, in both directions; None for none but the builtin ones.
         limits: what this side accepts.
-        tls: for `pbs://` without a fingerprint; the usual authorities are asked where it is None.
+        tls: for `pbs://` and `wss://` without a fingerprint; None asks the usual authorities.
         timeout: seconds for connecting until the server's HELLO; None is `limits.connect_timeout_s`.
-        insecure: let logins run over `pb://` to another machine, where somebody may listen.
+        insecure: let logins run over `pb://` or `ws://` to another machine, where somebody may listen.
         debug: tell the peer text and traceback of internal errors. Not for production.
         proxy: let references of other connections be passed on over this one.
 

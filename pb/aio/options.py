@@ -64,8 +64,8 @@ def check_privacy(address: Address) -> None:
     Raises:
         BadURL: other machines may connect, without TLS.
     """
-    if address.scheme == "pb" and not is_loopback(address.host):
+    if address.scheme in ("pb", "ws") and not is_loopback(address.host):
         raise BadURL(
-            f"logins at {address} could be listened to; listen at pbs:// with tls=, or at pb://127.0.0.1, or "
-            "spell out insecure=True"
+            f"logins at {address} could be listened to; listen at pbs:// or wss:// with tls=,"
+            " or at 127.0.0.1, or spell out insecure=True"
         )

@@ -20,6 +20,7 @@ from .opening import Opening
 from .options import check_privacy, check_registry, check_root, listener_address
 from .unreachable import cannot_listen
 from .url import Address
+from .web import Web
 
 log = logging.getLogger("pb")
 
@@ -80,6 +81,7 @@ def serve(
     registry: jelly.Registry | None = None,
     limits: Limits | None = None,
     tls: ssl.SSLContext | str | os.PathLike[str] | None = None,
+    web: Web | None = None,
     insecure: bool = False,
     debug: bool = False,
     proxy: bool = True,
@@ -90,12 +92,13 @@ def serve(
         root: what a peer may call first: an object, or a callable that gets each new `Connection` and
             returns one. Whoever can connect can call it.
         url: `pb://host:port` (port 0 takes a free one), `pbs://host:port`, `pb+unix:///path` (only its
-            owner may connect), or `memory://name`.
+            owner may connect), `ws://host:port`, `wss://host:port` or `memory://name`.
         registry: the classes that may cross, in both directions; None for none but the builtin ones.
         limits: what this side accepts, for each connection.
-        tls: for `pbs://`: the file made by `pb keygen`, or a context; with a context logins cannot be bound
-            to the channel, because Python does not tell which certificate it uses.
-        insecure: let logins run over `pb://` with other machines, where somebody may listen.
+        tls: for `pbs://` and `wss://`: the file made by `pb keygen`, or a context; with a context logins
+            cannot be bound to the channel, because Python does not tell which certificate it uses.
+        web: for `ws://` and `wss://`: which pages may connect, and which files are served at the same port.
+        insecure: let logins run over `pb://` or `ws://` with other machines, where somebody may listen.
         debug: tell peers text and traceback of internal errors; logged loudly. Not for production.
         proxy: let references of other connections be passed on to peers of this server.
 
@@ -130,7 +133,7 @@ def serve(
 
         try:
             # In a context of its own: see client.py.
-            listening = transports.listen(address, factory, tls)
+            listening = transports.listen(transports.Wanted(address, factory, tls, web, limits))
             loop = asyncio.get_running_loop()
             listener, real = await loop.create_task(listening, context=contextvars.Context())
         except OSError as error:

@@ -11,14 +11,19 @@ import os
 import ssl
 import stat
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from pb.limits import Limits
+
 from . import memory
 from .url import Address, BadURL
+from .web import Web
 
 Factory = Callable[[], asyncio.BaseProtocol]
-_TLS_HANDSHAKE_S = 10
+_TLS_HANDSHAKE_S: Final = 10
+_WITH_TLS: Final = frozenset({"pbs", "wss"})
 _JOIN_BYTES = 64 * 1024
 
 
@@ -28,22 +33,58 @@ class Listener(Protocol):
     def close(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a listener is asked for.
+
+    Args:
+        factory: makes the protocol of each connection.
+        tls: a context, or the path of the server's key.
+        limits: for what is not a connection of ours yet.
+    """
+
+    address: Address
+    factory: Factory
+    tls: ssl.SSLContext | str | os.PathLike[str] | None
+    web: Web | None
+    limits: Limits
+
+
 async def _connect_tcp(address: Address, factory: Factory, tls: ssl.SSLContext | None) -> None:
     await asyncio.get_running_loop().create_connection(factory, address.host, address.port)
 
 
 async def _connect_tls(address: Address, factory: Factory, tls: ssl.SSLContext | None) -> None:
+    options = _client_tls(address, tls)
+    await asyncio.get_running_loop().create_connection(factory, address.host, address.port, **options)
+
+
+def _client_tls(address: Address, tls: ssl.SSLContext | None) -> dict[str, Any]:
     from . import tls as pb_tls
 
     context = tls or pb_tls.client_context(address.fingerprint)
-    await asyncio.get_running_loop().create_connection(
-        factory,
-        address.host,
-        address.port,
-        ssl=context,
-        server_hostname=address.host if context.check_hostname else "",
-        ssl_handshake_timeout=_TLS_HANDSHAKE_S,
-    )
+    return {
+        "ssl": context,
+        "server_hostname": address.host if context.check_hostname else "",
+        "ssl_handshake_timeout": _TLS_HANDSHAKE_S,
+    }
+
+
+async def _connect_web(address: Address, factory: Factory, tls: ssl.SSLContext | None) -> None:
+    _check_web()
+    from . import websocket_client
+
+    options = _client_tls(address, tls) if address.scheme == "wss" else {}
+    await websocket_client.connect(address, factory, options, pin_check(address))
+
+
+def _check_web() -> None:
+    try:
+        import websockets  # noqa: F401
+    except ImportError:
+        raise BadURL(
+            "ws:// and wss:// need the library websockets: pip install 'perspective-broker[web]'"
+        ) from None
 
 
 async def _connect_unix(address: Address, factory: Factory, tls: ssl.SSLContext | None) -> None:
@@ -57,23 +98,43 @@ async def _connect_memory(address: Address, factory: Factory, tls: ssl.SSLContex
     memory.connect(address.host, factory, asyncio.get_running_loop())
 
 
-async def _listen_tcp(address: Address, factory: Factory, tls: Any) -> tuple[Listener, Address]:
-    server = await asyncio.get_running_loop().create_server(factory, address.host, address.port)
+async def _listen_tcp(wanted: Wanted) -> tuple[Listener, Address]:
+    address = wanted.address
+    server = await asyncio.get_running_loop().create_server(wanted.factory, address.host, address.port)
     port = server.sockets[0].getsockname()[1]
     return server, Address(address.scheme, address.host, port)
 
 
-async def _listen_tls(address: Address, factory: Factory, tls: Any) -> tuple[Listener, Address]:
-    if tls is None:
-        raise BadURL("pbs:// needs a key: tls='server.pem', made by `pb keygen -o server.pem`")
-    pin = address.fingerprint
-    if not isinstance(tls, ssl.SSLContext):
-        tls, pin = _load_key(tls)
+async def _listen_tls(wanted: Wanted) -> tuple[Listener, Address]:
+    address = wanted.address
+    options, pin = _server_tls(wanted)
     server = await asyncio.get_running_loop().create_server(
-        factory, address.host, address.port, ssl=tls, ssl_handshake_timeout=_TLS_HANDSHAKE_S
+        wanted.factory, address.host, address.port, **options
     )
     port = server.sockets[0].getsockname()[1]
     return server, Address(address.scheme, address.host, port, fingerprint=pin)
+
+
+def _server_tls(wanted: Wanted) -> tuple[dict[str, Any], str | None]:
+    """Return what `create_server` is told, and the fingerprint of the key where it is known."""
+    tls, pin = wanted.tls, wanted.address.fingerprint
+    if tls is None:
+        scheme = wanted.address.scheme
+        raise BadURL(f"{scheme}:// needs a key: tls='server.pem', made by `pb keygen -o server.pem`")
+    if not isinstance(tls, ssl.SSLContext):
+        tls, pin = _load_key(tls)
+    return {"ssl": tls, "ssl_handshake_timeout": _TLS_HANDSHAKE_S}, pin
+
+
+async def _listen_web(wanted: Wanted) -> tuple[Listener, Address]:
+    _check_web()
+    from . import websocket_server
+
+    address = wanted.address
+    options, pin = _server_tls(wanted) if address.scheme == "wss" else ({}, None)
+    web = wanted.web or Web()
+    listener = await websocket_server.listen(address, wanted.factory, options, web, wanted.limits)
+    return listener, Address(address.scheme, address.host, listener.port, fingerprint=pin)
 
 
 def _load_key(path: str | os.PathLike[str]) -> tuple[ssl.SSLContext, str]:
@@ -91,16 +152,18 @@ def certificate_of(tls: Any) -> bytes | None:
     return ssl.PEM_cert_to_DER_cert(pem[start : pem.index("-----END CERTIFICATE-----", start) + 25])
 
 
-async def _listen_unix(address: Address, factory: Factory, tls: Any) -> tuple[Listener, Address]:
+async def _listen_unix(wanted: Wanted) -> tuple[Listener, Address]:
+    address = wanted.address
     _remove_stale_socket(address.path)
     # Between bind and chmod the umask decides; a directory that others cannot enter closes that gap.
-    server = await asyncio.get_running_loop().create_unix_server(factory, address.path)
+    server = await asyncio.get_running_loop().create_unix_server(wanted.factory, address.path)
     os.chmod(address.path, 0o600)
     return server, address
 
 
-async def _listen_memory(address: Address, factory: Factory, tls: Any) -> tuple[Listener, Address]:
-    return memory.listen(address.host, factory, asyncio.get_running_loop()), address
+async def _listen_memory(wanted: Wanted) -> tuple[Listener, Address]:
+    address = wanted.address
+    return memory.listen(address.host, wanted.factory, asyncio.get_running_loop()), address
 
 
 def _remove_stale_socket(path: str) -> None:
@@ -130,27 +193,36 @@ _CONNECT: Final[dict[str, Callable[[Address, Factory, ssl.SSLContext | None], Aw
     "pbs": _connect_tls,
     "pb+unix": _connect_unix,
     "memory": _connect_memory,
+    "ws": _connect_web,
+    "wss": _connect_web,
 }
-_LISTEN: Final[dict[str, Callable[[Address, Factory, Any], Awaitable[tuple[Listener, Address]]]]] = {
+_LISTEN: Final[dict[str, Callable[[Wanted], Awaitable[tuple[Listener, Address]]]]] = {
     "pb": _listen_tcp,
     "pbs": _listen_tls,
     "pb+unix": _listen_unix,
     "memory": _listen_memory,
+    "ws": _listen_web,
+    "wss": _listen_web,
 }
 
 
 async def connect(address: Address, factory: Factory, tls: ssl.SSLContext | None) -> None:
     """Connect a protocol made by `factory` to `address`. Raises OSError where nobody answers."""
-    if tls is not None and address.scheme != "pbs":
-        raise BadURL(f"tls= is for pbs:// only, not for {address.scheme}://")
+    _check_tls(address, tls)
     await _CONNECT[address.scheme](address, factory, tls)
 
 
-async def listen(address: Address, factory: Factory, tls: Any) -> tuple[Listener, Address]:
+async def listen(wanted: Wanted) -> tuple[Listener, Address]:
     """Listen; return what closes it and the address with the real port and the key's fingerprint."""
-    if tls is not None and address.scheme != "pbs":
-        raise BadURL(f"tls= is for pbs:// only, not for {address.scheme}://")
-    return await _LISTEN[address.scheme](address, factory, tls)
+    _check_tls(wanted.address, wanted.tls)
+    if wanted.web is not None and wanted.address.scheme not in ("ws", "wss"):
+        raise BadURL(f"web= is for ws:// and wss:// only, not for {wanted.address.scheme}://")
+    return await _LISTEN[wanted.address.scheme](wanted)
+
+
+def _check_tls(address: Address, tls: object) -> None:
+    if tls is not None and address.scheme not in _WITH_TLS:
+        raise BadURL(f"tls= is for pbs:// and wss:// only, not for {address.scheme}://")
 
 
 def pin_check(address: Address) -> Callable[[asyncio.BaseTransport], None] | None:

@@ -14,7 +14,7 @@ from pb.errors import Error
 
 from .url import Address
 
-_WITH_HOST = {"pb", "pbs"}
+_WITH_HOST = {"pb", "pbs", "ws", "wss"}
 _HOST = "no address is known for the host of"
 
 

@@ -27,7 +27,10 @@ MAX_NAME_CHARS: Final = 128
 # bind.
 MAX_PATH_BYTES: Final = 107
 
-EXPECTED_FORMS: Final = "pb://host:port, pbs://fingerprint@host:port, pb+unix:///path or memory://name"
+EXPECTED_FORMS: Final = (
+    "pb://host:port, pbs://fingerprint@host:port, pb+unix:///path, ws://host:port, wss://host:port"
+    " or memory://name"
+)
 
 # Which fields each scheme uses, beside the name of a published object that all of them may have.
 FIELDS: Final[dict[str, frozenset[str]]] = {
@@ -35,9 +38,12 @@ FIELDS: Final[dict[str, frozenset[str]]] = {
     "pbs": frozenset({"host", "port", "fingerprint"}),
     "pb+unix": frozenset({"path"}),
     "memory": frozenset({"host"}),
+    "ws": frozenset({"host", "port"}),
+    "wss": frozenset({"host", "port", "fingerprint"}),
 }
 UNUSED: Final[dict[str, object]] = {"host": "", "port": 0, "path": "", "fingerprint": None}
-WEB_SCHEMES: Final = frozenset({"ws", "wss"})
+# Those of the web have ports of their own, which browsers leave out too.
+DEFAULT_PORTS: Final = {"pb": DEFAULT_PORT, "pbs": DEFAULT_PORT, "ws": 80, "wss": 443}
 
 _NOT_PRINTABLE_ASCII = re.compile(r"[^!-~]")
 _PERCENT_WITHOUT_HEX = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -58,11 +64,11 @@ class Address:
     """Hold the parts of a URL, checked and in canonical form, so that equal addresses are equal values.
 
     Attributes:
-        scheme: "pb", "pbs", "pb+unix" or "memory".
+        scheme: "pb", "pbs", "pb+unix", "ws", "wss" or "memory".
         host: where to connect or listen, in lower case, IPv6 without brackets. For memory:// it is the name
             that is listened on, case kept. Empty for pb+unix.
         port: 0 asks a listener for any free port, and is what schemes without ports have. parse() fills in
-            DEFAULT_PORT where the URL has none.
+            the scheme's own where the URL has none.
         path: of the unix socket, absolute, not percent-encoded. Empty for the other schemes.
         fingerprint: pin of the server's key, 52 characters in lower case; None: the usual CA check applies.
         name: of a published object behind the listener (``pb://host/NAME``, ``pb+unix:///path#NAME``); None
@@ -133,10 +139,10 @@ class Address:
         if scheme == "memory":
             return cls(scheme, where, name=name_or_none)
         userinfo, mark, where = where.rpartition("@")
-        if mark and scheme == "pb":
+        if mark and scheme in ("pb", "ws"):
             raise BadURL(
-                "pb:// has no part before @; a pinned key is pbs://fingerprint@host, and no user or password"
-                " belongs into a URL"
+                f"{scheme}:// has no part before @; a pinned key is {scheme}s://fingerprint@host, and no user"
+                " or password belongs into a URL"
             )
         host, port = _split_port(where, scheme)
         return cls(scheme, host, port, fingerprint=userinfo if mark else None, name=name_or_none)
@@ -199,8 +205,6 @@ def canonical_fingerprint(fingerprint: str) -> str:
 
 
 def _fields_of(scheme: str) -> frozenset[str]:
-    if scheme in WEB_SCHEMES:
-        raise BadURL(f"{scheme}:// needs the [web] extra, which is not built yet; use {EXPECTED_FORMS}")
     if scheme not in FIELDS:
         raise BadURL(f"unknown scheme {_shown(scheme)}, expected {EXPECTED_FORMS}")
     return FIELDS[scheme]
@@ -232,19 +236,20 @@ def _split_port(where: str, scheme: str) -> tuple[str, int]:
                 raise BadURL(f"zone of {_shown(host)} must be written after %25, as in [fe80::1%25eth0]")
             host = f"{host}%{zone[2:]}"
         if not after:
-            return host, DEFAULT_PORT
+            return host, DEFAULT_PORTS[scheme]
         digits = after[1:]
     else:
         if "," in where:
             raise BadURL(f"several hosts in one URL ({_shown(where)}) are not built yet; give one")
         host, colon, digits = where.partition(":")
         if not colon:
-            return host, DEFAULT_PORT
+            return host, DEFAULT_PORTS[scheme]
         if ":" in digits:
             raise BadURL(f"{_shown(where)}: IPv6 addresses go in brackets: {scheme}://[::1]:{DEFAULT_PORT}")
     if not _PORT.fullmatch(digits):
         raise BadURL(
-            f"port {_shown(digits)} is no number from 0 to 65535; leave out the colon for {DEFAULT_PORT}"
+            f"port {_shown(digits)} is no number from 0 to 65535;"
+            f" leave out the colon for {DEFAULT_PORTS[scheme]}"
         )
     return host, int(digits)
 

@@ -12,6 +12,7 @@ from pb.aio import transports
 from pb.aio.link import Link
 from pb.aio.options import check_registry, check_root, listener_address
 from pb.aio.unreachable import cannot_listen
+from pb.aio.web import Web
 from pb.interfaces import IRootFactory
 from pb.limits import Limits
 
@@ -67,6 +68,7 @@ def serve(
     registry: jelly.Registry | None = None,
     limits: Limits | None = None,
     tls: ssl.SSLContext | str | os.PathLike[str] | None = None,
+    web: Web | None = None,
     insecure: bool = False,
     debug: bool = False,
     proxy: bool = True,
@@ -105,7 +107,7 @@ def serve(
             )
 
         try:
-            listener, real = await transports.listen(address, factory, tls)
+            listener, real = await transports.listen(transports.Wanted(address, factory, tls, web, limits))
         except OSError as error:
             told = cannot_listen(error, address)
             if told is error:

@@ -21,7 +21,7 @@ FACTORIES: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyn
 if uvloop is not None:
     FACTORIES["uvloop"] = uvloop.new_event_loop
 
-SCHEMES = ["pb", "pb+unix", "pbs", "memory"] if sys.platform != "win32" else ["pb", "pbs", "memory"]
+SCHEMES = ["pb", "pbs", "memory", "ws", "wss", *(["pb+unix"] if sys.platform != "win32" else [])]
 
 
 def run(main: Coroutine[Any, Any, Any], loop: str = "asyncio", limit_s: float = 30) -> Any:
@@ -45,7 +45,7 @@ class Place:
         self.scheme = scheme
         self.path = path
         self.options: dict[str, Any] = {}
-        if scheme == "pbs":
+        if scheme in ("pbs", "wss"):
             key = path / "server.pem"
             tls.create(key)
             self.options["tls"] = key
@@ -56,6 +56,8 @@ class Place:
         return {
             "pb": "pb://127.0.0.1:0",
             "pbs": "pbs://127.0.0.1:0",
+            "ws": "ws://127.0.0.1:0",
+            "wss": "wss://127.0.0.1:0",
             "pb+unix": f"pb+unix://{self.path}/socket",
             "memory": f"memory://{self.path.name}",
         }[self.scheme]

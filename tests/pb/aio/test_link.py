@@ -354,9 +354,11 @@ def test_options_that_do_not_fit_the_url_say_so(tmp_path, loop):
     async def main():
         with pytest.raises(pb.BadURL, match="pb keygen"):
             await pb.serve(Root(), "pbs://127.0.0.1:0")
-        with pytest.raises(pb.BadURL, match="pbs:// only"):
+        with pytest.raises(pb.BadURL, match="wss:// only"):
             await pb.serve(Root(), "pb://127.0.0.1:0", tls="server.pem")
-        with pytest.raises(pb.BadURL, match="pbs:// only"):
+        with pytest.raises(pb.BadURL, match="web= is for ws://"):
+            await pb.serve(Root(), "pb://127.0.0.1:0", web=pb.Web())
+        with pytest.raises(pb.BadURL, match="wss:// only"):
             await pb.open_connection("memory://x", tls=pb.tls.client_context(None))
         with pytest.raises(FileNotFoundError, match="pb keygen"):
             await pb.serve(Root(), "pbs://127.0.0.1:0", tls=tmp_path / "missing.pem")

@@ -30,6 +30,10 @@ GOOD = {
     "pb+unix:///run/pb.sock#lobby": Address("pb+unix", path="/run/pb.sock", name="lobby"),
     "pb+unix:///a%20b%23%c3%bc": Address("pb+unix", path="/a b#ü"),
     "memory://Lobby": Address("memory", "Lobby"),
+    "ws://Localhost": Address("ws", "localhost", 80),
+    "wss://localhost": Address("wss", "localhost", 443),
+    "wss://[::1]/lobby": Address("wss", "::1", 443, name="lobby"),
+    f"wss://{PIN}@localhost:8787": Address("wss", "localhost", 8787, fingerprint=PIN),
     "memory://lobby/x": Address("memory", "lobby", name="x"),
 }
 
@@ -39,8 +43,9 @@ BAD = {
     "localhost:8787": "expected pb://host:port",
     "http://localhost": "unknown scheme 'http'",
     "://x": "unknown scheme ''",
-    "ws://localhost/pb": "needs the [web] extra",
-    "wss://localhost/pb#x": "needs the [web] extra",
+    "wss://localhost/pb#x": "no #",
+    "ws://bob@localhost": "wss://fingerprint@host",
+    "ws://localhost:x": "leave out the colon for 80",
     "pb://": "no host",
     "pb://:8787": "0.0.0.0",
     "pb://a b": "character ' ' at position 6",
@@ -158,7 +163,7 @@ def test_only_text_is_a_url() -> None:
 @pytest.mark.parametrize(
     "parts",
     [
-        {"scheme": "ws", "host": "a"},
+        {"scheme": "ws", "host": "a", "fingerprint": PIN},
         {"scheme": "pb", "host": "a b"},
         {"scheme": "pb", "host": "a", "port": 65536},
         {"scheme": "pb", "host": "a", "port": -1},

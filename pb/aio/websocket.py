@@ -1,0 +1,250 @@
+"""WebSocket: one frame of the protocol is one binary message. What both ends have in common.
+
+A link writes and reads a stream of frames; here their lengths are taken off and put back on. Knows nothing
+of URLs and of what a frame means, except how a BYE begins. Spec: spec/2-frames.md, "Transports".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Any, Final
+
+from websockets.frames import Frame, Opcode
+from websockets.protocol import OPEN, Protocol
+
+from pb import messages
+
+SUBPROTOCOL: Final = "pb.1"
+_BYE: Final = bytes((0x94, messages.BYE))  # an array of four that begins with the code of BYE
+_CLOSE_OFFSET: Final = 4000  # the close code is that of the BYE, plus this
+_NORMAL: Final = 1000
+_NO_BINARY: Final = 1003
+_END_S: Final = 10  # for the other side to answer a close
+_PONG: Final = 0x8A  # the first byte of one
+_HEADER_BYTES: Final = 14  # the longest that WebSocket itself adds to a message
+
+
+class WebSocketTransport(asyncio.Transport):
+    """What a link takes for the network: its writes become messages. The rest is the network's."""
+
+    def __init__(self, socket: WebSocket) -> None:
+        super().__init__()
+        self._socket = socket
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """Return what the network knows of itself."""
+        return self._socket.network.get_extra_info(name, default)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send the frames that are complete with this; the beginning of another waits for its end."""
+        self._socket.write(data)
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Set how many bytes may wait for the network."""
+        self._socket.network.set_write_buffer_limits(high, low)
+
+    def get_write_buffer_size(self) -> int:
+        """Return how many bytes wait for the network."""
+        size: int = self._socket.network.get_write_buffer_size()
+        return size
+
+    def pause_reading(self) -> None:
+        """Deliver nothing for now."""
+        self._socket.pause()
+
+    def resume_reading(self) -> None:
+        """Deliver again, from the next turn of the loop on."""
+        self._socket.resume()
+
+    def is_closing(self) -> bool:
+        """Return whether the end has begun."""
+        return self._socket.is_closing
+
+    def close(self) -> None:
+        """Say goodbye as WebSocket does it, with the code of the BYE that was sent; then close."""
+        self._socket.close()
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._socket.network.abort()
+
+
+class WebSocket(asyncio.Protocol):
+    """One WebSocket connection, between the network and a link. Its subclasses do the handshake.
+
+    Args:
+        protocol: the sans-I/O half: what WebSocket itself is.
+        handshake_s: seconds for the handshake.
+    """
+
+    def __init__(self, protocol: Protocol, handshake_s: float) -> None:
+        self.protocol = protocol
+        self.network: Any = None
+        self.link: Any = None  # once the handshake is over
+        self.is_closing = False
+        self._handshake_s = handshake_s
+        self._timer: asyncio.TimerHandle | None = None
+        self._parts: list[bytes] = []  # of a message that comes in fragments
+        self._arrived: deque[memoryview] = deque()  # frames, with their length, not delivered yet
+        self._is_paused = False  # by the link, which has had its turn
+        self._is_stalled = False  # the network takes no more
+        self._unfinished_bytes = 0  # at least what has come of a message that is not complete
+        self._leaving = bytearray()  # the beginning of a frame that is being written
+        self._close_code = _NORMAL
+
+    # --- for subclasses
+
+    def receive_handshake(self, event: Any) -> None:
+        """Take the other side's half of the handshake."""
+        raise NotImplementedError
+
+    def open(self, link: Any) -> None:
+        """Begin to carry frames: the handshake is over."""
+        self._set_timer(None)
+        self.flush()
+        self.link = link
+        self.link.connection_made(WebSocketTransport(self))
+
+    def flush(self) -> None:
+        """Write what WebSocket has to say, and close where it has said its last."""
+        for data in self.protocol.data_to_send():
+            if not data:  # the end of the stream
+                self.network.close()
+            elif not (self._is_stalled and data[0] == _PONG):  # or a flood of pings would fill the memory
+                self.network.write(data)
+        if self.protocol.close_expected() and not self.is_closing:
+            self.is_closing = True
+            self._set_timer(_END_S)
+
+    # --- what the network tells
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Wait for the handshake, but not for ever."""
+        self.network = transport
+        self._set_timer(self._handshake_s)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes: the handshake, then messages."""
+        self.protocol.receive_data(data)
+        self._unfinished_bytes += len(data)
+        self._act()
+        if self.link is not None and self._unfinished_bytes > len(data) + self._longest():
+            # A promise of much more than may be sent, as long as little may be: see FrameReader.
+            self.protocol.fail(_CLOSE_OFFSET + messages.BYE_TOO_LARGE, "the message is longer than max_frame")
+            self.flush()
+
+    def eof_received(self) -> None:
+        """The other side says nothing more. Returning None closes."""
+        self.protocol.receive_eof()
+        self._act()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the link, and why, where the other side has said so."""
+        self._set_timer(None)
+        self.is_closing = True
+        self._arrived.clear()
+        link, self.link = self.link, None
+        if link is not None:
+            link.connection_lost(exc or self._why_closed())
+
+    def pause_writing(self) -> None:
+        """Pass it on."""
+        self._is_stalled = True
+        if self.link is not None:
+            self.link.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Pass it on."""
+        self._is_stalled = False
+        if self.link is not None:
+            self.link.resume_writing()
+
+    # --- what the link does
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send each complete frame as a message."""
+        leaving = self._leaving
+        leaving += data
+        start = 0
+        while len(leaving) - start >= 4:
+            end = start + 4 + int.from_bytes(leaving[start : start + 4], "big")
+            if end > len(leaving):
+                break
+            body = bytes(memoryview(leaving)[start + 4 : end])
+            if body.startswith(_BYE):
+                self._close_code = _CLOSE_OFFSET + body[2]
+            if self.protocol.state is OPEN:
+                self.protocol.send_binary(body)
+            start = end
+        del leaving[:start]
+        self.flush()
+
+    def close(self) -> None:
+        """Begin the end, where it has not begun."""
+        if self.protocol.state is OPEN:
+            self.protocol.send_close(self._close_code)
+            self.flush()
+
+    def pause(self) -> None:
+        """Deliver nothing for now, and let the network keep what comes."""
+        self._is_paused = True
+        self.network.pause_reading()
+
+    def resume(self) -> None:
+        """Deliver again, soon."""
+        self._is_paused = False
+        self.network.resume_reading()
+        asyncio.get_running_loop().call_soon(self._deliver)
+
+    # --- inside
+
+    def _act(self) -> None:
+        for event in self.protocol.events_received():
+            if not isinstance(event, Frame):
+                self.receive_handshake(event)
+            elif event.opcode == Opcode.TEXT:
+                self.protocol.fail(_NO_BINARY, "messages are binary")
+            elif event.opcode in (Opcode.BINARY, Opcode.CONT):
+                self._take(event)
+            if not self._parts:
+                self._unfinished_bytes = 0
+        self.flush()
+        self._deliver()
+
+    def _take(self, part: Frame) -> None:
+        self._parts.append(bytes(part.data))
+        if part.fin:
+            body = b"".join(self._parts)
+            self._parts.clear()
+            self._arrived.append(memoryview(len(body).to_bytes(4, "big") + body))
+
+    def _deliver(self) -> None:
+        """Give the link what has arrived, as much as it takes."""
+        arrived = self._arrived
+        while arrived and not self._is_paused and not self.is_closing:
+            frame = arrived.popleft()
+            room = self.link.get_buffer(-1)
+            size = min(len(room), len(frame))
+            room[:size] = frame[:size]
+            if size < len(frame):
+                arrived.appendleft(frame[size:])
+            self.link.buffer_updated(size)
+
+    def _longest(self) -> int:
+        longest: int = self.link.broker.reader.max_frame
+        return longest + _HEADER_BYTES
+
+    def _why_closed(self) -> Exception | None:
+        closed = self.protocol.close_rcvd
+        if closed is None or closed.code in (_NORMAL, _CLOSE_OFFSET, _CLOSE_OFFSET + messages.BYE_GOING_AWAY):
+            return None
+        reason = f": {closed.reason}" if closed.reason else ""
+        return ConnectionAbortedError(f"the peer closed with {closed.code}{ascii(reason)[1:-1]}")
+
+    def _set_timer(self, seconds: float | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if seconds is not None:
+            self._timer = asyncio.get_running_loop().call_later(seconds, self.network.abort)
