@@ -51,15 +51,16 @@ def is_loopback(host: str) -> bool:
 
 
 def _bindings(tls: Any, certificate: bytes | None) -> tuple[tuple[str, bytes], ...]:
-    # The one that every peer has comes first: a client binds to the first.
+    # Best first. A client binds to the first one that the server's HELLO says it can check.
     bindings = []
+    export = getattr(tls, "export_keying_material", None)
+    # Before TLS 1.3 it binds only with the extended master secret, of which Python does not tell.
+    if export is not None and tls.version() == "TLSv1.3":
+        bindings.append(("tls-exporter", bytes(export(_EXPORTER_LABEL, 32))))
     if certificate is not None:
         from . import tls as pb_tls
 
         bindings.append(("tls-server-end-point", pb_tls.server_end_point(certificate)))
-    export = getattr(tls, "export_keying_material", None)
-    if export is not None:
-        bindings.append(("tls-exporter", bytes(export(_EXPORTER_LABEL, 32))))
     return tuple(bindings)
 
 

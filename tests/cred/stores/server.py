@@ -13,21 +13,17 @@ from pathlib import Path
 
 import pytest
 
-APT = ["apt-get", "install", "-y", "-q", "postgresql"]
+# Set where skipping would be a lie: a continuous integration that says "all passed".
+NEEDED = "PB_TESTS_NEED_POSTGRES"
 
 
 def binaries():
-    """Return the folder of the newest initdb, installed where that may be; None if there is none."""
+    """Return the folder of the newest initdb; None if there is none."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
     if found:
         return found[-1].parent
     elsewhere = shutil.which("initdb")
-    if elsewhere:
-        return Path(elsewhere).resolve().parent
-    if os.geteuid() == 0 and shutil.which("apt-get"):
-        subprocess.run(APT, capture_output=True, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
-        found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    return found[-1].parent if found else None
+    return Path(elsewhere).resolve().parent if elsewhere else None
 
 
 @contextmanager
@@ -35,7 +31,8 @@ def serving():
     """Run a server; yield the folder of its socket and the name of its user. Skips where none can be had."""
     folder = binaries()
     if folder is None:
-        pytest.skip("PostgreSQL is not installed and cannot be: apt-get install postgresql")
+        say = pytest.fail if os.environ.get(NEEDED) else pytest.skip
+        say("no PostgreSQL to start (no initdb): apt-get install postgresql")
     # Not pytest's tmp_path: it is closed to the user the server runs as, and too long for a socket.
     home = Path(tempfile.mkdtemp(prefix="pb-pg-"))
     user, options = getpass.getuser(), {}

@@ -13,6 +13,7 @@ import pytest
 import pb
 from pb.aio import secure, tls
 from pb.aio.url import Address
+from pb.auth.channel import channel_of
 from pb.security import Security
 
 from .loops import Place, run
@@ -119,8 +120,9 @@ class Transport:
 class Tls:
     """A TLS object with a certificate, and an exporter if it has one."""
 
-    def __init__(self, der, exported=None):
+    def __init__(self, der, exported=None, version="TLSv1.3"):
         self.der = der
+        self.version = lambda: version
         if exported is not None:
             self.export_keying_material = lambda label, size: (label + exported)[:size].ljust(size, b".")
 
@@ -135,14 +137,38 @@ def certificate(tmp_path, name="key.pem"):
     return ssl.PEM_cert_to_DER_cert(pem[pem.index("-----BEGIN CERT") :])
 
 
-def test_the_exporter_is_there_beside_what_every_peer_has(tmp_path):
-    """RFC 9266, where Python gives it; a client binds to the first, which both have for certain."""
+@pytest.mark.parametrize("is_server", [False, True])
+def test_the_exporter_comes_before_what_every_peer_has(tmp_path, is_server):
+    """RFC 9266, where the transport gives it: it binds to the connection, not to the certificate alone."""
     der = certificate(tmp_path)
-    facts = secure.security_of(Transport(ssl_object=Tls(der, b"x")), False, None, False)
+    facts = secure.security_of(Transport(ssl_object=Tls(der, b"x")), is_server, der, False)
 
-    assert ["tls-server-end-point", "tls-exporter"] == [type for type, _ in facts.bindings]
-    assert b"EXPORTER-Channel-Binding" == facts.bindings[1][1][:24]
-    assert 32 == len(facts.bindings[1][1])
+    assert ["tls-exporter", "tls-server-end-point"] == [type for type, _ in facts.bindings]
+    assert b"EXPORTER-Channel-Binding" == facts.bindings[0][1][:24]
+    assert 32 == len(facts.bindings[0][1])
+
+
+def test_the_exporter_of_older_tls_is_not_used(tmp_path):
+    """Without the extended master secret two connections can be made to have the same one."""
+    tls_1_2 = Tls(certificate(tmp_path), b"x", "TLSv1.2")
+    facts = secure.security_of(Transport(ssl_object=tls_1_2), False, None, False)
+
+    assert ["tls-server-end-point"] == [type for type, _ in facts.bindings]
+
+
+@pytest.mark.parametrize(
+    ("checked", "type"),
+    [
+        (("tls-exporter", "tls-server-end-point"), "tls-exporter"),
+        (("tls-server-end-point",), "tls-server-end-point"),
+    ],
+    ids=["both can", "the server cannot"],
+)
+def test_a_client_binds_to_the_best_that_the_server_can_check(tmp_path, checked, type):
+    """PB-A19; the first of the channel is what SCRAM and ED25519 use."""
+    facts = secure.security_of(Transport(ssl_object=Tls(certificate(tmp_path), b"x")), False, None, False)
+
+    assert type == channel_of(facts, bytes(32), checked).bindings[0].type
 
 
 def test_the_server_binds_to_its_own_certificate_and_vouches_for_the_client_s(tmp_path):
