@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from .keyring import Key
 
 if TYPE_CHECKING:
+    from ._held import Held
     from .identity import Identity
     from .perspective import Perspective
-    from .service import Service
 
 log = logging.getLogger("cred")
 
@@ -33,7 +33,7 @@ class Attachment:
         client: Any,
         key: Key,
         perspective: Perspective,
-        service: Service,
+        held: Held,
         forget: Callable[[Attachment], None],
     ) -> None:
         self.identity = identity
@@ -41,7 +41,7 @@ class Attachment:
         self.key = key
         self.perspective = perspective
         self.is_live = True
-        self._service = service
+        self._held = held
         self._forget = forget
 
     def __repr__(self) -> str:
@@ -57,7 +57,7 @@ class Attachment:
         self.is_live = False
         self._forget(self)
         # Before detached(), so that it sees who is left.
-        self._service.let_go(self.key.perspective)
+        self._held.let_go(self.key.perspective)
         try:
             self.perspective.detached(self.client, self.identity)
         except Exception:

@@ -14,6 +14,7 @@ from typing import Any
 from zope.interface import implementer
 
 from ._directory import Directory
+from ._held import Held
 from ._identities import Identities, InThread
 from ._loop import in_thread
 from ._types import IdentityStore, Verifier
@@ -24,7 +25,7 @@ from .ed25519 import Ed25519Verifier
 from .errors import LoginFailed, NoSuchIdentity, NoSuchPerspective, NotPermitted
 from .external import ExternalVerifier
 from .identity import Identity, IdentityRecord
-from .interfaces import IAuthorizer, IPerspective
+from .interfaces import IAuthorizer, IPerspective, IService
 from .keyring import Key
 from .login import Login
 from .password import ScramVerifier
@@ -70,14 +71,30 @@ class Authorizer(Identities):
         self._clock = clock
         self._directory = Directory(self.store, iterations=iterations, clock=clock)
         self._services: dict[str, Service] = {}
+        self._held: dict[str, Held] = {}
 
     def add_service(self, service: Service) -> None:
-        """Take a service in. Raises ValueError where its name is taken, or it belongs elsewhere."""
+        """Take a service in, an IService. Nothing happens if it is in already.
+
+        Raises:
+            ValueError: its name is taken, or it belongs elsewhere.
+            TypeError: it is no service.
+        """
+        if not IService.providedBy(service):
+            raise TypeError(f"a {type(service).__name__} is no service: derive it from Service")
         taken = self._services.get(service.name)
-        if taken is not None and taken is not service:
+        if taken is service:
+            return
+        if taken is not None:
             raise ValueError(f"there is a service {service.name!r} already; give this one another name")
         service.authorizer = self
         self._services[service.name] = service
+        self._held[service.name] = Held(service)
+
+    def attach_count(self, service: str, perspective: str) -> int:
+        """Return how many attachments there are now that were made with this key."""
+        held = self._held.get(service)
+        return 0 if held is None else held.count(perspective)
 
     @property
     def services(self) -> Mapping[str, Service]:
@@ -166,7 +183,7 @@ class Authorizer(Identities):
 
     async def _admit_attach(
         self, identity: Identity, service: str, perspective: str | None
-    ) -> tuple[Key, Service]:
+    ) -> tuple[Key, Held]:
         if not isinstance(service, str) or not isinstance(perspective, str | None):
             raise NotPermitted("a name that is no string")
         try:
@@ -181,7 +198,7 @@ class Authorizer(Identities):
             key = Key(service, perspective)
         if key is None or key not in record.keys:
             raise NotPermitted("no such key on the keyring")
-        found = self._services.get(key.service)
+        found = self._held.get(key.service)
         if found is None:
             raise NotPermitted("a key for a service that is not here")
         return key, found
@@ -190,14 +207,14 @@ class Authorizer(Identities):
         self,
         identity: Identity,
         key: Key,
-        service: Service,
+        held: Held,
         client: Any,
         prepare: Callable[[Any], Any] | None,
     ) -> Attachment:
         try:
-            perspective = await service.hold(key.perspective, identity)
+            perspective = await held.hold(key.perspective, identity)
         except (NoSuchPerspective, KeyError) as error:
-            log.info("service %r has no perspective for a key of %s", service.name, ascii(identity.name))
+            log.info("service %r has no perspective for a key of %s", key.service, ascii(identity.name))
             raise NotPermitted("a key for a perspective that is not there") from error
         try:
             if prepare is not None:
@@ -210,9 +227,9 @@ class Authorizer(Identities):
             elif not IPerspective.providedBy(given):
                 raise TypeError(f"attached() returned a {type(given).__name__}, expected a perspective")
         except BaseException:
-            service.let_go(key.perspective)
+            held.let_go(key.perspective)
             raise
-        attachment = Attachment(identity, client, key, given, service, self._live.forget)
+        attachment = Attachment(identity, client, key, given, held, self._live.forget)
         self._live.add(attachment)
         return attachment
 

@@ -129,35 +129,74 @@ class IExchange(Interface):  # type: ignore[misc]
 class IAuthorizer(Interface):  # type: ignore[misc]
     """Know identities and services, log in, attach, and tell of what is revoked."""
 
+    store = Attribute("its IIdentityStore")
+    services = Attribute("a mapping of name to IService")
+
     def add_service(service):  # type: ignore[no-untyped-def]
-        """Take a service in. Raises ValueError where its name is taken."""
+        """Take an IService in. Raises ValueError where its name is taken."""
+
+    def declare_identity(name, password=None, *, keys=()):  # type: ignore[no-untyped-def]
+        """Return an identity at once, and have it written before the store is next asked."""
+
+    def settle():  # type: ignore[no-untyped-def,misc]
+        """A coroutine function: write what was declared."""
 
     def get_identity(name):  # type: ignore[no-untyped-def]
-        """A coroutine function: return an identity. Raises NoSuchIdentity."""
+        """A coroutine function: return an IIdentity. Raises NoSuchIdentity."""
 
-    def begin_login(mechanism, channel):  # type: ignore[no-untyped-def]
-        """Return a Login. Raises LoginFailed."""
+    def mechanisms(channel, more=()):  # type: ignore[no-untyped-def]
+        """Return the names of the mechanisms for a Channel, best first; `more` are further IVerifiers."""
 
-    def attach(identity, service, perspective, client):  # type: ignore[no-untyped-def]
-        """A coroutine function: return an Attachment. Raises NotPermitted."""
+    def begin_login(mechanism, channel, more=()):  # type: ignore[no-untyped-def]
+        """Return a Login, or what has its `user` and `receive`. Raises LoginFailed."""
+
+    def attach(identity, service, perspective=None, client=None, *, prepare=None):  # type: ignore[no-untyped-def]
+        """A coroutine function: return an Attachment, or what has its `perspective`, `is_live` and `end`.
+
+        `prepare` gets the perspective before attached() does and returns what is given as the client.
+        Raises NotPermitted, AttachRefused.
+        """
+
+    def attach_count(service, perspective):  # type: ignore[no-untyped-def]
+        """Return how many attachments there are of a perspective, by names."""
+
+    def subscribe(listener):  # type: ignore[no-untyped-def]
+        """Call a function with each Revocation, at once; return what ends that."""
+
+    def recheck():  # type: ignore[no-untyped-def,misc]
+        """A coroutine function: look for what other processes took away, and revoke it here."""
+
+    def close():  # type: ignore[no-untyped-def,misc]
+        """A coroutine function: end all attachments and close the store."""
 
 
 class IIdentity(Interface):  # type: ignore[misc]
     """Who somebody is."""
 
     name = Attribute("unique at its authorizer")
+    as_of = Attribute("the IdentityRecord at login; None for one that did not come from a login")
+
+    def keys():  # type: ignore[no-untyped-def,misc]
+        """A coroutine function: return the Keys, sorted. Raises NoSuchIdentity."""
 
 
 class IService(Interface):  # type: ignore[misc]
-    """Something with perspectives."""
+    """Something with perspectives. An authorizer asks get_perspective, for the first who attaches."""
 
     name = Attribute("unique at its authorizer")
+    authorizer = Attribute("where it belongs; None until it is added, which sets it")
 
     def get_perspective_named(name):  # type: ignore[no-untyped-def]
         """Find or make a perspective. Raises NoSuchPerspective: then load_perspective is asked."""
 
     def load_perspective(name):  # type: ignore[no-untyped-def]
         """A coroutine function: fetch a perspective from elsewhere. Raises NoSuchPerspective."""
+
+    def get_perspective(name, identity):  # type: ignore[no-untyped-def]
+        """A coroutine function: do the one, then the other, or decide by identity.
+
+        It is called once however many attach, and not again as long as one of them is there.
+        """
 
 
 class IPerspective(Interface):  # type: ignore[misc]

@@ -68,7 +68,8 @@ class Perspective:
     @property
     def attach_count(self) -> int:
         """Return how many attachments of this perspective's name there are now."""
-        return self.service.attach_count(self.perspective_name)
+        authorizer = self.service.authorizer
+        return 0 if authorizer is None else authorizer.attach_count(self.service.name, self.perspective_name)
 
     def make_identity(
         self, password: str | PasswordHash | None = None, *, name: str | None = None

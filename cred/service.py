@@ -1,4 +1,4 @@
-"""Service: a part of an application that has perspectives. Knows who is attached, not who they are."""
+"""Service: a part of an application that has perspectives. Who is attached is known to its authorizer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from zope.interface import implementer
 
-from ._loop import Locks
 from .errors import NoSuchPerspective
 from .interfaces import IPerspective, IService
 from .names import key_name
@@ -15,16 +14,6 @@ from .perspective import Perspective
 if TYPE_CHECKING:
     from .authorizer import Authorizer
     from .identity import Identity
-
-
-class _Held:
-    """A perspective while it is attached, and how often."""
-
-    __slots__ = ("count", "perspective")
-
-    def __init__(self, perspective: Perspective) -> None:
-        self.perspective = perspective
-        self.count = 0
 
 
 @implementer(IService)
@@ -46,8 +35,6 @@ class Service:
         self.application: Any = None
         self._authorizer: Authorizer | None = None
         self._perspectives: dict[str, Perspective] = {}
-        self._held: dict[str, _Held] = {}
-        self._locks = Locks()
         if application is not None:
             application.add_service(self)
             self.application = application
@@ -118,32 +105,4 @@ class Service:
 
     def attach_count(self, name: str) -> int:
         """Return how many attachments of a perspective there are now."""
-        held = self._held.get(name)
-        return 0 if held is None else held.count
-
-    async def hold(self, name: str, identity: Identity) -> Perspective:
-        """Return the perspective and count one attachment. For authorizers.
-
-        Raises:
-            NoSuchPerspective: there is none.
-            TypeError: what the service made is no perspective.
-        """
-        # One at a time for each name, or two who attach at once would load two perspectives.
-        async with self._locks.of(name):
-            held = self._held.get(name)
-            if held is None:
-                found = await self.get_perspective(name, identity)
-                if not IPerspective.providedBy(found):
-                    raise TypeError(
-                        f"service {self.name!r} made a {type(found).__name__}, expected a perspective"
-                    )
-                held = self._held[name] = _Held(found)
-            held.count += 1
-            return held.perspective
-
-    def let_go(self, name: str) -> None:
-        """Count one attachment less; with the last the perspective is forgotten, unless it was added."""
-        held = self._held[name]
-        held.count -= 1
-        if not held.count:
-            del self._held[name]
+        return 0 if self._authorizer is None else self._authorizer.attach_count(self.name, name)

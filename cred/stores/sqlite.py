@@ -11,6 +11,7 @@ import os
 import secrets
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
@@ -25,6 +26,8 @@ T = TypeVar("T")
 # RETURNING came then (March 2021).
 MIN_SQLITE: Final = (3, 35, 0)
 READERS: Final = 2
+# Between two tries to switch a new file to WAL, which another process is just doing.
+SWITCH_S: Final = 0.01
 
 
 class SqliteStore(SqlStore):
@@ -92,7 +95,7 @@ class SqliteStore(SqlStore):
             return found
         except AttributeError:
             pass
-        # One thread at a time: switching a new file to WAL needs it alone and waits for nobody.
+        # One thread at a time: switching a new file to WAL needs it alone.
         with self._setup_lock:
             connection = self._open()
             if not self._is_set_up:
@@ -116,11 +119,23 @@ class SqliteStore(SqlStore):
             self._path, timeout=self._busy_s, isolation_level=None, check_same_thread=False
         )
         self._connections.append(connection)
-        connection.execute("PRAGMA journal_mode = WAL")
+        self._use_wal(connection)
         # FULL: after a power cut a right that was taken away must not be back.
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         return connection
+
+    def _use_wal(self, connection: sqlite3.Connection) -> None:
+        """Switch to WAL. A new file must be nobody else's meanwhile, and SQLite does not wait for that."""
+        until = time.monotonic() + self._busy_s
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                    raise
+            time.sleep(SWITCH_S)
 
     def _close(self) -> None:
         self._readers.shutdown()

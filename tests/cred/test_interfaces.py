@@ -6,7 +6,7 @@ import inspect
 
 import pytest
 from zope.interface import Interface
-from zope.interface.verify import verifyClass
+from zope.interface.verify import verifyClass, verifyObject
 
 import cred
 from cred import _types, interfaces
@@ -53,6 +53,26 @@ KEPT = [
 def test_a_class_keeps_its_contract(cls, contract):
     """With the methods, and the arguments they take."""
     assert verifyClass(contract, cls)
+
+
+AUTHORIZER = cred.Authorizer()
+SERVICE = cred.Service("shop", AUTHORIZER)
+OBJECTS = [
+    (AUTHORIZER, interfaces.IAuthorizer),
+    (AUTHORIZER.store, interfaces.IIdentityStore),
+    (SERVICE, interfaces.IService),
+    (cred.Service("nowhere"), interfaces.IService),
+    (cred.Perspective("alice", SERVICE), interfaces.IPerspective),
+    (cred.Identity(AUTHORIZER, "alice"), interfaces.IIdentity),
+]
+
+
+@pytest.mark.parametrize(
+    ("one", "contract"), OBJECTS, ids=[f"{type(o).__name__}-{i.__name__}" for o, i in OBJECTS]
+)
+def test_an_object_keeps_its_contract(one, contract):
+    """With the attributes too, which a class has not got yet."""
+    assert verifyObject(contract, one)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,6 @@
-"""Service: where perspectives come from, and that each is there once while it is attached."""
+"""Service: its name, where it belongs, and the perspectives that it keeps."""
 
 from __future__ import annotations
-
-import asyncio
 
 import pytest
 
@@ -13,18 +11,7 @@ from .helpers import application, run
 
 
 class Loading(Service):
-    """Fetches perspectives from a database that takes its time."""
-
-    def __init__(self, *args):
-        super().__init__(*args)
-        self.loaded = []
-
-    async def load_perspective(self, name):
-        self.loaded.append(name)
-        await asyncio.sleep(0)
-        if name == "nobody":
-            raise NoSuchPerspective("no row")
-        return Perspective(name, self)
+    """Another name for it."""
 
 
 def test_its_name_is_that_of_its_class_unless_told():
@@ -104,113 +91,18 @@ def test_an_unknown_name_is_said_so():
         run(Service("shop").get_perspective("alice", None))
 
 
-def test_several_who_attach_at_once_load_once():
-    """Or each would have a perspective of its own, and none would see the others."""
+def test_nobody_is_attached_to_what_belongs_nowhere():
+    """Whoever asks before it is added gets a number."""
+    service = Service("shop")
 
-    async def main():
-        service = Loading("shop")
-        found = await asyncio.gather(*(service.hold("alice", None) for _ in range(5)))
-        return len(set(map(id, found))), service.loaded, service.attach_count("alice")
-
-    assert (1, ["alice"], 5) == run(main())
+    assert (0, 0) == (service.attach_count("alice"), service.create_perspective("alice").attach_count)
 
 
-def test_loading_one_does_not_wait_for_another():
-    """A slow row blocks nobody else."""
-
-    class Stuck(Loading):
-        async def load_perspective(self, name):
-            if name == "slow":
-                await gate.wait()
-            return await super().load_perspective(name)
-
-    async def main():
-        service = Stuck("shop")
-        slow = asyncio.ensure_future(service.hold("slow", None))
-        await service.hold("quick", None)
-        assert not slow.done()
-        gate.set()
-        await slow
-        return service.loaded, len(service._locks)
-
-    gate = asyncio.Event()
-    assert (["quick", "slow"], 0) == run(main())
-
-
-def test_it_is_forgotten_with_the_last_who_let_go():
-    """The next who attaches gets it fresh from the database."""
-
-    async def main():
-        service = Loading("shop")
-        first = await service.hold("alice", None)
-        await service.hold("alice", None)
-        service.let_go("alice")
-        assert first is await service.hold("alice", None)
-        service.let_go("alice")
-        service.let_go("alice")
-        assert 0 == service.attach_count("alice")
-        return first is await service.hold("alice", None), service.loaded
-
-    assert (False, ["alice", "alice"]) == run(main())
-
-
-def test_a_load_that_fails_is_tried_again_by_the_next():
-    """The row may be there by then."""
-
-    async def main():
-        service = Loading("shop")
-        for _ in range(2):
-            with pytest.raises(NoSuchPerspective):
-                await service.hold("nobody", None)
-        return service.loaded, service.attach_count("nobody"), len(service._locks)
-
-    assert (["nobody", "nobody"], 0, 0) == run(main())
-
-
-def test_a_load_that_is_cancelled_is_done_by_the_next():
-    """One client's connection was lost; the others wait for the same perspective."""
-
-    class Stuck(Loading):
-        async def load_perspective(self, name):
-            found = await super().load_perspective(name)
-            if len(self.loaded) == 1:
-                await asyncio.Event().wait()
-            return found
-
-    async def main():
-        service = Stuck("shop")
-        first, second = (asyncio.ensure_future(service.hold("alice", None)) for _ in range(2))
-        for _ in range(5):
-            await asyncio.sleep(0)
-        first.cancel()
-        await second
-        return service.loaded, service.attach_count("alice")
-
-    assert (["alice", "alice"], 1) == run(main())
-
-
-def test_a_key_error_means_there_is_none():
-    """`return self.users[name]` is what people write."""
-
-    class Shop(Loading):
-        def get_perspective_named(self, name):
-            return {}[name]
-
-    async def main():
-        return (await Shop("shop").hold("alice", None)).perspective_name
-
-    assert "alice" == run(main())
-
-
-def test_what_a_service_makes_must_be_a_perspective():
-    """None, where the return was forgotten, is told to the author."""
-
-    class Shop(Service):
-        def get_perspective_named(self, name):
-            return None
-
-    with pytest.raises(TypeError, match="made a NoneType, expected a perspective"):
-        run(Shop("shop").hold("alice", None))
+@pytest.mark.parametrize("foreign", [None, object(), "shop", Service])
+def test_what_is_no_service_is_not_added(foreign):
+    """It would fail at the first who attaches."""
+    with pytest.raises(TypeError, match="is no service"):
+        application().add_service(foreign)
 
 
 def test_what_is_added_belongs_to_the_service():

@@ -319,3 +319,38 @@ def test_two_processes_that_begin_with_an_empty_file_share_its_secret(path):
         return secrets
 
     assert 1 == len(set(run(main())))
+
+
+class Contested:
+    """A connection to a file that another process is just switching to WAL: SQLite does not wait there."""
+
+    def __init__(self, times, code=sqlite3.SQLITE_BUSY):
+        self.times = times
+        self.code = code
+        self.tries = 0
+
+    def execute(self, statement):
+        assert "PRAGMA journal_mode = WAL" == statement
+        self.tries += 1
+        if self.tries <= self.times:
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorcode = self.code
+            raise error
+
+
+def test_a_new_file_that_another_process_is_making_is_waited_for(path):
+    """`pb run` and `pb identity add` at once, on no store yet, would fail now and then."""
+    connection = Contested(3)
+    SqliteStore(path)._use_wal(connection)
+
+    assert 4 == connection.tries
+
+
+@pytest.mark.parametrize(("busy_s", "code"), [(0, sqlite3.SQLITE_BUSY), (5, sqlite3.SQLITE_READONLY)])
+def test_it_is_not_waited_for_too_long_nor_for_what_does_not_pass(path, busy_s, code):
+    """As long as for every other lock."""
+    connection = Contested(9, code)
+    with pytest.raises(sqlite3.OperationalError):
+        SqliteStore(path, busy_s=busy_s)._use_wal(connection)
+
+    assert 1 == connection.tries
