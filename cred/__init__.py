@@ -34,7 +34,7 @@ from .errors import (
     UntrustedServer,
 )
 from .external import External, ExternalVerifier
-from .identity import Identity, IdentityRecord
+from .identity import Identity, IdentityRecord, PasswordRecord
 from .interfaces import (
     IAuthorizer,
     ICredentials,
@@ -67,6 +67,7 @@ __all__ = [
     "IdentityRecord",
     "Key",
     "Keyring",
+    "PasswordRecord",
     "Perspective",
     "Revocation",
     "Service",

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 
 from ._types import IdentityStore
 from .credential import Credential
-from .identity import IdentityRecord
+from .errors import LoginFailed
+from .identity import IdentityRecord, PasswordRecord
 from .passwords import DEFAULT_ITERATIONS, PasswordHash, mock_hash
 
 # Counting all hashes of a big store for each login would be work that any stranger can ask for.
@@ -35,8 +36,29 @@ class Directory:
         self._counted_at: float | None = None
 
     async def record(self, name: str) -> IdentityRecord | None:
-        """Return what the store has under a name, disabled or not, or None."""
+        """Return what the store has under a name, disabled or not, or None.
+
+        It takes longer where there is more to read: ask when something was proven, not before.
+        """
         return await self._store.get(name)
+
+    async def password(self, name: str) -> PasswordRecord:
+        """Return hash, state and epoch of a name, known or not, in the same time for all."""
+        return await self._store.get_password(name)
+
+    async def record_since(self, name: str, began: PasswordRecord) -> IdentityRecord:
+        """Return what the store has under a name that was proven.
+
+        Args:
+            began: what `password` returned when the login began.
+
+        Raises:
+            LoginFailed: it is disabled, or a right was taken away since.
+        """
+        record = await self._store.get(name)
+        if record is None or record.disabled or record.epoch != began.epoch:
+            raise LoginFailed("disabled, or the identity changed while it logged in")
+        return record
 
     async def mock_hash(self, name: str) -> PasswordHash:
         """Return the hash that stands in for a name without one. Ask for it whether it is needed or not."""

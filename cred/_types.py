@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from .channel import Channel
 from .credential import Credential
-from .identity import IdentityRecord
+from .identity import IdentityRecord, PasswordRecord
 from .keyring import Key
 from .passwords import PasswordHash
 
@@ -19,6 +19,7 @@ class IdentityStore(Protocol):
     """The type of what provides IIdentityStore."""
 
     async def get(self, name: str) -> IdentityRecord | None: ...
+    async def get_password(self, name: str) -> PasswordRecord: ...
     async def add(self, record: IdentityRecord) -> None: ...
     async def remove(self, name: str) -> None: ...
     async def names(self) -> list[str]: ...

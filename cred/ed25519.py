@@ -21,7 +21,7 @@ from .channel import Channel
 from .credential import ED25519 as KIND
 from .credential import Credential
 from .errors import BadName, LoginFailed, UntrustedServer
-from .identity import IdentityRecord
+from .identity import IdentityRecord, PasswordRecord
 from .interfaces import ICredentials, IExchange, IProver, IVerifier
 from .names import identity_name
 
@@ -182,23 +182,23 @@ class Ed25519Exchange:
         self._nonce = nonce
         self._key: Ed25519PublicKey
         self._client_nonce = b""
-        self._record: IdentityRecord | None = None
+        self._began = PasswordRecord()
 
     async def receive(self, data: bytes) -> tuple[bytes, IdentityRecord | None]:
         """Answer name and key with a nonce, whoever it is, and then check the signature."""
         if self.user is None:
             self.user = self._read_initial(data)
-            self._record = await self._directory.record(self.user)
+            self._began = await self._directory.password(self.user)
             return pack({"nonce": self._nonce}), None
         # All of it for everybody, so that the time tells nothing: the signature is checked with the key that
-        # the client itself named, and only then is looked whether that key counts for anything.
+        # the client itself named, and only then is looked whose key that is. Of the name nothing is read
+        # before it has turned out to be one of these.
         fitting = [self._signed(binding, data) for binding in self._bindings]
         if True not in fitting:
             raise LoginFailed("the signature does not fit key, name, nonces, binding and HELLOs")
-        record = self._record
-        if record is None or record.disabled or public_credential(self._key) not in record.credentials:
-            raise LoginFailed("unknown, disabled, or not a key of this identity")
-        return b"", record
+        if self.user not in await self._directory.names_with(public_credential(self._key)):
+            raise LoginFailed("unknown, or not a key of this identity")
+        return b"", await self._directory.record_since(self.user, self._began)
 
     def _read_initial(self, data: bytes) -> str:
         try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zope.interface import implementer
 
@@ -20,6 +20,18 @@ from .passwords import PasswordHash
 if TYPE_CHECKING:
     from .attachment import Attachment
     from .authorizer import Authorizer
+
+
+class PasswordRecord(NamedTuple):
+    """What a store is asked for first, of whoever is named in a login. For nobody: None, False and 0.
+
+    It is of one size for everybody. How long a keyring is, and so whether there is one, must not show in the
+    time until the challenge.
+    """
+
+    password_hash: PasswordHash | None = None
+    disabled: bool = False
+    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,12 @@ class IIdentityStore(Interface):  # type: ignore[misc]
     def get(name):  # type: ignore[no-untyped-def]
         """Return the IdentityRecord, or None."""
 
+    def get_password(name):  # type: ignore[no-untyped-def]
+        """Return a PasswordRecord; that of nobody where there is no such identity.
+
+        Strangers ask this, and measure how long it takes: it must be the same for all names.
+        """
+
     def add(record):  # type: ignore[no-untyped-def]
         """Keep a new identity; its epoch is given by the store. Raises IdentityExists."""
 

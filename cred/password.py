@@ -8,8 +8,8 @@ from zope.interface import implementer
 
 from ._directory import Directory
 from .channel import Channel
-from .errors import DowngradeDetected, LoginFailed, UntrustedServer
-from .identity import IdentityRecord
+from .errors import DowngradeDetected, UntrustedServer
+from .identity import IdentityRecord, PasswordRecord
 from .interfaces import ICredentials, IExchange, IProver, IVerifier
 from .names import identity_name
 from .scram import SCRAM, SCRAM_PLUS, KeyCache, ScramClient, ScramServer, fresh_nonce
@@ -108,19 +108,16 @@ class ScramExchange:
         self.user: str | None = None
         self._server = server
         self._directory = directory
-        self._record: IdentityRecord | None = None
+        self._began = PasswordRecord()
 
     async def receive(self, data: bytes) -> tuple[bytes, IdentityRecord | None]:
         """Answer the first message with a challenge, and the second with the proof of this side."""
         if self.user is None:
             self.user = self._server.receive_first(data)
-            self._record = record = await self._directory.record(self.user)
+            self._began = hash, disabled, _ = await self._directory.password(self.user)
             # Made for everybody, so that who is there is not told by the time it takes.
             mock = await self._directory.mock_hash(self.user)
-            hash = record.password_hash if record is not None else None
-            genuine = hash is not None and record is not None and not record.disabled
+            genuine = hash is not None and not disabled
             return self._server.challenge(hash or mock, genuine=genuine), None
         proof = self._server.receive_final(data)
-        if self._record is None:  # receive_final() lets nobody pass whose hash was a mock
-            raise LoginFailed("unknown")
-        return proof, self._record
+        return proof, await self._directory.record_since(self.user, self._began)

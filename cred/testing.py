@@ -23,7 +23,7 @@ from .errors import (
     NoSuchKey,
     UntrustedServer,
 )
-from .identity import IdentityRecord
+from .identity import IdentityRecord, PasswordRecord
 from .interfaces import IIdentityStore
 from .keyring import Key
 from .passwords import PasswordHash
@@ -70,6 +70,7 @@ async def check_identity_store(make_store: MakeStore, reopen: Reopen | None = No
 async def _keeps(store: IdentityStore) -> None:
     """What is written is what is read."""
     _expect(None, await store.get("alice"), "get() of nobody")
+    _expect(PasswordRecord(), await store.get_password("alice"), "get_password() of nobody")
     record = IdentityRecord.new(
         "alice", HASH, keys=[("shop", "alice"), ("é", "☃")], credentials=[LAPTOP, UID]
     )
@@ -98,6 +99,7 @@ async def _keeps(store: IdentityStore) -> None:
     _expect({"desk", ""}, {one.label for one in found.credentials}, "the new label of a credential")
     await store.remove("alice")
     _expect(None, await store.get("alice"), "get() after remove()")
+    _expect(PasswordRecord(), await store.get_password("alice"), "get_password() after remove()")
     await store.add(IdentityRecord.new("alice"))
     _expect(
         IdentityRecord("alice"), replace(await _record(store, "alice"), epoch=0), "made anew: it has nothing"
@@ -345,6 +347,8 @@ async def _record(store: IdentityStore, name: str) -> IdentityRecord:
     record = await store.get(name)
     if record is None:
         raise AssertionError(f"{name!r} is not in the store")
+    brief = PasswordRecord(record.password_hash, record.disabled, record.epoch)
+    _expect(brief, await store.get_password(name), "get_password(), beside get()")
     return record
 
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 from zope.interface import implementer
 
 from ..credential import Credential
-from ..identity import IdentityRecord
+from ..identity import IdentityRecord, PasswordRecord
 from ..interfaces import IIdentityStore
 from ..keyring import Key
 from ..passwords import PasswordHash
@@ -46,6 +46,10 @@ class SqlStore:
     async def get(self, name: str) -> IdentityRecord | None:
         """See IIdentityStore."""
         return await self.read(_sql.get(name))
+
+    async def get_password(self, name: str) -> PasswordRecord:
+        """See IIdentityStore."""
+        return await self.read(_sql.get_password(name))
 
     async def add(self, record: IdentityRecord) -> None:
         """See IIdentityStore."""

@@ -11,7 +11,7 @@ from zope.interface import implementer
 
 from ..credential import Credential
 from ..errors import IdentityExists, NoSuchCredential, NoSuchIdentity, NoSuchKey
-from ..identity import IdentityRecord
+from ..identity import IdentityRecord, PasswordRecord
 from ..interfaces import IIdentityStore
 from ..keyring import Key, Keyring
 from ..passwords import PasswordHash
@@ -33,6 +33,13 @@ class MemoryStore:
     async def get(self, name: str) -> IdentityRecord | None:
         """See IIdentityStore."""
         return self._records.get(name)
+
+    async def get_password(self, name: str) -> PasswordRecord:
+        """See IIdentityStore."""
+        record = self._records.get(name)
+        if record is None:
+            return PasswordRecord()
+        return PasswordRecord(record.password_hash, record.disabled, record.epoch)
 
     async def add(self, record: IdentityRecord) -> None:
         """See IIdentityStore."""

@@ -35,8 +35,13 @@ Half = Callable[[str, str], Awaitable[tuple[float, list[int]]]]
 
 
 def record() -> cred.IdentityRecord:
-    """Return the one identity there is."""
-    return cred.IdentityRecord.new("known", cred.PasswordHash.of(PASSWORD, iterations=ITERATIONS))
+    """Return the one identity there is. Its keyring is long: to read it for the known only would show."""
+    return cred.IdentityRecord.new(
+        "known",
+        cred.PasswordHash.of(PASSWORD, iterations=ITERATIONS),
+        keys=[(f"service {number}", "known") for number in range(50)],
+        credentials=[cred.Credential.of_uid(number) for number in range(5)],
+    )
 
 
 async def serve() -> None:

@@ -239,6 +239,53 @@ def test_a_key_of_somebody_else_opens_nothing():
     assert "not a key of this identity" in run(main())
 
 
+def test_of_a_name_whose_key_was_not_proven_nothing_is_read():
+    """A key of one's own signs for every name: how long a keyring is would show who is there."""
+    read = []
+
+    class Noting(cred.MemoryStore):
+        async def get(self, name):
+            read.append(name)
+            return await super().get(name)
+
+    async def main():
+        authorizer = application(store=Noting())
+        await authorizer.store.add(ALICE)
+        for name in ("alice", "nobody"):
+            with pytest.raises(cred.LoginFailed):
+                await log_in(authorizer, PrivateKey(name, OTHER_KEY))
+        assert [] == read
+        await log_in(authorizer, PrivateKey("alice", KEY))
+
+    run(main())
+    assert {"alice"} == set(read)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda alice: alice.disable(),
+        lambda alice: alice.set_password("other"),
+        lambda alice: alice.remove_credential(PrivateKey("alice", KEY).credential),
+    ],
+    ids=["disabled", "password", "credential"],
+)
+def test_what_changes_between_challenge_and_signature_counts(change):
+    """PB-A49: a login on its way then fails."""
+
+    async def main():
+        authorizer = application()
+        await authorizer.store.add(ALICE)
+        prover = PrivateKey("alice", KEY).begin(["ED25519"], LOCAL)
+        login = authorizer.begin_login("ED25519", LOCAL)
+        step = await login.receive(prover.start())
+        await change(await authorizer.get_identity("alice"))
+        with pytest.raises(cred.LoginFailed):
+            await login.receive(prover.respond(step.data))
+
+    run(main())
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     """A key as ssh-keygen makes it."""

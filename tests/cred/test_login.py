@@ -131,9 +131,9 @@ def test_two_messages_at_once_are_one_too_many():
     """The second would be read in a state that the first is about to leave."""
 
     class Slow(cred.MemoryStore):
-        async def get(self, name):
+        async def get_password(self, name):
             await asyncio.sleep(0)
-            return await super().get(name)
+            return await super().get_password(name)
 
     async def main():
         prover, login = begin(await with_alice(store=Slow()))
@@ -194,7 +194,7 @@ def test_a_store_out_of_reach_is_no_refusal():
     """Whoever logs in should try again later, not another password."""
 
     class Broken(cred.MemoryStore):
-        async def get(self, name):
+        async def get_password(self, name):
             raise cred.StoreError("no disk")
 
     async def main():

@@ -188,7 +188,7 @@ class Wrong(ScramVerifier):
 class TellsWhoExists(ScramExchange):
     async def receive(self, data):
         answer = await super().receive(data)
-        if self._record is None:
+        if not self._began.epoch:
             raise LoginFailed("unknown")
         return answer
 
@@ -198,9 +198,10 @@ class TakesAnyProof(ScramExchange):
         try:
             return await super().receive(data)
         except LoginFailed:
-            if self._record is None:
+            record = await self._directory.record(self.user or "")
+            if record is None:
                 raise
-            return b"v=" + b"A" * 43 + b"=", self._record
+            return b"v=" + b"A" * 43 + b"=", record
 
 
 class Explains(ScramExchange):

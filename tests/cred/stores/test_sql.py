@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import cred
 from cred.stores import _sql
 from cred.stores._sqlstore import SqlStore
 
@@ -28,13 +29,22 @@ def asked(transaction, *answers):
     raise AssertionError("it goes on")
 
 
-def test_an_unknown_name_takes_as_many_questions_as_a_known_one():
-    """Each is a way to the database and back, which can be measured from outside."""
-    known, record = asked(_sql.get("alice"), [(None, False, 1)], [("shop", "alice")], [])
-    unknown, nothing = asked(_sql.get("nobody"), [], [], [])
+def test_a_stranger_has_the_same_asked_of_every_name():
+    """And reads of nobody's keyring: its length can be measured from outside, and tells who is there."""
+    known, record = asked(_sql.get_password("alice"), [(None, True, 1)])
+    unknown, nobody = asked(_sql.get_password("nobody"), [])
 
     assert known == unknown
-    assert ("alice", None) == (record.name, nothing)
+    assert 1 == len(known)
+    assert "cred_identities" in known[0]
+    assert (cred.PasswordRecord(None, True, 1), cred.PasswordRecord()) == (record, nobody)
+
+
+@pytest.mark.parametrize("read", [_sql.get, _sql.get_password], ids=lambda read: read.__name__)
+def test_a_hash_that_is_none_is_an_error_of_the_store(read):
+    """Not one that lets somebody in, or tells that nobody is there."""
+    with pytest.raises(cred.StoreError, match="'alice' cannot be read"):
+        asked(read("alice"), [("no hash", False, 1)], [], [])
 
 
 def test_many_names_are_asked_for_in_parts():

@@ -220,12 +220,12 @@ class Slow(cred.MemoryStore):
         self.gate = Gate()
         self.is_broken = False
 
-    async def get(self, name):
+    async def get_password(self, name):
         if self.is_broken:
             raise cred.StoreError("the database is out of reach at db.internal:5432")
         if name == "alice":
             await self.gate
-        return await super().get(name)
+        return await super().get_password(name)
 
 
 def test_a_login_that_waits_for_the_store_delays_no_other():
