@@ -18,6 +18,7 @@ __all__ = ["main"]
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "run": ("pb.cli.run", "run the application of a file"),
     "identity": ("pb.cli.identity", "say who may log in, and what they may attach"),
+    "dump": ("pb.cli.dump", "show in words what a captured connection says"),
     "keygen": ("pb.cli.keygen", "make the TLS key and certificate of a server"),
 }
 
