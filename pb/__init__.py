@@ -59,6 +59,7 @@ from .errors import (
     Unregistered,
     Unsupported,
 )
+from .idempotent import idempotent
 from .limits import Limits
 from .observers import Observers
 from .reference import RemoteReference
@@ -67,13 +68,16 @@ from .tracked import Tracked
 
 if TYPE_CHECKING:
     from .aio import tls
+    from .aio.backoff import Reconnect
     from .aio.client import get_object_at, open_connection
     from .aio.connection import Connection, Usage, connection_of, is_stale, on_disconnect, release, revoke
     from .aio.deadline import deadline
     from .aio.login import connect
     from .aio.promise import Promise
+    from .aio.reconnecting import LastingConnection
     from .aio.reference import RemoteMethod, call_remote
     from .aio.server import Server, serve
+    from .aio.status import Change, ConnectionState, Status
     from .aio.threads import in_thread
     from .aio.url import BadURL
     from .aio.web import Web
@@ -91,6 +95,11 @@ __all__ = [
     "connect",
     "Connection",
     "Usage",
+    "Reconnect",
+    "LastingConnection",
+    "Status",
+    "ConnectionState",
+    "Change",
     "Limits",
     "BadURL",
     "Web",
@@ -110,6 +119,7 @@ __all__ = [
     "visible_if",
     "HIDDEN",
     "in_thread",
+    "idempotent",
     # references and calls
     "RemoteReference",
     "RemoteMethod",
@@ -164,6 +174,11 @@ _LAZY: Final = {
     "open_connection": "pb.aio.client",
     "get_object_at": "pb.aio.client",
     "connect": "pb.aio.login",
+    "Reconnect": "pb.aio.backoff",
+    "LastingConnection": "pb.aio.reconnecting",
+    "Status": "pb.aio.status",
+    "ConnectionState": "pb.aio.status",
+    "Change": "pb.aio.status",
     "AuthRoot": "pb.auth.root",
     "Application": "pb.auth.application",
     "Perspective": "pb.auth.service",

@@ -38,9 +38,10 @@ class Holdings:
 
     def release_dropped(self) -> None:
         """Tell the peer which of its objects nobody here holds any longer."""
-        owed = self._tables.take_dropped()  # nothing before HELLO and after the end
-        for start in range(0, len(owed), _MAX_NUMBERS):
-            self._outbox.put(self._pack((messages.RELEASE, owed[start : start + _MAX_NUMBERS])))
+        while self._tables.dropped:  # what one of them kept is dropped with it
+            owed = self._tables.take_dropped()  # nothing before HELLO and after the end
+            for start in range(0, len(owed), _MAX_NUMBERS):
+                self._outbox.put(self._pack((messages.RELEASE, owed[start : start + _MAX_NUMBERS])))
 
     def receive_release(self, envelope: list[Any]) -> None:
         """The peer no longer holds some of our objects."""

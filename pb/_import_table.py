@@ -88,6 +88,22 @@ class ImportTable:
             adopted._pb_import.source = reference  # which is counted, and must not be released before
         return adopted
 
+    def take_over(self, fresh: RemoteReference, older: RemoteReference) -> None:
+        """Let an older reference, of a connection that has ended, stand for what a fresh one does.
+
+        Both work from here on; the older one is counted, and is what the peer's object is known as.
+        """
+        handle = fresh._pb_import
+        taken = Import(older, self._on_drop)
+        for name in ("id", "key", "count", "home", "scope", "dead", "passed_on", "source"):
+            setattr(taken, name, getattr(handle, name))
+        handle.count = 0
+        handle.source = older  # which is counted, and must not be released before
+        older._pb_import = taken
+        if self.imports.get(handle.key) is handle:
+            self.imports[handle.key] = taken
+            self._by_id[handle.id] = (*self._by_id[handle.id], taken)
+
     def _import(self, key: object, number: int, scope: Scope) -> RemoteReference:
         reference = self._make_reference()
         handle = Import(reference, self._on_drop)

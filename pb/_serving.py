@@ -21,6 +21,7 @@ from ._fields import without_options
 from ._outbox import Outbox
 from ._payloads import PAYLOADS, Pack, refused
 from ._replica import Replica
+from ._reserved import Reserved
 from ._running import Held, Relay, Served
 from ._why import why_bad_arguments, why_no_method
 from .context import deadline, serving
@@ -72,6 +73,7 @@ class Serving:
         "fail",
         "is_held",
         "last_id",
+        "reserved",
         "running",
         "settled",
         "updates",
@@ -91,6 +93,7 @@ class Serving:
         debug: bool,
     ) -> None:
         self.base = base
+        self.reserved = Reserved(base)
         self.count = 0  # calls and updates that are running
         self.updates = 0  # of these, updates that want no answer: they do not count toward max_calls
         self.last_id = 0
@@ -147,7 +150,10 @@ class Serving:
                     function = find_method(export.object, export.prefix, method)
                 except BaseException as error:  # the object's own __getattr__ may raise anything
                     refusal = error
-                    if type(error) is NoSuchMethod and log.isEnabledFor(logging.INFO):
+                    if type(error) is NoSuchMethod and ":" in method:
+                        function = self.reserved.find(export, method)
+                        refusal = error if function is None else None
+                    elif type(error) is NoSuchMethod and log.isEnabledFor(logging.INFO):
                         why = why_no_method(export.object, export.prefix, method)
                         log.info("refused a call of %s: %s", self._tables.peer_name, why)
             elif export.kind is Kind.GONE:

@@ -26,6 +26,7 @@ PAGE_OF_LETTER = {
     "C": "7-caches.md",
     "T": "8-tracked.md",
     "A": "9-login.md",
+    "K": "12-reconnecting.md",
 }
 # Message code -> where its payload stands.
 PAYLOADS = {1: 4, 2: 2, 3: 2, 7: 4, 10: 2, 11: 2}

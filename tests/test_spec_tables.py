@@ -16,6 +16,7 @@ from cred import _scram_messages, login, names, passwords, throttle
 from cred.channel import BINDING_TYPES, MIN_BINDING_BYTES
 from jelly import _ext
 from pb import _stranger, errors, messages
+from pb._reserved import METHODS
 from pb.auth import root, strangers
 
 from .spec_tables import PAGES, SPEC, table_of
@@ -49,6 +50,13 @@ def test_messages_are_those_of_the_registry() -> None:
     ]
 
     assert expected == [(each.code, each.name, each.arity, each.feature) for each in messages.MESSAGES]
+
+
+def test_reserved_methods_are_those_of_the_registry() -> None:
+    """A name with a colon that is in no table is taken by nobody."""
+    states = column("Reserved methods", "method", "state")
+
+    assert {name for name, state in states.items() if state == "built"} == set(METHODS)
 
 
 def test_messages_have_a_section_that_begins_with_their_synopsis() -> None:

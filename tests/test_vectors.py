@@ -15,6 +15,7 @@ import cred
 import jelly
 import pb
 from pb import messages
+from pb._reserved import METHODS
 from pb._state import State
 
 from .pb import binders_flavours, binders_login
@@ -81,6 +82,10 @@ class Root(binders_flavours.FlavourRoot):
     async def remote_slow(self):
         await Gate()
 
+    @pb.idempotent
+    def remote_look(self):
+        return "dark"
+
     async def remote_offer(self, chooser):
         self.chooser = chooser
         await ask(chooser, "pick", self.object)
@@ -128,6 +133,12 @@ ACTS: dict[tuple[str, str], Acts] = {
     ("01-bootstrap-echo", "S"): {4: lambda play: play.side.broker.close()},
     ("01-bootstrap-echo", "C"): {1: lambda play: play.ask("echo", "hi")},
     ("02-callback", "C"): {0: lambda play: play.ask("watch", Watcher(), job="build")},
+    ("60-reserved", "C"): {
+        0: lambda play: play.ask("pb:idempotent"),
+        2: lambda play: play.ask("look"),
+        4: lambda play: play.ask("pb:nonsense"),
+        6: lambda play: play.ask("pb:idempotent", 1),
+    },
     ("03-decref-race", "C"): {
         0: lambda play: play.ask("door"),
         2: lambda play: play.ask("door"),
@@ -301,7 +312,7 @@ def test_conversations_that_wait_for_a_feature_decode(name):
 
 def test_every_conversation_is_played_or_excused():
     """A new file must not be passed over in silence; a feature that is built must not stay excused."""
-    built = {*messages.BUILT_FEATURES, "view", "login", *MECHANISMS}
+    built = {*messages.BUILT_FEATURES, "view", "login", *MECHANISMS, *METHODS}
     needy = {name for name, each in CONVERSATIONS.items() if set(each["needs"]) - built}
 
     assert needy == set(NOT_BUILT)

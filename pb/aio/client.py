@@ -11,7 +11,9 @@ import jelly
 from pb.limits import Limits
 
 from . import transports
+from .backoff import Reconnect
 from .connection import Connection
+from .lasting import LastingLink
 from .link import Link
 from .opening import Opening
 from .options import check_registry, listener_address
@@ -19,9 +21,11 @@ from .unreachable import cannot_connect
 from .url import Address
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from pb.reference import RemoteReference
+
+    from .reconnecting import LastingConnection
 
 
 def open_connection(
@@ -35,7 +39,8 @@ def open_connection(
     insecure: bool = False,
     debug: bool = False,
     proxy: bool = True,
-) -> Opening[Connection]:
+    reconnect: bool | Reconnect = False,
+) -> Opening[Any]:
     """Connect to a server: `async with open_connection(url) as connection`, or await it.
 
     Args:
@@ -49,6 +54,8 @@ def open_connection(
         insecure: let logins run over `pb://` or `ws://` to another machine, where somebody may listen.
         debug: tell the peer text and traceback of internal errors. Not for production.
         proxy: let references of other connections be passed on over this one.
+        reconnect: True, or a `pb.Reconnect` with options, for a `LastingConnection`: one that is made again
+            whenever it is lost, until it is closed.
 
     Raises (when awaited or entered):
         BadURL: the URL cannot be understood.
@@ -59,8 +66,8 @@ def open_connection(
     check_registry(registry)
     _check_tls(tls)
 
-    def make_link() -> Link:
-        return Link(
+    def make_link(kind: type[Link]) -> Link:
+        return kind(
             registry=registry,
             limits=limits or Limits(),
             root=root,
@@ -71,7 +78,35 @@ def open_connection(
         )
 
     timeout_s = _seconds(timeout, limits)
-    return Opening(lambda: _open(address, make_link, tls, timeout_s), "pb.open_connection(...)")
+    options = Reconnect.of(reconnect)
+
+    def start() -> Coroutine[Any, Any, Connection]:
+        if options is None:
+            return _open(address, lambda: make_link(Link), tls, timeout_s)
+        return lasting(options, lambda: make_link(LastingLink), address, tls, timeout_s).start()
+
+    return Opening(start, "pb.open_connection(...)")
+
+
+def lasting(
+    options: Reconnect,
+    make_link: Callable[[], Any],
+    address: Address,
+    tls: ssl.SSLContext | None,
+    timeout_s: float,
+) -> LastingConnection:
+    """Return a connection that reconnects; not connected yet."""
+    from .reconnecting import LastingConnection  # which knows of logins, and so of cryptography
+
+    async def dial(connection: LastingConnection) -> Connection:
+        def make() -> Any:
+            link = make_link()
+            connection.adopt(link)
+            return link
+
+        return await _open(address, make, tls, timeout_s)
+
+    return LastingConnection(dial, options)
 
 
 async def get_object_at(
@@ -83,6 +118,7 @@ async def get_object_at(
     timeout: float | None = None,
     debug: bool = False,
     proxy: bool = True,
+    reconnect: bool | Reconnect = False,
 ) -> Any:
     """Return a reference to the root object of the server at `url`.
 
@@ -90,10 +126,17 @@ async def get_object_at(
     `pb.connection_of(reference).close()`. Arguments and errors as for `open_connection`.
     """
     connection = await open_connection(
-        url, registry=registry, limits=limits, tls=tls, timeout=timeout, debug=debug, proxy=proxy
+        url,
+        registry=registry,
+        limits=limits,
+        tls=tls,
+        timeout=timeout,
+        debug=debug,
+        proxy=proxy,
+        reconnect=reconnect,
     )
     reference: RemoteReference = connection.root
-    connection._link.own()
+    connection._own()
     return reference
 
 

@@ -155,8 +155,11 @@ class Connection:
     def abort(self) -> None:
         """End the connection at once. Calls that have no answer yet fail with `OutcomeUnknown`."""
         self._link.check_thread()
-        if self._link.transport is not None:
-            self._link.transport.abort()
+        self._link.abort()
+
+    def _own(self) -> None:
+        """From here on the references keep the connection: with the last of them it closes."""
+        self._link.own()
 
     def __repr__(self) -> str:
         return f"<Connection with {self.peer}, {self._link.broker.state.value}>"

@@ -360,6 +360,11 @@ class Link(asyncio.BufferedProtocol):
                 "function that makes the call: asyncio.run_coroutine_threadsafe(function(), loop)"
             )
 
+    def abort(self) -> None:
+        """End it at once."""
+        if self.transport is not None:
+            self.transport.abort()
+
     def own(self) -> None:
         """From here on the references keep the connection: with the last of them it closes."""
         self._owned = True

@@ -17,6 +17,7 @@ from pb.auth.remote_identity import RemoteIdentity, log_in
 from pb.errors import Forbidden, NotExecuted
 from pb.limits import Limits
 
+from .backoff import Reconnect
 from .client import open_connection
 from .reference import call_remote
 
@@ -51,8 +52,12 @@ def credentials_of(user: str | None, password: str | None, key: Key | None) -> A
     return cred.PrivateKey.from_openssh(user, data)
 
 
-async def login(connection: Connection, credentials: Any) -> RemoteIdentity:
-    """Log in over a connection; see `Connection.login`."""
+async def login(connection: Connection, credentials: Any, call: Any = call_remote) -> RemoteIdentity:
+    """Log in over a connection; see `Connection.login`.
+
+    Args:
+        call: makes the calls of the login.
+    """
     link = connection._link
     link.check_thread()
     if link.transport is None:
@@ -73,11 +78,11 @@ async def login(connection: Connection, credentials: Any) -> RemoteIdentity:
             credentials,
             () if hello is None else hello.auth,
             channel,
-            call_remote,
+            call,
             asyncio.to_thread,
         )
     except cred.UntrustedServer:
-        connection.abort()
+        link.abort()
         raise
 
 
@@ -114,7 +119,7 @@ class Connecting:
             async with asyncio.timeout(self._timeout_s):
                 connection = self._connection = await open_connection(url, **self._options)
                 try:
-                    identity = await login(connection, credentials)
+                    identity = await connection.login(credentials=credentials)
                     reference = await identity.attach(service, perspective, client)
                 except BaseException:
                     connection.abort()
@@ -124,7 +129,7 @@ class Connecting:
                 raise TimeoutError(f"no perspective from {url} within {self._timeout_s:g} s") from None
             raise
         if is_owned:
-            connection._link.own()
+            connection._own()
         return reference
 
 
@@ -144,6 +149,7 @@ def connect(
     insecure: bool = False,
     debug: bool = False,
     proxy: bool = True,
+    reconnect: bool | Reconnect = False,
 ) -> Connecting:
     """Connect, log in and attach in one: `perspective = await pb.connect(url, user, password, service)`.
 
@@ -158,7 +164,7 @@ def connect(
         client: an object of ours, a Referenceable, that the perspective may call.
         timeout: seconds for all of it; None is what connecting alone may take.
         key: instead of a password: an Ed25519 key, as a file of OpenSSH, its content, or a cred.PrivateKey.
-        registry, limits, tls, insecure, debug, proxy: as for `open_connection`.
+        registry, limits, tls, insecure, debug, proxy, reconnect: as for `open_connection`.
 
     Raises (when awaited or entered):
         LoginFailed: refused; the server does not say why.
@@ -174,6 +180,7 @@ def connect(
         "debug": debug,
         "proxy": proxy,
         "timeout": timeout,
+        "reconnect": reconnect,
     }
     credentials = credentials_of(user, password, key)
     return Connecting((url, credentials, service, perspective, client), options, timeout)

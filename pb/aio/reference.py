@@ -93,6 +93,15 @@ class RemoteMethod:
         """
         return _Timed(self._pb_reference, self._pb_name, seconds)
 
+    @property
+    def idempotent(self) -> RemoteMethod:
+        """This method, declared by its caller to be safe to run twice: `reference.method.idempotent(1)`.
+
+        Over a connection that reconnects (`reconnect=True`) such a call is made again where its outcome is
+        not known. Methods that are declared so at the server, by `@pb.idempotent`, need not be here.
+        """
+        return self
+
     def send(self, /, *args: Any, **kwargs: Any) -> None:
         """Call the method and want no answer: none is sent, and no error comes back.
 
@@ -132,7 +141,7 @@ def call_remote(reference: RemoteReference, name: str, /, *args: Any, **kwargs: 
         raise TypeError(
             f"a remote reference is expected, such as connection.root, not a {type(reference).__name__}"
         )
-    return RemoteMethod(reference, name)(*args, **kwargs)
+    return getattr(reference, name)(*args, **kwargs)
 
 
 def _check_name(name: str) -> None:

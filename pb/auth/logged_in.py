@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import cred
 import jelly
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("pb")
 
+MIN_SESSION_BYTES: Final = 16
+MAX_SESSION_BYTES: Final = 64
+
 
 class LoggedIn(jelly.Referenceable):
     """One identity on one connection: attach perspectives, list keys, leave."""
@@ -29,6 +32,7 @@ class LoggedIn(jelly.Referenceable):
         self._holdings = face.broker.holdings
         self._attachments: list[Attachment] = []
         self._is_over = False
+        self._session: bytes | None = None
         auth.add(self)
 
     async def remote_attach(
@@ -113,6 +117,25 @@ class LoggedIn(jelly.Referenceable):
     def remote_logout(self) -> None:
         """End all attachments and this login. The connection stays."""
         self.end()
+
+    def remote_supersede(self, session: object) -> None:
+        """End what is left of a session of the same client: its earlier connection may be dead unnoticed.
+
+        Args:
+            session: random bytes that the client chose once, and says at each of its logins.
+
+        Raises:
+            Forbidden: it is no session.
+        """
+        if type(session) is not bytes or not MIN_SESSION_BYTES <= len(session) <= MAX_SESSION_BYTES:
+            raise Forbidden(f"a session is {MIN_SESSION_BYTES} to {MAX_SESSION_BYTES} bytes")
+        self._session = session
+        self._auth.supersede(self)
+
+    def is_left_of(self, other: LoggedIn) -> bool:
+        """Tell whether this is an earlier login of the session of another one."""
+        same = self.name == other.name and self._session is not None
+        return same and self is not other and self._session == other._session
 
     def end(self) -> None:
         """End all attachments, and withdraw this object."""

@@ -95,6 +95,11 @@ class AuthRoot:
         """Forget a login."""
         self._logged_in.discard(logged_in)
 
+    def supersede(self, logged_in: LoggedIn) -> None:
+        """End the earlier logins of the session of this one."""
+        for earlier in [each for each in self._logged_in if each.is_left_of(logged_in)]:
+            earlier.end()
+
     def _revoked(self, revocation: cred.Revocation) -> None:
         for ended in revocation.attachments:
             attachment = self.attachments.get(ended)

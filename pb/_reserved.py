@@ -1,0 +1,56 @@
+"""The methods that every object has beside its own: those whose names have a colon.
+
+Their names belong to the specification, so no object can publish one of them, nor hide one.
+Spec: spec/12-reconnecting.md.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from .dispatch import Kind
+from .errors import BadArguments
+from .idempotent import idempotent_methods
+
+if TYPE_CHECKING:
+    from ._export import Export
+    from ._scope import Scope
+
+Method = Callable[..., Awaitable[Any]]
+
+
+class Reserved:
+    """The reserved methods, as one connection serves them."""
+
+    __slots__ = ("_base",)
+
+    def __init__(self, base: Scope) -> None:
+        self._base = base
+
+    def find(self, export: Export, name: str) -> Method | None:
+        """Return what is run for a reserved method; None where there is none, or for strangers."""
+        method = METHODS.get(name)
+        if method is None or self._base.broker.greeting.stranger is not None:
+            return None
+        # Asynchronous, because those run in the thread of the connection at every face.
+        return functools.partial(method, self, export)
+
+    async def idempotent(self, export: Export, *args: object) -> list[str]:
+        """Return the methods of an object that may be run twice."""
+        _check_arguments(export, args, 0)
+        cls: Any = type(export.object)
+        return list(idempotent_methods(cls, export.prefix))
+
+
+METHODS: Final[dict[str, Callable[..., Awaitable[Any]]]] = {
+    "pb:idempotent": Reserved.idempotent,
+}
+
+
+def _check_arguments(export: Export, args: tuple[object, ...], expected: int) -> None:
+    """Refuse another number of arguments than that; a view is told the actor first, which is none of them."""
+    given = len(args) - (export.kind is Kind.VIEW)
+    if given != expected:
+        raise BadArguments(f"expected {expected} arguments, found {given}")

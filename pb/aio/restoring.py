@@ -1,0 +1,182 @@
+"""What a connection that reconnects has to have again: logins, attached perspectives, what its program keeps.
+
+Spec: spec/12-reconnecting.md.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import weakref
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from jelly import RemoteCache
+from pb.auth.remote_identity import RemoteIdentity
+from pb.errors import ConnectionLost, Forbidden, Gone, NoSuchMethod, PeerError
+from pb.reference import RemoteReference
+
+from . import login
+from .connection import Connection
+from .lasting import call_now, make_lasting
+from .reference import call_remote
+
+log = logging.getLogger("pb")
+
+_SESSION_BYTES = 16
+
+
+class KeptIdentity(RemoteIdentity):
+    """Who one is at a server, over every connection there is with it in turn."""
+
+    __slots__ = ("_attached", "_credentials", "_restoring", "_session")
+
+    def __init__(self, identity: RemoteIdentity, credentials: Any, restoring: Restoring) -> None:
+        super().__init__(
+            identity._reference, identity.name, call_remote, identity.mechanism, identity.binding
+        )
+        self._credentials = credentials
+        self._restoring = restoring
+        self._session = secrets.token_bytes(_SESSION_BYTES)
+        self._attached: list[_Attached] = []
+        make_lasting(self._reference)
+
+    async def attach(self, service: str, perspective: str | None = None, client: object = None) -> Any:
+        """Attach a perspective; over the next connection it is attached again. See `RemoteIdentity`."""
+        reference = await super().attach(service, perspective, client)
+        make_lasting(reference)
+        self._attached.append(_Attached(service, perspective, client, weakref.ref(reference)))
+        return reference
+
+    async def detach(self, perspective: Any) -> None:
+        """End an attachment, for good."""
+        for attached in reversed(self._attached):
+            if attached.reference() is perspective:
+                self._attached.remove(attached)
+                break
+        await super().detach(perspective)
+
+    async def logout(self) -> None:
+        """End all attachments and this login, for good."""
+        self._restoring.forget(self)
+        await super().logout()
+
+    async def begin(self) -> None:
+        """Let the server know the session, so that it can tell what is left of it when it comes again."""
+        try:
+            await call_now(self._reference, "supersede", self._session)
+        except NoSuchMethod:
+            pass  # then it finds out by itself, later
+
+    async def restore(self, connection: Connection) -> None:
+        """Log in over a new connection, and attach all that is still held.
+
+        Raises:
+            LoginFailed, cred.UntrustedServer: refused.
+            ConnectionLost: the connection is lost again.
+        """
+        fresh = await login.login(connection, self._credentials, call_now)
+        _take_over(fresh._reference, self._reference)
+        await self.begin()  # before anything is attached: what is left of the old session is detached first
+        for attached in list(self._attached):
+            held = attached.reference()
+            if held is None:
+                self._attached.remove(attached)
+                continue
+            try:
+                reference = await call_now(
+                    self._reference, "attach", attached.service, attached.perspective, attached.client
+                )
+            except (Forbidden, Gone) as error:
+                log.warning(
+                    "%r of %s cannot be attached again: %s", attached.service, ascii(self.name), error
+                )
+                held._pb_import.dead = type(error)
+                self._attached.remove(attached)
+            else:
+                _take_over(reference, held)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Attached:
+    service: str
+    perspective: str | None
+    client: object
+    reference: weakref.ref[Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Kept:
+    get: Callable[[], Awaitable[Any]]
+    value: weakref.ref[Any]
+
+
+class Restoring:
+    """All that is to be had again, in the order in which it was first had."""
+
+    def __init__(self) -> None:
+        self._identities: list[KeptIdentity] = []
+        self._kept: list[_Kept] = []
+
+    async def login(self, connection: Connection, credentials: Any) -> KeptIdentity:
+        """Log in, now and over every connection after this one. Raises as `Connection.login`."""
+        identity = KeptIdentity(await login.login(connection, credentials), credentials, self)
+        await identity.begin()
+        self._identities.append(identity)
+        return identity
+
+    def forget(self, identity: KeptIdentity) -> None:
+        """Log in as this one no more."""
+        if identity in self._identities:
+            self._identities.remove(identity)
+
+    def let_go(self) -> None:
+        """Hold nothing for its own sake: the program has only what it attached, and that is to be noticed."""
+        for identity in self._identities:
+            handle = identity._reference._pb_import
+            handle.scope.tables.drop_now(handle)
+
+    async def keep(self, get: Callable[[], Awaitable[Any]]) -> Any:
+        """Get something, now and over every connection after this one. See `LastingConnection.keep`."""
+        value = await get()
+        if isinstance(value, RemoteReference):
+            make_lasting(value)
+        elif not isinstance(value, RemoteCache):
+            raise TypeError(
+                f"a reference or a replica can be kept, not a {type(value).__name__}: it changes with nobody"
+            )
+        self._kept.append(_Kept(get, weakref.ref(value)))
+        return value
+
+    async def restore(self, connection: Connection) -> None:
+        """Log in and attach again. Raises as `KeptIdentity.restore`."""
+        for identity in list(self._identities):
+            await identity.restore(connection)
+
+    async def restore_kept(self) -> None:
+        """Get again what the program keeps. Raises ConnectionLost."""
+        for kept in list(self._kept):
+            held = kept.value()
+            if held is None:
+                self._kept.remove(kept)
+                continue
+            try:
+                fresh = await kept.get()
+            except ConnectionLost:
+                raise
+            except Exception as error:
+                known = isinstance(error, PeerError)
+                log.warning("what was kept cannot be had again: %s", error, exc_info=None if known else error)
+            else:
+                _take_over(fresh, held)
+
+
+def _take_over(fresh: Any, held: Any) -> None:
+    """Let what was held before stand for what has just been got."""
+    if fresh is held:
+        return
+    if isinstance(fresh, RemoteReference) and isinstance(held, RemoteReference):
+        fresh._pb_import.scope.tables.take_over(fresh, held)
+    else:
+        log.warning("a %s was kept, and now it is a %s", type(held).__name__, type(fresh).__name__)

@@ -1,0 +1,172 @@
+"""A connection that comes back logs in and attaches again, once, or is given up."""
+
+from __future__ import annotations
+
+import gc
+import logging
+
+import pytest
+
+import cred
+import pb
+
+from ..auth.doors import PASSWORD
+from ..auth.rooms import Client, settle
+from .keys import filled
+from .loops import run
+from .lost import Lobby, Spot, back, quick, record
+
+
+def test_it_logs_in_and_attaches_again(tmp_path, loop):
+    """The same identity, perspectives and client object, in this order: detached before attached."""
+
+    async def main():
+        house = await filled()
+        async with (
+            Spot(house.application.root, tmp_path) as spot,
+            pb.open_connection(spot.url, reconnect=quick()) as connection,
+        ):
+            identity = await connection.login("alice", PASSWORD)
+            client = Client()
+            alice = await identity.attach("chat", client=client)
+            ops = await identity.attach("chat", "ops")
+            gone = await identity.attach("chat", "ops")
+            await identity.detach(gone)
+            for _ in range(20):
+                spot.cut()
+                await back(connection)
+                assert ["alice", "ops"] == [await alice.who(), await ops.who()]
+            assert [("chat", "alice"), ("chat", "ops")] == await identity.keys()
+            at_alice = [what for what, name in house.chat.seen if name == "alice"]
+            assert ["attached", "detached"] * 20 + ["attached"] == at_alice
+
+            del ops
+            gc.collect()
+            spot.cut()
+            await back(connection)
+            assert 1 == sum({"attached": 1, "detached": -1}[what] for what, name in house.chat.seen), (
+                "what nobody holds is not attached again"
+            )
+
+            await identity.logout()
+            spot.cut()
+            await back(connection)
+            with pytest.raises(pb.Gone):
+                await alice.who()
+
+    run(main(), loop)
+
+
+def test_a_session_that_the_server_takes_for_alive_is_ended_by_the_next(tmp_path):
+    """Half-open connections are found in minutes; until then one user must not be there twice."""
+
+    async def main():
+        house = await filled()
+        async with (
+            Spot(house.application.root, tmp_path) as spot,
+            pb.open_connection(spot.url, reconnect=quick()) as connection,
+        ):
+            identity = await connection.login("alice", PASSWORD)
+            alice = await identity.attach("chat")
+            async with pb.open_connection(spot.url) as other:
+                second = await (await other.login("alice", PASSWORD)).attach("chat")
+                halves = list(spot.server._links)
+                connection._link.connection_lost(None)  # it knows, the server does not
+                await back(connection)
+                assert "alice" == await alice.who()
+                assert all(half.transport is not None for half in halves)
+                assert ["attached", "attached", "detached", "attached"] == [
+                    what for what, _ in house.chat.seen
+                ]
+                assert "alice" == await second.who(), "another device of the same user stays"
+
+    run(main())
+
+
+def test_what_may_not_be_attached_any_longer_is_gone(tmp_path, caplog):
+    """And the rest of the connection is there all the same."""
+
+    async def main():
+        house = await filled()
+        async with (
+            Spot(house.application.root, tmp_path) as spot,
+            pb.open_connection(spot.url, reconnect=quick()) as connection,
+        ):
+            identity = await connection.login("alice", PASSWORD)
+            alice, ops = await identity.attach("chat"), await identity.attach("chat", "ops")
+            spot.cut()
+            await connection.status.wait_for("waiting")
+            await (await house.authorizer.get_identity("alice")).remove_key("chat", "ops")
+            # The key was taken while nobody was there: the login itself goes on.
+            await connection.status.wait_for("connected")
+            assert "alice" == await alice.who()
+            with pytest.raises(pb.Forbidden):
+                await ops.who()
+            assert "'chat' of 'alice' cannot be attached again" in caplog.text
+
+    run(main())
+
+
+def test_a_login_that_is_refused_ends_it_for_good(tmp_path, caplog):
+    """Every further try would be one more wrong guess."""
+
+    async def main():
+        house = await filled()
+        async with Spot(house.application.root, tmp_path) as spot:
+            connection = await pb.open_connection(spot.url, reconnect=quick())
+            states = record(connection)
+            identity = await connection.login("alice", PASSWORD)
+            alice = await identity.attach("chat")
+            with pytest.raises(pb.LoginFailed):
+                await connection.login("alice", "wrong")
+            spot.cut()
+            await connection.status.wait_for("waiting")
+            waiting = alice.who()
+            await (await house.authorizer.get_identity("alice")).disable()
+            await connection.wait_closed()
+            assert "failed" == states[-1] and not connection.is_open
+            assert isinstance(connection.status.error, pb.LoginFailed)
+            with pytest.raises(pb.NotExecuted, match="the connection was given up: login failed"):
+                await waiting
+            with pytest.raises(pb.NotExecuted):
+                await alice.who()
+            with pytest.raises(TypeError, match="takes credentials= alone"):
+                await connection.login("alice", credentials=7)
+            await connection.close()
+            assert "failed" == connection.status.state.value
+
+    run(main())
+
+
+def test_a_server_without_the_reserved_methods_will_do(tmp_path, caplog):
+    """Then nothing is known to be safe, and nothing is superseded."""
+
+    async def main():
+        house = await filled()
+        async with (
+            Spot(house.application.root, tmp_path) as spot,
+            pb.open_connection(spot.url, reconnect=quick()) as connection,
+        ):
+            identity = await connection.login("alice", PASSWORD)
+            await pb.call_remote(identity._reference, "supersede", b"s" * 16)
+            for wrong in (b"short", b"x" * 65, "text" * 4, None):
+                with pytest.raises(pb.Forbidden, match="a session is 16 to 64 bytes"):
+                    await pb.call_remote(identity._reference, "supersede", wrong)
+
+    with caplog.at_level(logging.WARNING):
+        run(main())
+
+
+def test_a_server_that_does_not_prove_itself_ends_it_for_good(tmp_path):
+    """It is the same whether it is found out at the first login or at the twentieth."""
+
+    async def main():
+        async with Spot(Lobby(), tmp_path) as spot:  # no login is there at all
+            connection = await pb.open_connection(spot.url, reconnect=quick())
+            with pytest.raises(cred.UntrustedServer):
+                await connection.login("alice", PASSWORD)
+            assert "failed" == connection.status.state.value
+            assert isinstance(connection.status.error, cred.UntrustedServer)
+            await settle(lambda: not spot.server.connections)
+
+    run(main())
