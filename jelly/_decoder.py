@@ -9,9 +9,10 @@ from msgpack import unpackb
 from ._blueprint import Blueprint
 from ._bulk import BULK_BYTES, cut_bulk, put_bulk
 from ._checks import check_form, too_deep, unpack
-from ._depth import count_openers, native_depth, preflight
+from ._depth import count_openers, depth_of, preflight
 from ._errormap import build_error
-from ._ext import GRAPH, HOME, REF, SCALARS, STR_ONLY
+from ._ext import GRAPH, HOME, REF, STR_ONLY
+from ._extcount import EXT_HEADS, LEAST_BYTES, CountedReading
 from ._holes import Holes
 from ._reading import Reading
 from .errors import MalformedJelly, RemoteError
@@ -26,8 +27,6 @@ _BARE: Final = {
     bytes((0xD4 + width, code)): (code, 2 + (1 << width)) for width in range(3) for code in (REF, HOME)
 }
 _NOT_BARE: Final = (0, -1)
-# First bytes of every form of Ext.
-_EXTS: Final = bytes([0xC7, 0xC8, 0xC9, *range(0xD4, 0xD9)])
 # Where the number of an Ext stands in it.
 _CODE_AT: Final = {0xC7: 2, 0xC8: 3, 0xC9: 5, **dict.fromkeys(range(0xD4, 0xD9), 1)}
 
@@ -63,6 +62,7 @@ class Decoder:
         # A payload of so many bytes cannot nest too deep. Without an Ext it needs no Reading: 0.3 us
         # instead of 1.1 for the arguments of most calls.
         self._tiny = min(_TINY, limits.max_depth)
+        self._uncounted = LEAST_BYTES * limits.max_exts
 
     def loads(self, payload: bytes | memoryview, tables: Any = None) -> Any:
         """Return the value a payload holds.
@@ -90,13 +90,13 @@ class Decoder:
         if (
             len(payload) <= self._short
             and type(payload) is bytes
-            and len(payload.translate(None, _EXTS)) == len(payload)
+            and len(payload.translate(None, EXT_HEADS)) == len(payload)
         ):
             try:
                 return unpackb(payload)
             except Exception as error:  # at least eight types come out of msgpack
                 raise MalformedJelly(f"is not msgpack ({type(error).__name__})") from None
-        reading = Reading(self, tables)
+        reading = self._begin(payload, tables)
         value = self._read(reading, payload)
         self._conclude(reading)
         return value
@@ -113,10 +113,10 @@ class Decoder:
         if (
             len(payload) <= self._short
             and type(payload) is bytes
-            and len(payload.translate(None, _EXTS)) == len(payload)
+            and len(payload.translate(None, EXT_HEADS)) == len(payload)
         ):
             return _split_call(self.loads(payload))
-        reading = Reading(self, tables)
+        reading = self._begin(payload, tables)
         value = self._read(reading, payload)
         call = _split_call(value) if reading.violation is None else ([], {})
         self._conclude(reading)
@@ -124,7 +124,7 @@ class Decoder:
 
     def loads_error(self, payload: bytes | memoryview, tables: Any = None) -> BaseException:
         """Return the error a payload of ERROR or END holds: registered, or else a remote_error."""
-        reading = Reading(self, tables)
+        reading = self._begin(payload, tables)
         value = self._read(reading, payload)
         if reading.violation is None and type(value) is not dict:
             raise MalformedJelly("the payload of an error is no map")
@@ -132,6 +132,9 @@ class Decoder:
         self._conclude(reading)
         assert error is not None
         return error
+
+    def _begin(self, payload: bytes | memoryview, tables: Any) -> Reading:
+        return (Reading if len(payload) <= self._uncounted else CountedReading)(self, tables)
 
     def _read(self, reading: Reading, payload: bytes | memoryview) -> Any:
         cut = cut_bulk(payload) if len(payload) > BULK_BYTES else None
@@ -145,31 +148,26 @@ class Decoder:
         at = _CODE_AT.get(payload[0]) if payload else None
         if at is not None and len(payload) > at and payload[at] == GRAPH:
             return self._read_graph(reading, payload)
-        return self._read_object(reading, payload)[0]
+        return self._read_object(reading, payload)
 
-    def _read_object(self, reading: Reading, payload: bytes | memoryview) -> tuple[Any, int]:
-        """Unpack one msgpack object; return it and its depth, or a number that is not below it."""
+    def _read_object(self, reading: Reading, payload: bytes | memoryview) -> Any:
+        """Unpack one msgpack object, unless it nests too deep."""
         limit = reading.max_depth
         size = len(payload)
-        bound: int | None
         if size <= _SMALL:
             bound = count_openers(bytes(payload)) + 1
             if bound > limit:
                 check_form(payload, limit)
-                bound = None
         else:
             bound = limit >> 1
-            if preflight(payload, bound - 1) is not None:
+            if preflight(payload, bound) is not None:
                 check_form(payload, limit)
-                bound = None
+                bound = limit
         value = unpack(payload, reading.read_ext)
-        if type(value) in SCALARS:
-            bound = 0
-        elif bound is None or bound + reading.weight > limit:
-            bound = native_depth(value, reading.apart, limit)
-            if bound + reading.weight > limit:
-                raise too_deep(limit)
-        return value, bound + reading.weight
+        weight = reading.weight
+        if weight and bound + weight > limit and (weight > limit or preflight(payload, limit - weight)):
+            raise too_deep(limit)
+        return value
 
     def _read_graph(self, reading: Reading, payload: bytes | memoryview) -> Any:
         data: bytes = unpack(payload, _keep_data)
@@ -177,14 +175,15 @@ class Decoder:
         parts = unpack(data, _keep_data)
         if type(parts) is not list or not parts or set(map(type, parts)) != {bytes}:
             raise MalformedJelly("GRAPH is no array of parts in bin")
+        reading.count(1 + len(parts))
         holes = reading.holes = Holes(len(parts))
         reading.quick = {}
         for part in parts:
             reading.weight = 0
             marks = holes.marks
-            value, _ = self._read_object(reading, part)
+            value = self._read_object(reading, part)
             # NODEs count with the true depth: bounds would add up along a chain of parts.
-            depth = native_depth(value, reading.apart, reading.max_depth) + reading.weight
+            depth = depth_of(part, value, reading.apart, reading.max_depth) + reading.weight
             if holes.fresh:
                 holes.collect(reading, value, True)
             holes.finish_part(reading, value, depth, marks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Collection
 from itertools import chain
 from typing import Any, Final
@@ -13,6 +14,7 @@ from ._ext import CONTAINERS, SCALARS
 # The C unpacker keeps its position on a stack of this many entries and raises StackError beyond.
 _STACK: Final = 1024
 _LEVELS: Final = b"\x91" * _STACK
+_SMALL: Final = 1024
 # First bytes of arrays and maps that are not empty; only these nest.
 _OPENERS: Final = bytes([*range(0x81, 0x90), *range(0x91, 0xA0), 0xDC, 0xDD, 0xDE, 0xDF])
 
@@ -58,6 +60,21 @@ def preflight(payload: bytes | bytearray | memoryview, max_depth: int) -> str | 
 def count_openers(payload: bytes) -> int:
     """Return a number the native nesting, without empty containers, cannot exceed."""
     return len(payload) - len(payload.translate(None, _OPENERS))
+
+
+def depth_of(payload: bytes, content: object, apart: Collection[int] | None, most: int) -> int:
+    """Return how deep the arrays and maps of an object nest, without what is in its Exts.
+
+    A number above `most` says only that it is deeper than that.
+
+    Args:
+        content: what was unpacked of it.
+        apart: as in native_depth().
+    """
+    if len(payload) <= _SMALL:
+        return native_depth(content, apart, most)
+    # Running over the bytes a few times takes 20 ms for 4 MiB of lists in lists. A look at each takes 2 s.
+    return bisect_left(range(most + 1), True, key=lambda depth: preflight(payload, depth) is None)
 
 
 def native_depth(content: object, apart: Collection[int] | None = None, most: int = _STACK) -> int:

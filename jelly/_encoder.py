@@ -17,6 +17,7 @@ from ._cacheplan import CachePlan
 from ._errormap import bare_error, fit_error
 from ._errorplan import ErrorPlan
 from ._ext import CONTAINERS, SCALARS
+from ._extcount import LEAST_BYTES, has_more_exts
 from ._inert import Opaque, Relayed
 from ._plain import is_plain
 from ._unfit import SharedContainer, Unfit
@@ -88,6 +89,7 @@ class Encoder:
     ) -> None:
         self.limits = limits
         self.max_payload = max_payload
+        self._unchecked = min(max_payload, LEAST_BYTES * limits.max_exts)
         self.keeps_identity = identity == "graph"
         self.tuples_as_lists = tuples == "list"
         self.plans: dict[type, Plan] = {plan.cls: plan for plan in registry.snapshot().values()}
@@ -113,8 +115,7 @@ class Encoder:
         """Return what dumps() returns; large bytes stay where they are, as one buffer of a Bulk.
 
         Raises:
-            Oversized: the payload would exceed the limit max_payload. Nothing was counted.
-            Unjellyable: as dumps().
+            Oversized, Unjellyable: as dumps().
         """
         kind = type(value)
         if kind in SCALARS and not (kind is bytes and len(value) >= BULK_BYTES):  # type: ignore[arg-type]
@@ -171,16 +172,20 @@ class Encoder:
 
         Raises:
             Unjellyable: something in it cannot be sent; the text says where it is. Nothing was counted.
+            Oversized: the payload would exceed max_payload, or the limit max_exts. Nothing was counted.
         """
         kind = type(value)
+        payload: bytes | None = None
         try:
-            if kind in SCALARS:
-                return self.pack(value)
-            if kind in CONTAINERS and is_plain([value], self.limits.max_depth, self.keeps_identity):
-                return self.pack(value)
+            if kind in SCALARS or (
+                kind in CONTAINERS and is_plain([value], self.limits.max_depth, self.keeps_identity)
+            ):
+                payload = self.pack(value)
         except Exception:  # whatever it is, the walk finds it again, and its place
             pass
-        return self._write(value, tables, where, None)
+        if payload is None:
+            return self._write(value, tables, where, None)
+        return self._within_limit(payload)
 
     def dumps_call(
         self,
@@ -195,17 +200,20 @@ class Encoder:
             method: named in errors.
 
         Raises:
-            Unjellyable: as dumps().
+            Oversized, Unjellyable: as dumps().
         """
         items = [*args]
+        payload: bytes | None = None
         try:
-            if not kwargs and _are_scalars(map(type, items)):
-                return self.pack([items, kwargs])
-            if is_plain([items, kwargs], self.limits.max_depth - 1, self.keeps_identity):
-                return self.pack([items, kwargs])
+            if (not kwargs and _are_scalars(map(type, items))) or is_plain(
+                [items, kwargs], self.limits.max_depth - 1, self.keeps_identity
+            ):
+                payload = self.pack([items, kwargs])
         except Exception:  # as above
             pass
-        return self._write([items, kwargs], tables, f" of {method}" if method else "", items)
+        if payload is None:
+            return self._write([items, kwargs], tables, f" of {method}" if method else "", items)
+        return self._within_limit(payload)
 
     def dumps_error(self, error: BaseException, tables: Any = None) -> bytes | None:
         """Return the payload of ERROR for an error the peer may be told about, else None.
@@ -222,7 +230,7 @@ class Encoder:
             if walk.caches:
                 tables.seal([new.ext for new in walk.caches.values()])
             return payload
-        except Unfit:
+        except (Unfit, Oversized):
             self._undo(walk, walk.referred)
         except BaseException:
             self._undo(walk, walk.referred)
@@ -339,8 +347,16 @@ class Encoder:
         return self._within_limit(walk.pack_checked(tree))
 
     def _within_limit(self, payload: bytes) -> bytes:
-        if len(payload) > self.max_payload:
-            raise self._oversized(len(payload))
+        if len(payload) > self._unchecked:
+            if len(payload) > self.max_payload:
+                raise self._oversized(len(payload))
+            most = self.limits.max_exts
+            if has_more_exts(payload, most):
+                raise Oversized(
+                    f"a payload of more than max_exts={most} values of types that msgpack has not (sets, "
+                    "tuples, decimals, copies, references ...), which is what the peer takes; send it in "
+                    "pieces, or raise the limit there"
+                )
         return payload
 
     def _oversized(self, size: int) -> Oversized:

@@ -12,7 +12,7 @@ import msgpack
 
 from ._cacheplan import CachePlan
 from ._checks import blame, check_id, read_uint, too_deep
-from ._depth import native_depth
+from ._depth import depth_of
 from ._ext import CONTAINERS, quote
 from .errors import InsecureJelly, MalformedJelly
 
@@ -119,7 +119,7 @@ def read_cache(reading: Reading, payload: bytes) -> Any:
     if unpacker.tell() != len(payload):
         raise MalformedJelly("CACHE has bytes after its end")
     reading.level -= 1
-    weight = 1 + native_depth(content, reading.apart, reading.max_depth) + reading.weight
+    weight = 1 + depth_of(payload, content, reading.apart, reading.max_depth) + reading.weight
     if weight > reading.max_depth:
         raise too_deep(reading.max_depth)
     reading.weight = outer if outer > weight else weight

@@ -15,7 +15,7 @@ from msgpack import unpackb
 from . import _imports
 from ._blueprint import Blueprint
 from ._checks import blame, check_form, cut_text, read_uint, too_deep, unpack
-from ._depth import native_depth
+from ._depth import depth_of
 from ._errormap import build_error
 from ._ext import (
     ANSWER,
@@ -130,7 +130,9 @@ class Reading:
                 raise MalformedJelly(f"the data of Ext {code} are no array")
             kinds = set(map(type, content))
             depth = (
-                2 if kinds.isdisjoint(CONTAINERS) else 1 + native_depth(content, self.apart, self.max_depth)
+                2
+                if kinds.isdisjoint(CONTAINERS)
+                else 1 + depth_of(payload, content, self.apart, self.max_depth)
             )
             weight = depth + self.weight
             if weight > self.max_depth:
@@ -163,6 +165,9 @@ class Reading:
                 return None
             return self.refuse(InsecureJelly(f"Ext {code} is not known here"))
         return read(self, payload)
+
+    def count(self, number: int) -> None:
+        """Count Exts and parts, where there can be too many: see CountedReading."""
 
     def refuse(self, error: InsecureJelly) -> Any:
         """Note that the payload is unacceptable; the first reason counts. Return what stands in for it."""
@@ -199,7 +204,9 @@ class Reading:
             raise MalformedJelly(f"the data of {name} are no {'array' if kind is list else 'map'}")
         inside: Any = content.values() if type(content) is dict else content
         depth = (
-            1 if SCALARS.issuperset(map(type, inside)) else native_depth(content, self.apart, self.max_depth)
+            1
+            if SCALARS.issuperset(map(type, inside))
+            else depth_of(payload, content, self.apart, self.max_depth)
         )
         weight = 1 + depth + self.weight
         if weight > self.max_depth:
@@ -268,7 +275,7 @@ class Reading:
         if type(state) is dict and (is_flat(state) or SCALARS.issuperset(map(type, state.values()))):
             weight = 3 + self.weight
         else:
-            weight = 1 + native_depth(content, self.apart, self.max_depth) + self.weight
+            weight = 1 + depth_of(payload, content, self.apart, self.max_depth) + self.weight
         if weight > self.max_depth:
             raise too_deep(self.max_depth)
         self.weight = outer if outer > weight else weight

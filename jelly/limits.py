@@ -15,6 +15,8 @@ class Limits:
     Attributes:
         max_depth: nesting of arrays, maps and extensions together. Values deeper than a few hundred
             break repr(), == and copy.deepcopy() of whoever receives them.
+        max_exts: values of a type that msgpack has not (sets, decimals, copies, references; not datetimes in
+            UTC), at whatever depth. Each costs Python a few microseconds.
         max_floodable_keys: dict keys and set members, a payload, whose hash a peer can choose.
             600 crafted ints make look-ups 80 times slower.
         max_int_bits: bits of the magnitude of an int. str() of more than 4,300 digits raises.
@@ -26,6 +28,7 @@ class Limits:
     """
 
     max_depth: int = 64
+    max_exts: int = 16_384
     max_floodable_keys: int = 4096
     max_int_bits: int = 4096
     max_decimal_digits: int = 4096

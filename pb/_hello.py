@@ -49,6 +49,7 @@ def hello_message(
         "max_calls": limits.max_calls,
         "max_refs": limits.max_refs,
         "max_depth": limits.max_depth,
+        "max_exts": limits.max_exts,
         "max_floodable_keys": limits.max_floodable_keys,
         "idle": int(limits.idle_s),
     }
@@ -90,6 +91,8 @@ def read_hello(envelope: list[Any], ours: Limits) -> Hello:
         raise ProtocolError(f"HELLO with max_frame below {messages.HELLO_MAX_FRAME}")
     if told["max_depth"] < messages.MIN_DEPTH:
         raise ProtocolError(f"HELLO with max_depth below {messages.MIN_DEPTH}: no error could be told")
+    if told["max_exts"] < messages.MIN_EXTS:
+        raise ProtocolError(f"HELLO with max_exts below {messages.MIN_EXTS}")
     limits = dataclasses.replace(
         ours,
         # Nor more than this side would take itself: otherwise the peer could choose how much waits here.
@@ -97,6 +100,7 @@ def read_hello(envelope: list[Any], ours: Limits) -> Hello:
         max_calls=told["max_calls"],
         max_refs=told["max_refs"],
         max_depth=told["max_depth"],
+        max_exts=told["max_exts"],
         max_floodable_keys=told["max_floodable_keys"],
         idle_s=told["idle"],
     )

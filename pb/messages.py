@@ -31,6 +31,7 @@ MAGIC: Final = "PB"
 # Before the peer's HELLO has arrived, frames are at most this long (spec/2-frames.md).
 HELLO_MAX_FRAME: Final = 4096
 MIN_DEPTH: Final = 4  # what a peer must take: less, and it could be told no error
+MIN_EXTS: Final = 256  # likewise: with less, ordinary arguments could not be sent
 MAX_FRAME: Final = 2**28 - 1  # the top four bits of the length are reserved
 MAX_BATCH: Final = 1024
 MAX_ID: Final = 2**53 - 1
@@ -101,6 +102,7 @@ HELLO_KEYS: Final[dict[str, tuple[type, object]]] = {
     "max_calls": (int, 16),
     "max_refs": (int, 1_024),
     "max_depth": (int, 64),
+    "max_exts": (int, 16_384),
     "max_floodable_keys": (int, 4_096),
     "window": (int, 0),
     "idle": (int, 0),

@@ -189,7 +189,7 @@ def test_a_payload_takes_at_most_eighty_bytes_of_memory_for_each_of_its_own(unit
     """The frame limit is the memory limit only if the ratio has a bound (threats B2)."""
     count = 60_000 // len(unit)
     payload = b"\xdd" + count.to_bytes(4, "big") + unit * count
-    decoder = Decoder(Registry())
+    decoder = Decoder(Registry(), Limits(max_exts=count))
     tracemalloc.start()
     try:
         decoder.loads(payload)

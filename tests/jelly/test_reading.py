@@ -7,7 +7,7 @@ import time
 import pytest
 from msgpack import ExtType, packb
 
-from jelly import Decoder, InsecureJelly, MalformedJelly, Registry
+from jelly import Decoder, InsecureJelly, Limits, MalformedJelly, Registry
 
 from .things import Tables
 
@@ -68,7 +68,7 @@ def test_a_refused_payload_costs_no_more_than_others(unit: bytes) -> None:
 
     started = time.process_time()
     with pytest.raises(InsecureJelly):
-        Decoder(Registry()).loads(payload, None)
+        Decoder(Registry(), Limits(max_exts=count)).loads(payload, None)
 
     assert time.process_time() - started < 0.25
 

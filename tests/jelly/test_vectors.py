@@ -142,7 +142,8 @@ def test_bad_bytes_are_refused(vector: dict[str, Any]) -> None:
         payload = bytes.fromhex(vector["hex"])
     else:
         unit, count = vector["hex_repeat"]
-        payload = bytes.fromhex(unit) * count + bytes.fromhex(vector["hex_tail"])
+        head = bytes.fromhex(vector.get("hex_head", ""))
+        payload = head + bytes.fromhex(unit) * count + bytes.fromhex(vector["hex_tail"])
     expected = vector.get("ours", vector["expect"])
 
     try:

@@ -22,7 +22,13 @@ def told(**info):
 def test_our_hello_says_what_this_side_accepts():
     """And nothing of what it would like to send."""
     limits = pb.Limits(
-        max_frame=5000, max_calls=6, max_refs=7, max_depth=8, max_floodable_keys=9, idle_s=10.5
+        max_frame=5000,
+        max_calls=6,
+        max_refs=7,
+        max_depth=8,
+        max_exts=999,
+        max_floodable_keys=9,
+        idle_s=10.5,
     )
 
     assert [
@@ -36,6 +42,7 @@ def test_our_hello_says_what_this_side_accepts():
             "max_calls": 6,
             "max_refs": 7,
             "max_depth": 8,
+            "max_exts": 999,
             "max_floodable_keys": 9,
             "idle": 10,
         },
@@ -50,7 +57,15 @@ def test_our_hello_begins_as_every_hello_does():
 
 def test_what_one_side_says_the_other_reads():
     """The two directions agree."""
-    limits = pb.Limits(max_frame=5000, max_calls=6, max_refs=7, max_depth=8, max_floodable_keys=9, idle_s=10)
+    limits = pb.Limits(
+        max_frame=5000,
+        max_calls=6,
+        max_refs=7,
+        max_depth=8,
+        max_exts=999,
+        max_floodable_keys=9,
+        idle_s=10,
+    )
 
     packed = hello_message(limits, "me/1", ["ANONYMOUS"], ["tls-exporter"])
     expected = Hello(limits, "me/1", frozenset({"cache"}), ("ANONYMOUS",), ("tls-exporter",))
@@ -63,11 +78,12 @@ def test_silence_has_a_meaning():
     limits = hello.limits
 
     assert ("", frozenset(), (), ()) == (hello.agent, hello.features, hello.auth, hello.bindings)
-    assert (65_536, 16, 1024, 64, 4096, 0) == (
+    assert (65_536, 16, 1024, 64, 16_384, 4096, 0) == (
         limits.max_frame,
         limits.max_calls,
         limits.max_refs,
         limits.max_depth,
+        limits.max_exts,
         limits.max_floodable_keys,
         limits.idle_s,
     )
@@ -139,6 +155,7 @@ def test_a_known_key_of_a_wrong_type_is_a_violation(key, value):
         ("max_frame", 4095),
         ("max_frame", -1),
         ("max_refs", -1),
+        ("max_exts", 255),
         ("max_floodable_keys", -1),
         ("window", -1),
         ("idle", -1),

@@ -102,7 +102,7 @@ def test_a_result_that_is_no_value_fails_the_call_or_ends_the_connection(case):
     reply = ask(side.broker.root_reference(), "x")
     said(side)
     again, tail = case.get("hex_repeat", ["", 0]), case.get("hex_tail", "")
-    payload = bytes.fromhex(case.get("hex", "") + again[0] * again[1] + tail)
+    payload = bytes.fromhex(case.get("hex", case.get("hex_head", "")) + again[0] * again[1] + tail)
 
     side.input(frame([messages.ANSWER, 1, payload]))
 
@@ -140,7 +140,7 @@ def test_a_header_that_promises_4_gib_is_refused_before_anything_is_reserved(hea
 def test_small_bytes_become_at_most_eighty_times_as_much(unit):
     """An empty map is one byte on the wire; nothing of it may stay, nor may it become a hundred."""
     unit = bytes.fromhex(unit)
-    side = victim()
+    side = victim(max_exts=MEBI)
     data = with_argument(array([unit] * (MEBI // 8 // len(unit))), "sink")
     gc.collect()
 
@@ -312,6 +312,20 @@ def test_ints_and_decimals_of_one_hash_do_not_take_long():
     side.broker.receive_data(with_argument(ext(17, array([*ints, *decimals])), "sink"))
 
     assert time.process_time() - started < 0.25
+
+
+@pytest.mark.parametrize("unit", ["d41190", "d40101", "d41801", "d42a00"])
+def test_too_many_exts_end_the_connection_and_cost_no_more_than_those_allowed(unit):
+    """4 MiB of them took 2 s, and reading on for the references among them is no cheaper (PB-V48)."""
+    side = victim()
+    data = with_argument(array([bytes.fromhex(unit)] * MEBI), "sink")
+
+    started = time.process_time()
+    side.input(data)
+
+    assert time.process_time() - started < 0.25
+    assert messages.BYE_TOO_LARGE == bye_of(side)
+    assert "max_exts=16384" in str(side.broker.error)
 
 
 @pytest.mark.parametrize("code", [17, 18, 19], ids=["set", "frozenset", "map"])

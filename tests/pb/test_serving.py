@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import uuid
 
 import msgpack
 import pytest
@@ -169,6 +170,22 @@ def test_an_answer_deeper_than_the_caller_takes_is_an_error():
     with pytest.raises(pb.Error):
         pump.call("deep", 20)
     assert [[]] == pump.call("deep", 1)
+
+
+def test_more_exts_than_the_other_side_takes_are_an_error_and_not_the_end():
+    """They end the connection where they arrive, so they must not be sent (PB-V48)."""
+    many = [uuid.UUID(int=number) for number in range(300)]
+    server = Server()
+    server.remote_many = lambda: many
+    one_way = Pump(server, limits=pb.Limits(max_exts=256), client_limits=pb.Limits())
+    with pytest.raises(pb.TooLarge, match="max_exts=256"):
+        one_way.root.echo(many).result()
+    assert 1 == one_way.call("echo", 1)
+
+    other_way = Pump(server, limits=pb.Limits(), client_limits=pb.Limits(max_exts=256))
+    with pytest.raises(pb.TooLarge, match="max_exts=256"):
+        other_way.call("many")
+    assert 1 == other_way.call("echo", 1)
 
 
 def test_a_result_whose_hooks_fail_fails_the_call():
