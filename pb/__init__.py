@@ -34,6 +34,7 @@ from jelly import (
 
 from .attachment import Attachment
 from .context import CurrentCall, current_call
+from .description import Description
 from .errors import (
     BadArguments,
     BadPayload,
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
     from .aio.client import get_object_at, open_connection
     from .aio.connection import Connection, Usage, connection_of, is_stale, on_disconnect, release, revoke
     from .aio.deadline import deadline
+    from .aio.describing import describe
     from .aio.login import connect
     from .aio.promise import Promise
     from .aio.reconnecting import LastingConnection
@@ -125,6 +127,8 @@ __all__ = [
     "RemoteMethod",
     "Promise",
     "call_remote",
+    "describe",
+    "Description",
     "deadline",
     "connection_of",
     "on_disconnect",
@@ -195,6 +199,7 @@ _LAZY: Final = {
     "RemoteMethod": "pb.aio.reference",
     "call_remote": "pb.aio.reference",
     "deadline": "pb.aio.deadline",
+    "describe": "pb.aio.describing",
     "in_thread": "pb.aio.threads",
     "BadURL": "pb.aio.url",
     "Web": "pb.aio.web",

@@ -1,7 +1,7 @@
 """The methods that every object has beside its own: those whose names have a colon.
 
 Their names belong to the specification, so no object can publish one of them, nor hide one.
-Spec: spec/12-reconnecting.md.
+Spec: spec/12-reconnecting.md; spec/3-messages.md, "What may be called".
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import functools
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from ._describing import describe, interfaces_of
 from .dispatch import Kind
 from .errors import BadArguments
 from .idempotent import idempotent_methods
@@ -37,6 +38,16 @@ class Reserved:
         # Asynchronous, because those run in the thread of the connection at every face.
         return functools.partial(method, self, export)
 
+    async def describe(self, export: Export, *args: object) -> dict[str, object]:
+        """Return what may be called on an object."""
+        _check_arguments(export, args, 0)
+        return describe(export)
+
+    async def interfaces(self, export: Export, *args: object) -> list[str]:
+        """Return the names of the interfaces of an object."""
+        _check_arguments(export, args, 0)
+        return interfaces_of(export)
+
     async def idempotent(self, export: Export, *args: object) -> list[str]:
         """Return the methods of an object that may be run twice."""
         _check_arguments(export, args, 0)
@@ -45,7 +56,9 @@ class Reserved:
 
 
 METHODS: Final[dict[str, Callable[..., Awaitable[Any]]]] = {
+    "pb:describe": Reserved.describe,
     "pb:idempotent": Reserved.idempotent,
+    "pb:interfaces": Reserved.interfaces,
 }
 
 

@@ -137,11 +137,20 @@ def call_remote(reference: RemoteReference, name: str, /, *args: Any, **kwargs: 
         NoSuchMethod: `name` can be no remote method: it starts with an underscore, say.
     """
     _check_name(name)
+    return remote_method(reference, name)(*args, **kwargs)
+
+
+def remote_method(reference: object, name: str) -> RemoteMethod:
+    """Return a method by its name, which is not looked at.
+
+    Raises:
+        TypeError: `reference` is no remote reference.
+    """
     if not isinstance(reference, RemoteReference):
         raise TypeError(
             f"a remote reference is expected, such as connection.root, not a {type(reference).__name__}"
         )
-    return getattr(reference, name)(*args, **kwargs)
+    return getattr(reference, name)  # type: ignore[no-any-return]
 
 
 def _check_name(name: str) -> None:

@@ -18,6 +18,9 @@ __all__ = ["main"]
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "run": ("pb.cli.run", "run the application of a file"),
     "identity": ("pb.cli.identity", "say who may log in, and what they may attach"),
+    "ls": ("pb.cli.ls", "list what may be called at a server"),
+    "call": ("pb.cli.call", "call a method of a server and print the result"),
+    "describe": ("pb.cli.describe", "say for programs what may be called at a server"),
     "dump": ("pb.cli.dump", "show in words what a captured connection says"),
     "keygen": ("pb.cli.keygen", "make the TLS key and certificate of a server"),
 }

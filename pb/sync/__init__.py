@@ -38,6 +38,7 @@ from pb.aio.connection import Usage, is_stale
 from .client import connect, get_object_at, open_connection
 from .connection import Connection, connection_of, on_disconnect, release, revoke
 from .deadline import deadline
+from .describing import describe
 from .identity import RemoteIdentity
 from .reference import RemoteMethod, call_remote
 from .server import Server, serve
@@ -56,6 +57,7 @@ __all__ = [
     "RemoteMethod",
     "call_remote",
     "deadline",
+    "describe",
     "connection_of",
     "on_disconnect",
     "release",
