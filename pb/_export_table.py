@@ -48,7 +48,7 @@ class ExportTable:
         make_reference: Callable[[], RemoteReference],
     ) -> None:
         self.exports: dict[int, Export] = {}
-        self.scopes: list[Scope] = []
+        self.scopes: dict[Scope, None] = {}  # ordered; a list would cost its length for each that ends
         self.fresh: list[Export] = []
         self.unsent: set[Export] = set()
         self.late: list[tuple[Export, Any]] | None = None
@@ -238,7 +238,7 @@ class ExportTable:
         self.unbegun.clear()
         for export in exports:
             self.observing.end(export)
-        scopes, self.scopes = self.scopes, []
+        scopes, self.scopes = self.scopes, {}
         for scope in scopes:
             scope.exports = {}
         for scope in scopes:

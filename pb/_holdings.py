@@ -97,7 +97,7 @@ class Holdings:
         scope = self._base.under(None)
         attachment = Attachment(scope, ended)
         attachment.perspective = perspective
-        self._tables.scopes.append(scope)
+        self._tables.scopes[scope] = None
         if call_id:
             self._tables.unbegun.append((call_id, attachment))
         return attachment
@@ -105,8 +105,7 @@ class Holdings:
     def detach(self, scope: Scope) -> None:
         """Withdraw all that was handed out under a perspective."""
         scope.is_over = True  # first: what a hook hands out meanwhile would outlive it
-        if scope in self._tables.scopes:
-            self._tables.scopes.remove(scope)
+        self._tables.scopes.pop(scope, None)
         gone: list[Export] = []
         while scope.exports:
             export = scope.exports.pop(next(iter(scope.exports)))

@@ -98,8 +98,7 @@ class Attachment(jelly.ByReference):
         if self._has_ended:
             return
         self._has_ended = scope.is_over = True
-        if scope in scope.tables.scopes:
-            scope.tables.scopes.remove(scope)
+        scope.tables.scopes.pop(scope, None)
         if self._ended is not None:
             try:
                 self._ended()

@@ -30,7 +30,7 @@ class LoggedIn(jelly.Referenceable):
         self._identity = identity
         self._auth = auth
         self._holdings = face.broker.holdings
-        self._attachments: list[Attachment] = []
+        self._attachments: dict[Attachment, None] = {}
         self._is_over = False
         self._session: bytes | None = None
         auth.add(self)
@@ -61,7 +61,7 @@ class LoggedIn(jelly.Referenceable):
             attachment.detach()
             raise
         self._auth.attachments[live] = attachment
-        self._attachments.append(attachment)
+        self._attachments[attachment] = None
         attachment.on_end(lambda: self._ended(attachment, live))
         if self._is_over or not live.is_live:
             attachment.detach()
@@ -91,7 +91,7 @@ class LoggedIn(jelly.Referenceable):
         return live
 
     def _ended(self, attachment: Attachment, live: cred.Attachment) -> None:
-        self._attachments.remove(attachment)
+        del self._attachments[attachment]
         self._auth.attachments.pop(live, None)
         live.end()
 

@@ -231,7 +231,7 @@ def test_nothing_is_attached_to_an_ended_connection():
     pump.lose()
 
     assert [True] == [isinstance(error, pb.ConnectionLost) for error in shop.kept]
-    assert ([], []) == (shop.ended, pump.server.broker.tables.scopes)
+    assert ([], {}) == (shop.ended, pump.server.broker.tables.scopes)
 
 
 def test_an_attachment_belongs_to_its_connection():

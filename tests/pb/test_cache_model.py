@@ -348,7 +348,7 @@ class World:
             for side in client.sides:
                 tables = side.broker.tables
                 assert [] == [number for number in tables.exports if number]
-                assert ({}, {}, []) == (tables.imports, tables.replicas, tables.scopes)
+                assert ({}, {}, {}) == (tables.imports, tables.replicas, tables.scopes)
                 assert {} == side.broker.calls.pending
         for board in self.boards:
             assert (0, board.begun) == (len(board.observers), board.ended)

@@ -156,7 +156,7 @@ def test_a_call_without_answer_attaches_nobody():
     pump.run()
 
     assert 1 == len(caught)
-    assert [] == pump.server.broker.tables.scopes
+    assert {} == pump.server.broker.tables.scopes
 
 
 def test_a_dead_reference_cannot_be_adopted():
