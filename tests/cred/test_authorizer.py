@@ -89,3 +89,19 @@ def test_a_verifier_added_later_comes_last():
     authorizer.add_verifier(AnonymousVerifier("guest"))
 
     assert ["SCRAM-SHA-256", "ED25519", "ANONYMOUS"] == authorizer.mechanisms(LOCAL)
+
+
+def test_a_verifier_that_read_the_identity_too_early_lets_nobody_in():
+    """Mechanisms of others may look first and wait for the proof then: what counts is how it is now."""
+
+    async def main():
+        authorizer = application()
+        alice = await authorizer.add_identity("alice", "secret")
+        early = await alice.record()
+        assert "alice" == (await authorizer.admit_login(early)).name
+        await alice.disable()
+        with pytest.raises(cred.LoginFailed) as refused:
+            await authorizer.admit_login(early)
+        return refused.value.reason
+
+    assert "changed while" in run(main())
