@@ -68,6 +68,7 @@ from .root import Root
 from .tracked import Tracked
 
 if TYPE_CHECKING:
+    from . import testing
     from .aio import tls
     from .aio.backoff import Reconnect
     from .aio.client import get_object_at, open_connection
@@ -170,6 +171,8 @@ __all__ = [
     "ProtocolError",
     "InsecureJelly",
     "Unjellyable",
+    # tests of all this
+    "testing",
 ]
 
 _LAZY: Final = {
@@ -204,11 +207,13 @@ _LAZY: Final = {
     "BadURL": "pb.aio.url",
     "Web": "pb.aio.web",
 }
+# Modules that are public names themselves.
+_MODULES: Final = {"tls": "pb.aio.tls", "testing": "pb.testing"}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "tls":
-        return importlib.import_module("pb.aio.tls")
+    if name in _MODULES:
+        return importlib.import_module(_MODULES[name])
     module = _LAZY.get(name)
     if module is None:
         raise AttributeError(f"module 'pb' has no attribute {name!r}")

@@ -10,8 +10,9 @@ import cred
 import jelly
 import pb
 import pb.sync
+import pb.testing
 
-PACKAGES = (jelly, cred, pb, pb.sync)
+PACKAGES = (jelly, cred, pb, pb.sync, pb.testing)
 PUBLIC = [(package, name) for package in PACKAGES for name in package.__all__]
 
 

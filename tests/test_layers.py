@@ -93,6 +93,15 @@ def test_cred_knows_no_wire(path):
     assert set() == tops & {"pb", "jelly", "msgpack", "socket", "ssl"}
 
 
+@pytest.mark.parametrize("name", ["pump", "side", "tasks", "wire"])
+def test_the_pump_is_as_replayable_as_the_core(name):
+    """A test that needs no loop should not get one; chance comes in as an argument, which only types name."""
+    names = imports_of(ROOT / "pb" / "testing" / f"{name}.py")
+
+    assert {each.partition(".")[0] for each in names} & WORLD <= {"random"}
+    assert not [each for each in names if each.startswith(("pb.aio", "pb.auth", "pb.cli", "pb.sync"))]
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "pb" / "aio").glob("*.py")), ids=lambda path: path.name)
 def test_cryptography_is_known_to_tls_only(path):
     """Everything else gets contexts and fingerprints."""

@@ -105,17 +105,12 @@ class Host(Side):
         self.is_patient = is_patient
         self.slept: list[float] = []
         self.sleepers: list[Gate] = []
-        self.watchers: list[Any] = []
         made = root.make_root(self)
         self.broker.tables.set_root(made, self.broker.scope)
         self.broker.start()
 
     def security(self) -> Security:
         return self.facts
-
-    def watch(self, watcher: Any) -> Any:
-        self.watchers.append(watcher)
-        return lambda: watcher in self.watchers and self.watchers.remove(watcher)
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -124,18 +119,13 @@ class Host(Side):
             self.sleepers.append(gate)
             await gate
 
-    def wake(self) -> None:
+    def let_go(self) -> None:
         """Let all go on that are held back."""
         sleepers, self.sleepers = self.sleepers, []
         for gate in sleepers:
             gate.open()
         while self.tasks:
             self.run_tasks()
-
-    def lose(self) -> None:
-        self.broker.connection_lost("the connection was lost")
-        for watcher in self.watchers:
-            watcher()
 
 
 class Told(Exception):

@@ -103,7 +103,7 @@ def test_of_two_answers_at_the_same_time_one_is_refused():
     proof = prover.respond(step["data"])
     ids = [knock.begin(number(step["next"]), "respond", proof) for _ in range(2)]
     while knock.host.sleepers:
-        knock.host.wake()
+        knock.host.let_go()
     knock.listen()
 
     assert [REFUSED, REFUSED] == [refused(lambda id=id: knock.told(id)) for id in ids]
@@ -363,7 +363,7 @@ def test_who_cancels_a_refusal_is_sent_away_all_the_same():
     for _ in range(3):
         knock.say([CANCEL, knock.begin(0, "login", "nothing", b"")])
     while knock.host.sleepers:
-        knock.host.wake()
+        knock.host.let_go()
     knock.listen()
 
     assert 8 == knock.bye
@@ -381,7 +381,7 @@ def test_a_guest_who_cancels_refusals_does_not_guess_for_ever():
             break
         knock.say([CANCEL, knock.begin(number(step["next"]), "respond", prover.respond(step["data"]))])
         while knock.host.sleepers:
-            knock.host.wake()
+            knock.host.let_go()
         knock.listen()
     assert guess <= 3
 

@@ -1,0 +1,67 @@
+"""What tests of programs over `pb` need: pairs without a network, networks that fail, clocks that are told.
+
+    async def test_a_sale_survives_a_partition():
+        async with pb.serve(Shop(), "memory://shop") as server, pb.testing.Network(server.url) as network:
+            async with pb.open_connection(network.url) as connection:
+                network.partition()
+                sale = connection.root.buy("hat")
+                await asyncio.sleep(30)                 # takes no time: see `run`
+                network.heal()
+                assert "sold" == await sale
+
+    pb.testing.run(test_a_sale_survives_a_partition())
+
+Nothing here needs a test library. What is decided by chance is decided by a seed, so that a failure comes
+back. docs/testing.md tells more.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from .pump import Pump, run_all
+    from .side import Reference, Side, cancel, send
+    from .tasks import Cancelled, Gate, Outcome, Task
+    from .wire import Wire
+
+__all__ = [
+    # without a loop
+    "Pump",
+    "run_all",
+    "Side",
+    "Wire",
+    "Reference",
+    "send",
+    "cancel",
+    "Outcome",
+    "Gate",
+    "Task",
+    "Cancelled",
+]
+
+_LAZY: Final = {
+    "Pump": "pump",
+    "run_all": "pump",
+    "Side": "side",
+    "Reference": "side",
+    "send": "side",
+    "cancel": "side",
+    "Wire": "wire",
+    "Outcome": "tasks",
+    "Gate": "tasks",
+    "Task": "tasks",
+    "Cancelled": "tasks",
+}
+
+
+def __getattr__(name: str) -> Any:
+    module = _LAZY.get(name)
+    if module is None:
+        raise AttributeError(f"module 'pb.testing' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{module}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
