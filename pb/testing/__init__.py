@@ -21,6 +21,8 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from .clock import Clock
+    from .loop import Loop, Stuck, run
     from .pump import Pump, run_all
     from .side import Reference, Side, cancel, send
     from .tasks import Cancelled, Gate, Outcome, Task
@@ -39,6 +41,11 @@ __all__ = [
     "Gate",
     "Task",
     "Cancelled",
+    # a loop with a clock that is told
+    "run",
+    "Clock",
+    "Loop",
+    "Stuck",
 ]
 
 _LAZY: Final = {
@@ -53,6 +60,10 @@ _LAZY: Final = {
     "Gate": "tasks",
     "Task": "tasks",
     "Cancelled": "tasks",
+    "run": "loop",
+    "Loop": "loop",
+    "Stuck": "loop",
+    "Clock": "clock",
 }
 
 
