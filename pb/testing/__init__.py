@@ -21,9 +21,13 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from ._pair import Pair, pair
     from .clock import Clock
+    from .faults import Faults
     from .loop import Loop, Stuck, run
+    from .network import Network
     from .pump import Pump, run_all
+    from .relay import Relay
     from .side import Reference, Side, cancel, send
     from .tasks import Cancelled, Gate, Outcome, Task
     from .wire import Wire
@@ -46,6 +50,12 @@ __all__ = [
     "Clock",
     "Loop",
     "Stuck",
+    # client and server, and what is between them
+    "pair",
+    "Pair",
+    "Network",
+    "Faults",
+    "Relay",
 ]
 
 _LAZY: Final = {
@@ -64,6 +74,11 @@ _LAZY: Final = {
     "Loop": "loop",
     "Stuck": "loop",
     "Clock": "clock",
+    "pair": "_pair",
+    "Pair": "_pair",
+    "Network": "network",
+    "Faults": "faults",
+    "Relay": "relay",
 }
 
 
