@@ -62,6 +62,7 @@ class Greeting:
             auth, bindings: told in HELLO; see `Hello`.
         """
         self.stranger = Stranger()
+        self._broker.serving.budget.is_in_force = False
         self._broker.scope.decoder = self.stranger  # type: ignore[assignment]
         self._offers = (auth, bindings)
 
@@ -74,6 +75,7 @@ class Greeting:
         broker = self._broker
         if self.stranger is not None:
             self.stranger = None
+            broker.serving.budget.is_in_force = True
             broker.scope.decoder = broker.codec.decoder(broker.limits)
             broker.reader.max_frame = broker.limits.max_frame
             broker.enter("login")

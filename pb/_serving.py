@@ -15,6 +15,7 @@ from jelly import SCALARS, MalformedJelly
 
 from . import messages
 from ._answers import Answers
+from ._budget import Budget
 from ._calls import NOTHING
 from ._export import Export
 from ._fields import without_options
@@ -68,6 +69,7 @@ class Serving:
         "_tables",
         "answer",
         "base",
+        "budget",
         "count",
         "deadlines",
         "fail",
@@ -76,6 +78,7 @@ class Serving:
         "reserved",
         "running",
         "settled",
+        "taken",
         "updates",
     )
 
@@ -90,6 +93,7 @@ class Serving:
         incident: Callable[[], str],
         settled: Callable[[], None],
         deadlines: Deadlines,
+        budget: Budget,
         debug: bool,
     ) -> None:
         self.base = base
@@ -97,6 +101,8 @@ class Serving:
         self.count = 0  # calls and updates that are running
         self.updates = 0  # of these, updates that want no answer: they do not count toward max_calls
         self.last_id = 0
+        self.taken = 0  # calls that want an answer; each of them earns what a CANCEL may cost
+        self.budget = budget
         self.running: dict[int, Served | Relay | Held] = {}
         # Decoded, counted and in order, but not run while the peer does not read: so the answers that wait
         # for it are bounded, and reading goes on (spec/2-frames.md, PB-F25 and PB-F26).
@@ -136,6 +142,7 @@ class Serving:
             if not self.last_id < id <= messages.MAX_ID:
                 raise ProtocolError(f"CALL id {id} after {self.last_id}; ids increase and stay below 2^53")
             self.last_id = id
+            self.taken += 1
         export = self._exports.get(target)
         function: Any = None
         if export is None:
@@ -143,6 +150,7 @@ class Serving:
                 raise ProtocolError("CALL whose target is out of range")
             scope = self.base
             refusal = NoSuchObject(f"no object {target}")
+            self._refuse_useless(id, "a call of an object that is not there")
         else:
             scope = export.scope
             if export.prefix:
@@ -181,6 +189,9 @@ class Serving:
                 refusal = refusal or DeadlineExceeded("no time was left for the call; it was not run")
         if self.count - self.updates >= self._limits.max_calls and (id or type(export) is not Replica):
             refusal = Busy(f"{self.count} calls are running, the limit max_calls; it was not run")
+            # Not where messages that want no answer take the places: their sender does not count those.
+            if len(self.running) >= self._limits.max_calls and id:
+                self._refuse_useless(id, "a call over max_calls")
         # Decoded even when refused: its references must be counted to be released (spec/1-values.md).
         try:
             args, kwargs = scope.decoder.loads_call(payload, scope)
@@ -249,12 +260,19 @@ class Serving:
         if id:
             self.answer(id, scope, result)
 
+    def _refuse_useless(self, id: int, why: str) -> None:
+        """Count a call that its sender could know to be useless; it earns nothing."""
+        self.taken -= bool(id)
+        self.budget.draw(self.taken, why)
+
     def drop_call(self, envelope: list[Any]) -> None:
         """Ignore a call that crossed our BYE, which tells the caller that it did not run."""
         id = envelope[1] if len(envelope) in (5, 6) else None
         if type(id) is not int or (id and not self.last_id < id <= messages.MAX_ID):
             raise ProtocolError("CALL whose id is not above all earlier ones")
-        self.last_id = id or self.last_id
+        if id:
+            self.last_id = id
+            self.taken += 1
 
     def receive_cancel(self, envelope: list[Any]) -> None:
         """Ask a running call to stop; one that has been answered meanwhile is left alone."""
@@ -266,6 +284,8 @@ class Serving:
         served = self.running.get(id)
         if served is not None and not served.is_cancelled:
             served.cancel()
+        else:
+            self.budget.draw(self.taken, "a CANCEL of a call that has ended")
 
     def run_on(self, served: Served, at: float | None = None) -> None:
         """Go on with a call that takes its time; at a time it is ended.

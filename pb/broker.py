@@ -15,6 +15,7 @@ import msgpack
 from jelly import MalformedJelly
 
 from . import messages
+from ._budget import Budget
 from ._calls import Calls
 from ._deadlines import Deadlines
 from ._fields import token_of
@@ -131,6 +132,7 @@ class Broker:
             incident=face.incident,
             settled=self.check_settled,
             deadlines=self.deadlines,
+            budget=Budget(face.clock, limits),
             debug=debug,
         )
         self.updates = Updates(self.serving, self.tables, limits)
@@ -385,6 +387,7 @@ class Broker:
 
     def receive_ping(self, envelope: list[Any]) -> None:
         """Give a sign of life."""
+        self.serving.budget.draw(self.serving.taken, "a PING")
         self.outbox.put(self.codec.pack((messages.PONG, token_of(envelope, "PING"))))
 
     def receive_pong(self, envelope: list[Any]) -> None:

@@ -37,6 +37,10 @@ class Limits(jelly.Limits):
         write_low_bytes: output waiting below which they go on.
         write_max_bytes: output waiting that closes the connection as a slow consumer.
         write_stall_s: seconds above `write_high_bytes` that close it likewise.
+        useless_requests: how many requests of the peer, beside `max_calls`, may at once be such as it could
+            know to be useless (at least 100): calls of what is not there, calls over `max_calls`, a CANCEL of
+            what has ended, PINGs.
+        useless_per_s: how many more of them a second (at least 33); above both the connection is closed.
     """
 
     max_frame: int = 4 * _MIB
@@ -53,3 +57,5 @@ class Limits(jelly.Limits):
     write_low_bytes: int = 64 * _KIB
     write_max_bytes: int = 16 * _MIB
     write_stall_s: float = 30
+    useless_requests: int = 1024
+    useless_per_s: float = 33
