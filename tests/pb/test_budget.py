@@ -88,7 +88,7 @@ def test_the_budget_fills_again_with_time_and_never_over_its_edge():
     now[0] += 1_000_000
     for _ in range(104):
         budget.draw(0, "a PING")
-    with pytest.raises(ProtocolError, match="more than 104 at once, .* and 33 a second"):
+    with pytest.raises(ProtocolError, match=r"more than 104 at once, .* and 33 a second"):
         budget.draw(0, "a PING")
 
 
