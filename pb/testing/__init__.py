@@ -21,15 +21,20 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from cred.testing import Trial, check_credential, check_identity_store
+
     from ._pair import Pair, pair
     from .clock import Clock
     from .faults import Faults
+    from .flavour import check_flavour
+    from .leaks import Census, assert_clean, held
     from .loop import Loop, Stuck, run
     from .network import Network
     from .pump import Pump, run_all
     from .relay import Relay
     from .side import Reference, Side, cancel, send
     from .tasks import Cancelled, Gate, Outcome, Task
+    from .transport import check_transport
     from .wire import Wire
 
 __all__ = [
@@ -56,6 +61,16 @@ __all__ = [
     "Network",
     "Faults",
     "Relay",
+    # what is left over
+    "assert_clean",
+    "held",
+    "Census",
+    # what a stranger adds
+    "check_transport",
+    "check_flavour",
+    "check_identity_store",
+    "check_credential",
+    "Trial",
 ]
 
 _LAZY: Final = {
@@ -79,6 +94,14 @@ _LAZY: Final = {
     "Network": "network",
     "Faults": "faults",
     "Relay": "relay",
+    "assert_clean": "leaks",
+    "held": "leaks",
+    "Census": "leaks",
+    "check_transport": "transport",
+    "check_flavour": "flavour",
+    "check_identity_store": "cred.testing",
+    "check_credential": "cred.testing",
+    "Trial": "cred.testing",
 }
 
 
@@ -86,7 +109,8 @@ def __getattr__(name: str) -> Any:
     module = _LAZY.get(name)
     if module is None:
         raise AttributeError(f"module 'pb.testing' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{module}"), name)
+    where = module if "." in module else f"{__name__}.{module}"
+    return getattr(importlib.import_module(where), name)
 
 
 def __dir__() -> list[str]:
