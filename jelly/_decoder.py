@@ -27,6 +27,7 @@ _BARE: Final = {
     bytes((0xD4 + width, code)): (code, 2 + (1 << width)) for width in range(3) for code in (REF, HOME)
 }
 _NOT_BARE: Final = (0, -1)
+_LONGEST_BARE: Final = 6
 # Where the number of an Ext stands in it.
 _CODE_AT: Final = {0xC7: 2, 0xC8: 3, 0xC9: 5, **dict.fromkeys(range(0xD4, 0xD9), 1)}
 
@@ -75,13 +76,14 @@ class Decoder:
             MalformedJelly: no payload; close the connection.
         """
         if len(payload) <= self._tiny:
-            code, size = _BARE.get(bytes(payload[:2]), _NOT_BARE)
-            if len(payload) == size and tables is not None:  # nothing but a reference
-                id = int.from_bytes(payload[2:], "big")
-                if code == HOME:
-                    return tables.home(id)
-                if id:
-                    return tables.reference(id, None)
+            if len(payload) <= _LONGEST_BARE and tables is not None:
+                code, size = _BARE.get(bytes(payload[:2]), _NOT_BARE)
+                if len(payload) == size:  # nothing but a reference
+                    id = int.from_bytes(payload[2:], "big")
+                    if code == HOME:
+                        return tables.home(id)
+                    if id:
+                        return tables.reference(id, None)
             try:
                 return unpackb(payload, ext_hook=_not_plain, timestamp=3)
             except Exception:  # an Ext, or malformed: found again below, with its name

@@ -150,12 +150,12 @@ class Calls:
         self.pending[id] = (outcome, scope)
         if len(payload) < LARGE_PAYLOAD:
             outbox = self.outbox
-            outbox.batch.append(self.pack((handle.code, id, handle.id, method, payload)))
+            outbox.batch.append(self.pack((messages.CALL, id, handle.id, method, payload)))
             if not outbox.due:  # Outbox.put, spelled out
                 outbox.due = True
                 outbox.wake()
         else:
-            put_message(self.outbox, self.pack, [handle.code, id, handle.id, method], payload)
+            put_message(self.outbox, self.pack, [messages.CALL, id, handle.id, method], payload)
         if scope.tables.fresh:
             scope.tables.observing.sent(scope.tables)
         return id
@@ -277,7 +277,7 @@ class Calls:
                 outcome.set_exception(of_own_call(refused(error)))
             return
         self.pending.pop(id, None)  # a hook may have ended the connection meanwhile
-        if self.deadlines:
+        if self.deadlines.due:
             self.deadlines.discard(outcome)
         if self._waiting and not self.is_held:
             self.start_waiting()
@@ -307,7 +307,7 @@ class Calls:
 
     def _finish(self, id: int) -> None:
         outcome, _ = self.pending.pop(id, (None, None))
-        if self.deadlines:
+        if self.deadlines.due:
             self.deadlines.discard(outcome)
         if self._waiting and not self.is_held:
             self.start_waiting()

@@ -20,18 +20,21 @@ class Deadlines:
     Args:
         clock: monotonic seconds.
         wake_at: asks the face to call `sweep` at a time.
+
+    Attributes:
+        due: when each call is due, and what ends it.
     """
 
-    __slots__ = ("_clock", "_due", "_wake_at", "_wakes_at")
+    __slots__ = ("_clock", "_wake_at", "_wakes_at", "due")
 
     def __init__(self, clock: Callable[[], float], wake_at: Callable[[float], None]) -> None:
         self._clock = clock
         self._wake_at = wake_at
         self._wakes_at = _NEVER
-        self._due: dict[object, tuple[float, Callable[[], None]]] = {}
+        self.due: dict[object, tuple[float, Callable[[], None]]] = {}
 
     def __len__(self) -> int:
-        return len(self._due)
+        return len(self.due)
 
     def left_s(self, at: float) -> float:
         """Return how long it is until a time; not more than 0 where it has passed."""
@@ -43,22 +46,22 @@ class Deadlines:
 
     def add(self, call: object, at: float, end: Callable[[], None]) -> None:
         """End a call at a time; a call that is there already gets the new time."""
-        self._due[call] = at, end
+        self.due[call] = at, end
         if at < self._wakes_at:
             self._wakes_at = at
             self._wake_at(at)
 
     def discard(self, call: object) -> None:
         """Forget a call: it is over."""
-        self._due.pop(call, None)
+        self.due.pop(call, None)
 
     def sweep(self) -> None:
         """End what is due, and ask to be called again for what is not."""
         until = self._clock() + _GRAIN_S
         self._wakes_at = _NEVER
-        for call, (at, end) in list(self._due.items()):
-            if at <= until and self._due.pop(call, None) is not None:
+        for call, (at, end) in list(self.due.items()):
+            if at <= until and self.due.pop(call, None) is not None:
                 end()
-        if self._due:
-            self._wakes_at = min(at for at, _ in self._due.values())
+        if self.due:
+            self._wakes_at = min(at for at, _ in self.due.values())
             self._wake_at(self._wakes_at)

@@ -25,6 +25,7 @@ _LARGE = 32 * 1024
 # A batch around it included; the rest is room for later options (PB-F6).
 _ENVELOPE_DEPTH = 8
 _PREFLIGHT_FROM = 1024
+_unpackb = msgpack.unpackb
 _LENGTH = struct.Struct(">I").unpack_from
 
 # Where the payload stands in each message that has one.
@@ -69,25 +70,28 @@ class FrameReader:
         """Tell that `size` bytes were written at the start of what `room` returned."""
         self._have += size
 
-    def feed(self, data: bytes | memoryview, is_idle: bool = False) -> bytes | memoryview | None:
-        """Give the bytes that come next; the reader refers to `data` until `hold` or its end.
+    def whole(self, data: bytes | memoryview, size: int) -> bytes | memoryview | None:
+        """Return the body, where the first `size` bytes are exactly one frame and nothing came before.
 
-        Args:
-            is_idle: whether whatever came before has been acted on.
-
-        Returns:
-            The body, where `data` is exactly one frame and nothing came before it: the usual case, and
-            then nothing is left to be taken. Otherwise None; then ask `next_body`.
+        That is the usual case, and then nothing is left to be taken. Otherwise None; then `feed` them.
         """
-        size = len(data) - 4
+        length = size - 4
+        if (
+            0 < length <= self.max_frame
+            and not self.left
+            and self.frame is None
+            and _LENGTH(data)[0] == length
+        ):
+            return data[4:size]
+        return None
+
+    def feed(self, data: bytes | memoryview) -> None:
+        """Give the bytes that come next; the reader refers to `data` until `hold` or its end."""
         if self.left:
             data = bytes(self._data[self._offset :]) + bytes(data)
-        elif is_idle and 0 < size <= self.max_frame and self.frame is None and _LENGTH(data)[0] == size:
-            return data[4:]
         self._data = data
         self._offset = 0
         self.left = len(data)
-        return None
 
     def hold(self) -> None:
         """Copy what is left of the last `feed`, because its buffer is about to be used again."""
@@ -205,7 +209,7 @@ def unpack_small(body: bytes | bytearray | memoryview) -> list[Any] | None:
     if len(body) > _PREFLIGHT_FROM:
         return None
     try:
-        frame = msgpack.unpackb(body, ext_hook=_refuse_ext)
+        frame = _unpackb(body, ext_hook=_refuse_ext)
     except Exception:  # it finds the right words for what is wrong
         return None
     return frame if type(frame) is list and frame and type(frame[0]) is int else None

@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("pb")
 
+# Looked up for every call: a member of an Enum is found five times as slowly as a global.
+GONE: Final = Kind.GONE
+VIEW: Final = Kind.VIEW
 IGNORED: Final = NoSuchObject("an update for a cache that is not held here")
 # Results of these types are certainly no awaitables; asking costs 0.2 us for others.
 _PLAIN: Final = SCALARS | {list, dict, tuple, set, frozenset}
@@ -224,14 +227,14 @@ class Serving:
     ) -> None:
         scope = export.scope
         refusal: Exception | None = None
-        if export.kind is Kind.GONE:  # revoked while the call was held, or while it was decoded
+        if export.kind is GONE:  # revoked while the call was held, or while it was decoded
             refusal = Gone(f"object {export.id} was revoked")
         elif at is not None and self.deadlines.left_s(at) <= 0:
             refusal = DeadlineExceeded("no time was left for the call; it was not run")
         if refusal is not None:
             self.fail_call(id, export, scope, refusal)
             return
-        if export.kind is Kind.VIEW:
+        if export.kind is VIEW:
             args.insert(0, scope.perspective)  # the actor: never the peer's to choose
         token = serving.set((scope, id))
         limit = None if at is None else deadline.set(at)

@@ -10,6 +10,7 @@ import enum
 import functools
 import inspect
 from collections.abc import Callable, Mapping
+from sys import intern
 from types import FunctionType, MethodType
 from typing import Any
 
@@ -47,7 +48,8 @@ def find_method(target: object, prefix: str, name: str) -> Callable[..., Any]:
     """
     # is_method_name, spelled out: this is on the way of every call.
     if name.isidentifier() and name.isascii() and name[0] != "_" and len(name) <= _MAX_NAME:
-        found = getattr(target, prefix + name, None)
+        # Interned, because Python's cache of look-ups in a class knows names by their address only.
+        found = getattr(target, intern(prefix + name), None)
         if callable(found):
             return found  # type: ignore[no-any-return]
     raise no_such_method(name)

@@ -102,7 +102,7 @@ class Observers:
                 if shows is not None and (not shows(scope.perspective) or handle.dead is not None):
                     continue
                 message = ready.get((scope.encoder, handle.id))
-                if message is not None and handle.late is None:
+                if message is not None and scope.tables.late is None:  # handle.late, spelled out
                     outbox = broker.outbox
                     outbox.batch.append(message)
                     if not outbox.due:  # Outbox.put, spelled out

@@ -248,7 +248,7 @@ class Link(asyncio.BufferedProtocol):
         outbox.due = True  # the flush below
         pending = len(broker.calls.pending)
         if self._room is None:
-            broker.receive_data(self._buffer[:nbytes])
+            broker.receive_data(self._buffer, nbytes)
         else:
             self._room = None
             broker.reader.filled(nbytes)

@@ -18,7 +18,7 @@ HUGE = b"p" * 70_000
 
 
 def taken(reader, first=None):
-    """Return all bodies that are whole, as bytes; `first` is what feeding gave already."""
+    """Return all bodies that are whole, as bytes; `first` is one that was cut out already."""
     found = [] if first is None else [bytes(first)]
     return found + [bytes(body) for body in iter(reader.next_body, None)]
 
@@ -37,7 +37,10 @@ def fed(reader, stream, step):
     for start in range(0, len(stream), step):
         piece = stream[start : start + step]
         buffer[: len(piece)] = piece
-        found += taken(reader, reader.feed(memoryview(buffer)[: len(piece)]))
+        body = reader.whole(memoryview(buffer), len(piece))
+        if body is None:
+            reader.feed(memoryview(buffer)[: len(piece)])
+        found += taken(reader, body)
         reader.hold()
         buffer[:] = b"\xff" * step
     return found
@@ -60,6 +63,25 @@ def test_a_tail_waits_for_its_rest(step, size):
 
     assert BODIES == fed(reader, STREAM + tail[:size], step)
     assert [tail[4:]] == fed(reader, tail[size:], step)
+
+
+def test_a_frame_by_itself_is_cut_out_and_nothing_else_is():
+    """The usual case costs no more than it must; whatever is unusual is left to be fed."""
+    body = b"\x91\x01"
+    reader = reader_for()
+    buffer = memoryview(frame([1]) + b"left from the read before")
+
+    assert body == reader.whole(buffer, 6)
+    assert [None] * 5 == [reader.whole(buffer, size) for size in (0, 3, 4, 5, 7)]
+    assert None is reader.whole(bytes(4) + body, 6)
+    reader.max_frame = 1
+    assert None is reader.whole(buffer, 6)
+    reader.max_frame = 2
+    reader.feed(b"\0\0")
+    assert None is reader.whole(buffer, 6)
+    reader.feed(b"\0\2\x91")
+    assert None is reader.next_body()
+    assert None is reader.whole(buffer, 6)
 
 
 def test_bodies_are_taken_one_at_a_time():
