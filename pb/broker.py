@@ -161,16 +161,6 @@ class Broker:
             and self.state is State.OPEN
         )
 
-    @property
-    def tick_interval_s(self) -> float:
-        """How often the face looks whether the peer is alive, so that no announced silence is exceeded."""
-        waits = [self.limits.ping_after_s, self.limits.write_stall_s]
-        if self.limits.idle_s:
-            waits.append(self.limits.idle_s / 2)
-        if self.peer_limits is not None and self.peer_limits.idle_s:
-            waits.append(self.peer_limits.idle_s / 2)
-        return min(waits) / 2
-
     # --- bytes
 
     def start(self) -> None:

@@ -1,4 +1,4 @@
-"""What one side of a connection accepts and how long it waits: numbers only, no behaviour.
+"""What one side of a connection accepts and how long it waits: numbers, and what follows from them.
 
 Spec: spec/6-limits.md and the table in spec/registry.md, which a test compares with this file.
 """
@@ -59,3 +59,13 @@ class Limits(jelly.Limits):
     write_stall_s: float = 30
     useless_requests: int = 1024
     useless_per_s: float = 33
+
+
+def tick_interval_s(ours: Limits, peers: Limits | None) -> float:
+    """Return how often to look whether the peer is alive, so that no announced silence is exceeded."""
+    waits = [ours.ping_after_s, ours.write_stall_s]
+    if ours.idle_s:
+        waits.append(ours.idle_s / 2)
+    if peers is not None and peers.idle_s:
+        waits.append(peers.idle_s / 2)
+    return min(waits) / 2

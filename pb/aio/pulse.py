@@ -12,6 +12,7 @@ from pb import messages
 from pb._state import State
 from pb._stranger import LOGIN_TIMEOUT_S
 from pb.errors import ProtocolError
+from pb.limits import tick_interval_s
 
 if TYPE_CHECKING:
     from .link import Link
@@ -47,7 +48,7 @@ class Pulse:
 
     def _wind(self) -> None:
         link = self._link
-        wait_s = link.broker.tick_interval_s
+        wait_s = tick_interval_s(link.broker.limits, link.broker.peer_limits)
         if link.broker.greeting.stranger is not None:
             wait_s = min(wait_s, max(0.0, self._opened_at + LOGIN_TIMEOUT_S - link.loop.time()))
         self._timer = link.loop.call_later(wait_s, self._tick)

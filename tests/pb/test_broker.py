@@ -110,19 +110,6 @@ def test_a_pong_is_a_sign_of_life_asked_for_or_not(step):
     assert State.OPEN is script.broker.state
 
 
-def test_liveness_is_looked_at_in_time_for_both():
-    """The shortest of what either announced, halved."""
-    pump = Pump(
-        limits=pb.Limits(idle_s=50, ping_after_s=30), client_limits=pb.Limits(idle_s=8, ping_after_s=30)
-    )
-    assert 2 == pump.server.broker.tick_interval_s
-    assert 2 == pump.client.broker.tick_interval_s
-
-    quiet = pb.Limits(idle_s=0, ping_after_s=30)
-    assert 15 == Pump(limits=quiet).server.broker.tick_interval_s
-    assert 15 == Pump(limits=quiet, greet=False).server.broker.tick_interval_s
-
-
 def test_a_connection_is_unused_when_nothing_of_the_peer_is_held_or_awaited():
     """One that was opened for its references may close then."""
     pump = Pump(Root(), greet=False)
