@@ -27,12 +27,11 @@ def held(connection: Connection | Side) -> dict[str, object]:
     """Return what a connection holds, by kind; empty is clean.
 
     While it is open the roots of both sides are not counted, nor its transport and timer. After its end
-    nothing at all may be left.
+    nothing at all may be left. What is garbage but was not collected yet counts.
 
     Args:
         connection: a `pb.Connection`, or one side of a `Pump`.
     """
-    gc.collect()
     broker: Broker = connection._link.broker if isinstance(connection, Connection) else connection.broker
     is_over = broker.state is State.CLOSED
     tables, calls, serving = broker.tables, broker.calls, broker.serving
@@ -75,6 +74,7 @@ def assert_clean(*connections: Connection | Side) -> None:
         AssertionError: something was not given back. Where that is in order, such as a reference that the
             test still has, drop it first.
     """
+    gc.collect()
     for connection in connections:
         found = held(connection)
         if found:

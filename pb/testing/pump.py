@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import jelly
+from pb._codec import Codec
 from pb.limits import Limits
 
 from .side import Side
@@ -33,7 +34,8 @@ class Pump:
 
     Args:
         root, client_root: what each side publishes.
-        registry, client_registry: what may cross; the client's is the server's where it is None.
+        registry, client_registry: what may cross; the client's is the server's where it is None. Who makes
+            thousands of pumps gives a `Codec` of it, which takes longer to make than the rest.
         limits, client_limits: likewise.
         step: so many bytes are read at a time; None: all there are.
         chance: decides how much of what is under way arrives, and which side is first, round by round; so
@@ -48,8 +50,8 @@ class Pump:
         root: Any = None,
         *,
         client_root: Any = None,
-        registry: jelly.Registry | None = None,
-        client_registry: jelly.Registry | None = None,
+        registry: jelly.Registry | Codec | None = None,
+        client_registry: jelly.Registry | Codec | None = None,
         limits: Limits | None = None,
         client_limits: Limits | None = None,
         step: int | None = None,
@@ -65,8 +67,8 @@ class Pump:
         self.client = Side(
             "client", client_root, client_registry or registry, client_limits or limits or Limits(), **options
         )
-        self.up = up or Wire()
-        self.down = down or Wire()
+        self.up = Wire() if up is None else up
+        self.down = Wire() if down is None else down
         self._lost: set[Side] = set()
         self.client.broker.start()
         self.server.broker.start()
@@ -86,7 +88,7 @@ class Pump:
         """Carry what there is both ways, once; tell whether there was anything."""
         self.up.write(self.client.output())
         self.down.write(self.server.output())
-        if not (self.up or self.down or self.client.tasks or self.server.tasks):
+        if not (self.up.is_busy or self.down.is_busy or self.client.tasks or self.server.tasks):
             return self._end()
         ways = self._ways()
         if self.chance is not None:

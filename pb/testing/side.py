@@ -13,8 +13,9 @@ from pb._codec import Codec
 from pb.broker import Broker
 from pb.limits import Limits
 from pb.reference import RemoteReference
+from pb.security import Security
 
-from .tasks import Outcome, Task
+from .tasks import Gate, Outcome, Task
 
 __all__ = ["Reference", "Side", "cancel", "send"]
 
@@ -60,6 +61,8 @@ class Side:
         now: the time, in seconds.
         wakes: when the broker asked to be woken; `Pump.advance` does it.
         tasks: handlers that have not begun.
+        sleepers: who sleeps, and until when.
+        watchers: what is called at the end.
         releases: how often it was told that a reference waits to be released.
         runs_at_once: whether handlers take their first step when they are made.
         has_ended, error: whether the broker has ended the connection, and why.
@@ -68,7 +71,7 @@ class Side:
     thread = 0
 
     def __init__(
-        self, name: str, root: Any, registry: jelly.Registry | None, limits: Limits, **options: Any
+        self, name: str, root: Any, registry: jelly.Registry | Codec | None, limits: Limits, **options: Any
     ) -> None:
         self.connection = f"the connection of {name}"
         self.now = 0.0
@@ -82,8 +85,12 @@ class Side:
         self.incidents = 0
         self.is_open = False
         self.watchers: list[Callable[[], None]] = []
-        self.broker = Broker(self, Codec(registry), limits, agent=name, **options)
+        self.sleepers: list[tuple[float, Gate]] = []
+        codec = registry if isinstance(registry, Codec) else Codec(registry)
+        self.broker = Broker(self, codec, limits, agent=name, **options)
         self.broker.tables.peer_name = f"the peer of {name}"
+        if interfaces.IRootFactory.providedBy(root):
+            root = root.make_root(self)
         if root is not None:
             self.broker.tables.set_root(root, self.broker.scope)
 
@@ -125,8 +132,23 @@ class Side:
         """Note it."""
         self.wakes.append(time)
 
+    async def sleep(self, seconds: float) -> None:
+        """Wait until the clock has been moved so far."""
+        if seconds > 0:
+            gate = Gate()
+            self.sleepers.append((self.now + seconds, gate))
+            await gate
+
+    def security(self) -> Security:
+        """Return that nobody is in between: logins may run."""
+        return Security(is_local=True)
+
     def wake(self) -> None:
-        """End the calls that are due by now."""
+        """End the calls that are due by now, and wake who has slept."""
+        due = [gate for time, gate in self.sleepers if time <= self.now]
+        self.sleepers = [(time, gate) for time, gate in self.sleepers if time > self.now]
+        for gate in due:
+            gate.open()
         if any(time <= self.now for time in self.wakes):
             self.wakes = [time for time in self.wakes if time > self.now]
             self.broker.deadlines.sweep()

@@ -10,7 +10,7 @@ __all__ = ["Cancelled", "Gate", "Outcome", "Task"]
 
 
 class Outcome:
-    """What becomes of one call made over a `Pump`.
+    """What becomes of one call made over a `Pump`. A handler, or a `Task`, may await it.
 
     Attributes:
         settled: how often it was settled; once is right.
@@ -26,6 +26,12 @@ class Outcome:
         self.error: BaseException | None = None
         self.is_given_up = False
         self.id = 0
+        self.waiting: list[Task] = []
+
+    def __await__(self) -> Generator[Outcome, None, Any]:
+        while not self.settled:
+            yield self
+        return self.result()
 
     def done(self) -> bool:
         """Return whether nobody waits for it any longer."""
@@ -35,11 +41,18 @@ class Outcome:
         """Take the value."""
         self.settled += 1
         self.value = value
+        self._go_on()
 
     def set_exception(self, error: BaseException) -> None:
         """Take the error."""
         self.settled += 1
         self.error = error
+        self._go_on()
+
+    def _go_on(self) -> None:
+        waiting, self.waiting = self.waiting, []
+        for task in waiting:
+            task.step()
 
     def call_started(self, id: int) -> None:
         """Take the number of a call that had to wait for its turn."""

@@ -64,6 +64,7 @@ class Wire:
         """Lose what is under way."""
         self._under_way.clear()
 
-    def __bool__(self) -> bool:
-        """Tell whether anything is under way."""
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything is under way."""
         return bool(self._under_way)

@@ -19,8 +19,8 @@ from pb.auth.remote_identity import RemoteIdentity, log_in
 from pb.security import Security
 
 from ..test_spec import unpack
-from .peers import Reply, ask, envelopes_in
-from .pump import Side
+from .peers import ask, envelopes_in
+from .pump import Outcome, Side
 
 SALT = base64.b64decode("W22ZaJ0SNY7soEsUEjb6gQ==")
 CLIENT_NONCE = "rOprNGfwEbeRWgbNEkqO"
@@ -157,7 +157,7 @@ class LoginPlay:
 
     def run(self, coroutine):
         """Run something that takes several calls, as one reply."""
-        reply = Reply()
+        reply = Outcome()
         self.replies.append(reply)
 
         async def settle():

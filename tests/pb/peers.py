@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-
 import msgpack
 
 import jelly
@@ -13,35 +11,9 @@ from pb import messages
 from .pump import Cancelled, Gate, Outcome, Side
 
 
-class Reply(Outcome):
-    """The outcome of a call that a handler can wait for."""
-
-    def __init__(self):
-        super().__init__()
-        self.waiting = []
-
-    def __await__(self) -> Generator[Reply, None, object]:
-        while not self.settled:
-            yield self
-        return self.result()
-
-    def set_result(self, value):
-        super().set_result(value)
-        self._go_on()
-
-    def set_exception(self, error):
-        super().set_exception(error)
-        self._go_on()
-
-    def _go_on(self):
-        waiting, self.waiting = self.waiting, []
-        for task in waiting:
-            task.step()
-
-
 def ask(reference, method, *args, **kwargs):
     """Call a method of the peer's object; return the outcome to come."""
-    handle, reply = reference._pb_import, Reply()
+    handle, reply = reference._pb_import, Outcome()
     reply.id = handle.scope.broker.calls.make(handle, method, args, kwargs, reply)
     return reply
 

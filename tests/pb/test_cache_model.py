@@ -19,8 +19,7 @@ import pb
 from jelly.flavours import row_of
 from pb.dispatch import Kind
 
-from .peers import Reply
-from .pump import Pump
+from .pump import Outcome, Pump
 
 FIRST, COUNT = map(int, os.environ.get("PB_CACHE_SEEDS", "0:40").split(":"))
 CHANGES = 1_000
@@ -279,7 +278,7 @@ class World:
             handle = observer._pb_import
             if handle.dead is not None or not handle.scope.broker.calls.is_open:
                 continue
-            calls, reply, args = handle.scope.broker.calls, Reply(), ("asked", self.changes)
+            calls, reply, args = handle.scope.broker.calls, Outcome(), ("asked", self.changes)
             try:
                 reply.id = calls.make(handle, "put", args, {}, reply)
             except pb.Busy:  # over max_calls it may be refused; it must be told all the same

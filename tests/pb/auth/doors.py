@@ -94,7 +94,7 @@ class Host(Side):
 
     Attributes:
         slept: how long something was held back, each time.
-        sleepers: who is held back now, where `is_patient`.
+        held_back: who is held back now, where `is_patient`.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Host(Side):
         self.facts = security
         self.is_patient = is_patient
         self.slept: list[float] = []
-        self.sleepers: list[Gate] = []
+        self.held_back: list[Gate] = []
         made = root.make_root(self)
         self.broker.tables.set_root(made, self.broker.scope)
         self.broker.start()
@@ -116,13 +116,13 @@ class Host(Side):
         self.slept.append(seconds)
         if self.is_patient and seconds:
             gate = Gate()
-            self.sleepers.append(gate)
+            self.held_back.append(gate)
             await gate
 
     def let_go(self) -> None:
         """Let all go on that are held back."""
-        sleepers, self.sleepers = self.sleepers, []
-        for gate in sleepers:
+        held_back, self.held_back = self.held_back, []
+        for gate in held_back:
             gate.open()
         while self.tasks:
             self.run_tasks()
@@ -231,28 +231,11 @@ def ref(id: int) -> msgpack.ExtType:
     return msgpack.ExtType(REF, bytes([id]))
 
 
-class Answer(Outcome):
-    """What becomes of a call, to be awaited."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.gate = Gate()
-
-    def set_result(self, value: Any) -> None:
-        super().set_result(value)
-        self.gate.open()
-
-    def set_exception(self, error: BaseException) -> None:
-        super().set_exception(error)
-        self.gate.open()
-
-
 async def call(reference: Any, name: str, *args: Any) -> Any:
     """Call a method of a reference, as `pb.aio.reference.call_remote` does."""
-    answer = Answer()
+    answer = Outcome()
     answer.id = reference._pb_import.scope.broker.calls.make(reference._pb_import, name, args, {}, answer)
-    await answer.gate
-    return answer.result()
+    return await answer
 
 
 async def at_once(work: Any, *args: Any) -> Any:

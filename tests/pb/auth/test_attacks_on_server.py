@@ -102,7 +102,7 @@ def test_of_two_answers_at_the_same_time_one_is_refused():
     step = knock.challenge(prover)
     proof = prover.respond(step["data"])
     ids = [knock.begin(number(step["next"]), "respond", proof) for _ in range(2)]
-    while knock.host.sleepers:
+    while knock.host.held_back:
         knock.host.let_go()
     knock.listen()
 
@@ -362,7 +362,7 @@ def test_who_cancels_a_refusal_is_sent_away_all_the_same():
     knock = Knock(AuthRoot(authorizer()), is_patient=True)
     for _ in range(3):
         knock.say([CANCEL, knock.begin(0, "login", "nothing", b"")])
-    while knock.host.sleepers:
+    while knock.host.held_back:
         knock.host.let_go()
     knock.listen()
 
@@ -380,7 +380,7 @@ def test_a_guest_who_cancels_refusals_does_not_guess_for_ever():
         except (Told, LookupError):
             break
         knock.say([CANCEL, knock.begin(number(step["next"]), "respond", prover.respond(step["data"]))])
-        while knock.host.sleepers:
+        while knock.host.held_back:
             knock.host.let_go()
         knock.listen()
     assert guess <= 3
