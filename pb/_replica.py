@@ -27,11 +27,12 @@ class Replica:
 
     Attributes:
         count: occurrences received and not released.
+        held: the replica, as long as somebody else holds it too.
         zombie: the replica after its last handle was dropped, until GONE comes or it is sent again.
         is_stale: it does not follow its original any longer.
     """
 
-    __slots__ = ("_held", "count", "guards", "home", "id", "is_stale", "kind", "prefix", "scope", "zombie")
+    __slots__ = ("count", "guards", "held", "home", "id", "is_stale", "kind", "prefix", "scope", "zombie")
 
     def __init__(self, id: int, scope: Scope, replica: RemoteCache) -> None:
         self.id = id
@@ -43,13 +44,13 @@ class Replica:
         self.home = id_ext(HOME, id)
         self.zombie: RemoteCache | None = None
         self.is_stale = False
-        self._held = weakref.ref(replica)
+        self.held = weakref.ref(replica)
         set_row(replica, self)
 
     @property
     def object(self) -> Any:
         """The replica that updates go to; None where it is gone for good."""
-        return self._held() if self.zombie is None else self.zombie
+        return self.held() if self.zombie is None else self.zombie
 
     def let_go(self, replica: RemoteCache) -> None:
         """Take back a replica that nobody holds. Called by its finalizer, at any moment and in any thread."""
@@ -66,11 +67,11 @@ class Replica:
         """
         zombie = self.zombie
         if zombie is None:
-            return self._held()
+            return self.held()
         cls: Any = type(zombie)
         fresh = cls.__new__(cls)
         _set(fresh, "__dict__", vars(zombie))
         set_row(fresh, self)
-        self._held = weakref.ref(fresh)
+        self.held = weakref.ref(fresh)
         self.zombie = None
         return fresh

@@ -32,9 +32,50 @@ class Updates:
         self._limits = limits
 
     def receive_observe(self, envelope: list[Any]) -> None:
-        """Apply one update to a replica; it is answered only where the owner wants that."""
-        if len(envelope) == 5 and self._apply(envelope):
+        """Apply one update to a replica; it is answered only where the owner wants that.
+
+        Here the ordinary one, which wants no answer. It is no call: there is nothing to be cancelled, and
+        `current_call` knows nothing of it.
+        """
+        if len(envelope) != 5:
+            self._receive_other(envelope)
             return
+        _, id, number, method, payload = envelope
+        row = self._tables.replicas.get(number) if type(number) is int else None
+        is_formed = type(id) is int and type(method) is str and type(payload) in PAYLOADS
+        if row is None or row.is_stale or id or not is_formed:
+            self._receive_other(envelope)
+            return
+        replica = row.held() if row.zombie is None else row.zombie  # row.object, spelled out
+        if replica is None:  # on its way here from the collector of another thread, which cannot be updated
+            self._tables.make_stale(row)
+            self._receive_other(envelope)
+            return
+        try:
+            function = find_method(replica, "observe_", method)
+        except BaseException:  # told in the ordinary way
+            self._receive_other(envelope)
+            return
+        scope = row.scope
+        try:
+            args, kwargs = scope.decoder.loads_call(payload, scope)
+        except MalformedJelly:
+            raise
+        except BaseException as error:  # a hook of a copy may raise anything
+            self._serving.fail_call(0, row, scope, refused(error))
+            return
+        try:
+            if kwargs or row.guards is not None or type(function) is not MethodType:
+                check_arguments(row, function, method, args, kwargs)
+            result = function(*args, **kwargs)
+            if result is not None and hasattr(type(result), "__await__"):
+                self._serving.run_on(Served(0, row, result))
+        except BaseException as error:
+            fit = bind_error(error, function, method) if isinstance(error, TypeError) else None
+            self._serving.fail_call(0, row, scope, fit or error)
+
+    def _receive_other(self, envelope: list[Any]) -> None:
+        """Refuse an update, or apply one that is answered, or that has options."""
         refusal: BaseException | None = None
         ttl_ms: int | None = None
         if len(envelope) == 5:
@@ -69,44 +110,6 @@ class Updates:
             if id and self._serving.is_held:
                 refusal = Busy("the answers before it are not read; it was not run")
         self._serving.start(id, row, scope, function, method, payload, refusal, ttl_ms)
-
-    def _apply(self, envelope: list[Any]) -> bool:
-        """Apply an update that wants no answer; return False, and do nothing, where it is no ordinary one.
-
-        It is no call: there is nothing to be cancelled, and `current_call` knows nothing of it.
-        """
-        _, id, number, method, payload = envelope
-        row = self._tables.replicas.get(number) if type(number) is int else None
-        if row is None or row.is_stale or type(id) is not int or id:
-            return False
-        replica = row.object
-        if replica is None:  # on its way here from the collector of another thread, which cannot be updated
-            self._tables.make_stale(row)
-            return False
-        if type(method) is not str or type(payload) not in PAYLOADS:
-            return False
-        try:
-            function = find_method(replica, "observe_", method)
-        except BaseException:  # told in the ordinary way
-            return False
-        scope = row.scope
-        try:
-            args, kwargs = scope.decoder.loads_call(payload, scope)
-        except MalformedJelly:
-            raise
-        except BaseException as error:  # a hook of a copy may raise anything
-            self._serving.fail_call(0, row, scope, refused(error))
-            return True
-        try:
-            if kwargs or row.guards is not None or type(function) is not MethodType:
-                check_arguments(row, function, method, args, kwargs)
-            result = function(*args, **kwargs)
-            if result is not None and hasattr(type(result), "__await__"):
-                self._serving.run_on(Served(0, row, result))
-        except BaseException as error:
-            fit = bind_error(error, function, method) if isinstance(error, TypeError) else None
-            self._serving.fail_call(0, row, scope, fit or error)
-        return True
 
     def receive_update(self, envelope: list[Any]) -> None:
         """Apply an update that crossed our BYE, because an answer may follow it; ignore a question."""

@@ -27,22 +27,25 @@ class Flush:
     """Write the output of many connections in one go at the end of a turn of their loop.
 
     A change told to 100 connections then takes one callback of the loop, not 100: 0.5 us less for each.
+
+    Attributes:
+        links: those that wait; once there is one, more may be appended.
     """
 
-    __slots__ = ("_links", "loop")
+    __slots__ = ("links", "loop")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self._links: list[Link] = []
+        self.links: list[Link] = []
 
     def add(self, link: Link) -> None:
         """Write what this connection has to say, soon."""
-        if not self._links:
+        if not self.links:
             self.loop.call_soon(self._write)
-        self._links.append(link)
+        self.links.append(link)
 
     def _write(self) -> None:
-        links, self._links = self._links, []
+        links, self.links = self.links, []
         for link in links:
             try:
                 link.write_now()

@@ -167,6 +167,8 @@ class Link(asyncio.BufferedProtocol):
         if self._writes_at_once:
             self._writes_at_once = False
             self.write_now()
+        elif self._flush.links:
+            self._flush.links.append(self)  # a change told to many comes here for each
         else:
             self._flush.add(self)
 
