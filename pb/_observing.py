@@ -118,7 +118,7 @@ class Observing:
         observer._pb_import.dead = DeadReference
         try:
             export.object.stopped_observing(export.scope.perspective, observer)
-        except Exception:
+        except BaseException:  # a CancelledError too: others are still to be told
             log.exception("stopped_observing of a %s failed", type(export.object).__name__)
 
     def finish(self, export: Export) -> None:

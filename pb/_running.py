@@ -114,6 +114,7 @@ class Relay:
         """Pass a value back."""
         self._serving.finish(self.id, self)
         self._serving.answer(self.id, self.scope, value)
+        self.scope.direct.leave()
         self._serving.settled()
 
     def set_exception(self, error: BaseException) -> None:
@@ -122,4 +123,5 @@ class Relay:
             error = Gone(f"the connection to the object was lost; {error}")
         self._serving.finish(self.id, self)
         self._serving.fail(self.id, self.scope, error, relayed=True)
+        self.scope.direct.leave()
         self._serving.settled()

@@ -301,7 +301,6 @@ class Serving:
                 served.drop()
                 raise Busy(f"{self.updates} updates are running, the limit max_calls")
             self.updates += 1
-        served.scope.direct.running += 1
         self._begin(served.id, served)
         if at is not None:
             self.deadlines.add(served, at, served.expire)
@@ -322,6 +321,7 @@ class Serving:
         else:
             self.finish(served.id, served)
             self.answer(served.id, served.scope, result)
+        served.scope.direct.leave()
         self.settled()
 
     def _relay(self, id: int, export: Export, method: str, args: list[Any], kwargs: dict[str, Any]) -> None:
@@ -338,6 +338,7 @@ class Serving:
             )
         except BaseException:
             self.finish(id, relay)
+            relay.scope.direct.leave()
             raise
 
     def _hold(self, held: Held) -> None:
@@ -354,6 +355,7 @@ class Serving:
             held = self._held.popleft()
             self.finish(held.id, held)
             self.run(held.id, held.export, held.function, held.method, held.args, held.kwargs, held.at)
+            held.export.scope.direct.leave()
         self.settled()
 
     def drop_held(self, held: Held) -> None:
@@ -361,22 +363,24 @@ class Serving:
         self._held.remove(held)
         self.finish(held.id, held)
         self.fail(held.id, held.export.scope, Cancelled("cancelled by caller"))
+        held.export.scope.direct.leave()
 
     def _begin(self, id: int, served: Served | Relay | Held) -> None:
         self.count += 1
+        scope = served.export.scope if type(served) is Held else served.scope
+        scope.direct.running += 1
         if id:
             self.running[id] = served
         else:
             self._quiet.add(served)
 
     def finish(self, id: int, served: Served | Relay | Held) -> None:
-        """Take a call off the list of the running."""
+        """Take a call off the list of the running. Once it is answered, it has to leave its scope."""
         self.count -= 1
         if self.deadlines:
             self.deadlines.discard(served)
         if type(served) is Served:
             self.updates -= served.is_update
-            served.scope.direct.leave()
         if id:
             self.running.pop(id, None)
         else:

@@ -102,7 +102,7 @@ class Attachment(jelly.ByReference):
         if self._ended is not None:
             try:
                 self._ended()
-            except Exception:
+            except BaseException:  # a CancelledError too: others are still to be told
                 log.exception("what was to be called at the end of an attachment failed")
 
     def __repr__(self) -> str:

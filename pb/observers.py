@@ -87,7 +87,7 @@ class Observers:
         update = Update(method, args, kwargs)
         ready = update.messages
         thread: object = None
-        failure: Exception | None = None
+        failure: BaseException | None = None
         for observer, handle in list(self._observers.items()):
             scope = handle.scope
             broker = scope.broker
@@ -110,7 +110,7 @@ class Observers:
                         outbox.wake()
                     continue
                 update.send(handle, scope)
-            except Exception as error:  # the others are told all the same
+            except BaseException as error:  # the others are told all the same
                 failure = failure or error
         if failure is not None:
             raise failure

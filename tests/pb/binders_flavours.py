@@ -100,6 +100,9 @@ class User(pb.Viewable):
     def perspective_weapon(self):
         return self.root.weapon
 
+    async def perspective_weapon_later(self):
+        return self.root.weapon
+
     def perspective_is_weapon(self, value):
         return value is self.root.weapon
 

@@ -6,11 +6,12 @@ import gc
 
 import pytest
 
+import jelly
 import pb
 
-from .cached import REGISTRY, Door, Keeper, Shop, left_over
+from .cached import REGISTRY, Door, Keeper, Shop, Stock, User, left_over
 from .peers import ask
-from .pump import STEPS, Pump, send
+from .pump import STEPS, Cancelled, Pump, send
 
 
 def call(pump, reference, name, *args, **kwargs):
@@ -81,6 +82,80 @@ def test_releasing_the_perspective_alone_ends_nothing(step):
     pump.run()
 
     assert ["ann"] == shop.ended
+
+
+@STEPS
+@pytest.mark.parametrize("how", ["running", "held", "held and cancelled", "passed on", "passed on and failing"])
+def test_a_call_keeps_its_attachment_until_it_is_answered(step, how):
+    """Who writes `root.enter(name).thing()` holds the perspective no longer than until it is called."""
+    shop = Shop(door=Door())
+    pump = Pump(shop, registry=REGISTRY, step=step)
+    far = Pump(Shop(door=Door()), registry=REGISTRY)
+    shop.far = far.root
+    ann = pump.call("enter", "ann")
+    target, serving = ann, pump.server.broker.serving
+    if how.startswith("passed on"):
+        target = call(pump, ann, "get", "far")
+        name = "door" if how == "passed on" else "nothing"
+    elif how.startswith("held"):
+        serving.is_held = True
+    outcome = target.get_later("door") if how == "running" else target.get("door" if how[0] == "h" else name)
+    pump.run()
+    del ann, target
+    gc.collect()
+    pump.run()
+    assert ([], False) == (shop.ended, shop.attachments[0].is_over)
+
+    if how == "held and cancelled":
+        pump.client.broker.calls.cancel(outcome.id, outcome)
+        pump.run()
+    shop.gate.open()
+    serving.start_held()
+    for _ in range(3):
+        far.run()
+        pump.run()
+
+    if how in ("held and cancelled", "passed on and failing"):
+        assert 0 == outcome.settled or outcome.error is not None
+    else:
+        assert 1 == outcome.settled
+        assert isinstance(outcome.result(), pb.RemoteReference)
+        assert [] == shop.ended
+    del outcome
+    assert [] == left_over(pump)
+    assert ["ann"] == shop.ended
+
+
+@STEPS
+@pytest.mark.parametrize("error", [ValueError, Cancelled, KeyboardInterrupt])
+def test_what_one_raises_when_it_is_told_of_the_end_keeps_no_other_from_being_told(step, error):
+    """Also what is no Exception: a CancelledError comes out of every future that was cancelled."""
+
+    class Spoiler(Stock):
+        def stopped_observing(self, perspective, observer):
+            super().stopped_observing(perspective, observer)
+            raise error
+
+    class House(Shop):
+        def remote_enter(self, name):
+            return pb.current_call().attach(User(name, self), lambda: self.leave(name))
+
+        def leave(self, name):
+            self.ended.append(name)
+            raise error
+
+    registry = jelly.Registry()
+    registry.include(REGISTRY)
+    registry.add(Spoiler, "x.Spoiler")
+    things = [Spoiler(n=1), Stock(n=2), Spoiler(n=3), Stock(n=4)]
+    shop = House(things=things)
+    pump = Pump(shop, registry=registry, step=step)
+    held = [pump.call("get", "things"), *(pump.call("enter", name) for name in ("ann", "bob", "zoe"))]
+    pump.lose()
+
+    assert [1, 1, 1, 1] == [len(each._stopped) for each in things]
+    assert ["ann", "bob", "zoe"] == sorted(shop.ended)
+    assert 4 == len(held)
 
 
 @STEPS
