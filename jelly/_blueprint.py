@@ -16,7 +16,7 @@ from ._fields import Fields, declared_fields, is_model
 from ._pydantic import model_builder
 from ._quick import Quick, find_quick
 from .errors import InsecureJelly
-from .flavours import ByReference, Copyable, RemoteCopy
+from .flavours import ByReference, Copyable, RemoteCopy, check_flavour
 from .visibility import HIDDEN, Rule, Visibility, visibility_of
 
 _set: Final = object.__setattr__
@@ -106,6 +106,7 @@ def plan_copy(
     Raises:
         TypeError: it goes by reference, declares neither fields nor hooks, or a rule cannot be kept.
     """
+    check_flavour(cls)
     if issubclass(cls, ByReference):
         raise TypeError(f"{cls.__name__} goes by reference; it needs no wire name")
     if issubclass(cls, enum.Enum):

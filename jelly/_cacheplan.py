@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from ._blueprint import checked_state, set_fields
 from ._fields import declared_fields
-from .flavours import RemoteCache
+from .flavours import RemoteCache, check_flavour
 from .visibility import Rule, Visibility, visibility_of
 
 Hook = TypeVar("Hook", bound=Callable[..., object])
@@ -74,6 +74,7 @@ def plan_cache(
     Raises:
         TypeError: replicas of it could not be kept until the owner lets go of them.
     """
+    check_flavour(cls)
     # Rules are for the keys of whatever state the owner's hook makes.
     visibility = visibility_of(cls, None, visible)
     put: Any = getattr(cls, "set_copyable_state", None)

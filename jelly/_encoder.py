@@ -24,7 +24,7 @@ from ._unfit import SharedContainer, Unfit
 from ._walk import Walk
 from .builtins_ import LEAF_WRITERS, NeedsWalk
 from .errors import InsecureJelly, Oversized, RemoteError, Unjellyable
-from .flavours import ByReference, Cacheable, Copyable, RemoteCache
+from .flavours import ByReference, Cacheable, Copyable, RemoteCache, check_flavour
 from .graph import GraphWalk
 from .interfaces import ICopyable, IReferenceable
 from .limits import DEFAULT_LIMITS, Limits
@@ -245,6 +245,10 @@ class Encoder:
 
     def resolve(self, kind: type, value: object) -> Any:
         """Find out how instances of a type that was not met before travel."""
+        try:
+            check_flavour(kind)
+        except TypeError as error:
+            raise Unfit(f"is a class that cannot be sent: {error}") from None
         taker: Any = None
         if issubclass(kind, Cacheable | RemoteCache):
             taker = _exports.take_cache

@@ -10,6 +10,11 @@ from typing import Any, Final
 from .errors import InsecureJelly
 
 
+# Of the names of attributes: what is private, and what would be called by a peer. The classes say what that
+# is, and nothing that a peer has sent.
+_REFUSED: Final = ("_", "remote_", "perspective_", "view_", "observe_")
+
+
 class _Flavoured:
     """Refuse classes that mix flavours which exclude each other."""
 
@@ -17,9 +22,23 @@ class _Flavoured:
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
-        found = [base.__name__ for base in cls.__mro__[::-1] if "_excludes_others" in vars(base)]
-        if len(found) > 1:
-            raise TypeError(f"{cls.__name__} mixes {found[0]} and {found[1]}; an object travels one way only")
+        check_flavour(cls)
+
+
+def check_flavour(cls: type) -> None:
+    """Raise TypeError for a class that mixes flavours.
+
+    Asked again when a class is registered or first sent: another base may keep __init_subclass__ to itself,
+    and bases can be changed.
+    """
+    found: dict[str, str] = {}
+    for base in cls.__mro__[::-1]:
+        travels = vars(base).get("_travels")
+        if travels is not None:
+            found.setdefault(travels, base.__name__)
+    if len(found) > 1:
+        one, other = list(found.values())[:2]
+        raise TypeError(f"{cls.__name__} mixes {one} and {other}; an object travels one way only")
 
 
 class ByReference(_Flavoured):
@@ -32,21 +51,21 @@ class Referenceable(ByReference):
     """Stay here; the peer gets a reference and calls remote_* methods through it."""
 
     __slots__ = ()
-    _excludes_others = True
+    _travels = "by reference"
 
 
 class Viewable(ByReference):
     """Stay here; the peer gets a view, whose view_* methods are told which perspective is calling."""
 
     __slots__ = ()
-    _excludes_others = True
+    _travels = "by view"
 
 
 class Copyable(_Flavoured):
     """Travel by value: the peer gets a copy of the state this side chooses to show."""
 
     __slots__ = ()
-    _excludes_others = True
+    _travels = "by copy"
 
     def get_state_to_copy(self) -> object:
         """Return the state to send, the same for everyone; by default the object's own attributes."""
@@ -61,18 +80,20 @@ class RemoteCopy(_Flavoured):
     """Be what a Copyable of the peer becomes here. One class may be both."""
 
     __slots__ = ()
+    _travels = "by copy"
 
     def set_copyable_state(self, state: object) -> None:
         """Take over the peer's state; by default every key becomes an attribute.
 
         Raises:
-            InsecureJelly: a key is private or would hide something the class defines. Classes with
-                declared fields never come here with a key they did not declare.
+            InsecureJelly: a key is private, would hide something the class defines, or is named like a
+                method for peers. Classes with declared fields never come here with a key they did not
+                declare.
         """
         if type(state) is not dict:
             raise InsecureJelly(f"the state of a {type(self).__name__} is not a map")
         for key, value in state.items():
-            if type(key) is not str or key.startswith("_") or hasattr(type(self), key):
+            if type(key) is not str or key.startswith(_REFUSED) or hasattr(type(self), key):
                 raise InsecureJelly(f"the state of a {type(self).__name__} holds a key that may not be set")
             object.__setattr__(self, key, value)
 
@@ -81,7 +102,7 @@ class Cacheable(ByReference):
     """Stay here, while each peer holds a replica that is told of every change."""
 
     __slots__ = ()
-    _excludes_others = True
+    _travels = "by cache"
 
     def get_state_to_cache_and_observe_for(self, perspective: Any, observer: Any) -> object:
         """Return the state to start the replica with, and keep the observer to send changes to."""
@@ -99,6 +120,7 @@ class RemoteCache(_Flavoured):
     """
 
     __slots__ = ("__weakref__", "_jelly_row")
+    _travels = "by cache"
 
     def set_copyable_state(self, state: object) -> None:
         """Take over the state the replica starts with, by the rule of RemoteCopy."""

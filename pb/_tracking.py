@@ -348,14 +348,14 @@ def _catch_up(
 
 def _send(owner: Any, tellings: list[_Telling]) -> None:
     is_told = False
-    failed: list[tuple[_Telling, _Follower, Exception]] = []
+    failed: list[tuple[_Telling, _Follower, BaseException]] = []
     for telling in tellings:
         for follower in telling.followers:
             if not follower.hears:  # a rule that was asked has ended it, or a hook of what is sent
                 continue
             try:
                 telling.update.send(follower.handle, follower.handle.scope)
-            except Exception as error:
+            except BaseException as error:  # a CancelledError too: it must not undo what some were told
                 failed.append((telling, follower, error))
             else:
                 is_told = True
@@ -380,11 +380,11 @@ def _send(owner: Any, tellings: list[_Telling]) -> None:
             log.exception("giving up a replica of a %s failed", type(owner).__name__)
 
 
-def _is_due_to_peer(telling: _Telling, follower: _Follower, error: Exception) -> bool:
+def _is_due_to_peer(telling: _Telling, follower: _Follower, error: BaseException) -> bool:
     """Tell whether a peer that takes as much as this side could be sent what this one could not."""
     broker = follower.handle.scope.broker
     try:
         payload = telling.update.payload(broker.codec.encoder(broker.limits))
-    except Exception:
+    except BaseException:
         return False
     return payload is not None or isinstance(error, Error) or not isinstance(error, Unjellyable)

@@ -79,6 +79,17 @@ def test_a_state_that_may_not_be_taken_is_refused(state):
         plan.fill(plan.allocate(), state)
 
 
+@pytest.mark.parametrize("key", ["observe_other", "remote_x", "view_x", "perspective_x"])
+def test_a_state_publishes_no_methods(key):
+    """What is called is looked up on the instance too, and what came may be an object of ours that is callable."""
+    plan = plan_cache(Replica, "x.Replica")
+    made = plan.allocate()
+    with pytest.raises(InsecureJelly, match="may not be set"):
+        plan.fill(made, {"n": 1, key: print})
+
+    assert not hasattr(made, key)
+
+
 def test_declared_fields_are_the_only_ones():
     """Missing ones are missing, or have their default; others are refused."""
     plan = plan_cache(Declared, "x.Declared")

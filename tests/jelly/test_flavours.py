@@ -10,14 +10,19 @@ from jelly import (
     ByReference,
     Cacheable,
     Copyable,
+    Encoder,
     InsecureJelly,
     Opaque,
     Referenceable,
+    Registry,
     Relayed,
     RemoteCache,
     RemoteCopy,
+    Unjellyable,
     Viewable,
 )
+
+from .things import Tables
 
 
 @pytest.mark.parametrize(
@@ -40,6 +45,38 @@ def test_flavours_that_exclude_each_other_cannot_be_mixed(one: type, other: type
 def test_a_class_may_be_both_ends_of_one_flavour(pair: tuple[type, type]) -> None:
     """Symmetric travel (PB 101)."""
     assert type("Both", pair, {})
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        *itertools.product([Copyable, Referenceable, Viewable], [RemoteCache]),
+        *itertools.product([Cacheable, Referenceable, Viewable, RemoteCache], [RemoteCopy]),
+    ],
+    ids=lambda cls: cls.__name__,
+)
+def test_the_far_end_of_one_flavour_is_no_near_end_of_another(one: type, other: type) -> None:
+    """A copy that can be called would publish what its sender has put into it."""
+    with pytest.raises(TypeError, match="one way only"):
+        type("Both", (one, other), {})
+
+
+class Silent:
+    """A base that keeps to itself that it was derived from."""
+
+    def __init_subclass__(cls) -> None:
+        pass
+
+
+@pytest.mark.parametrize("pair", [(Copyable, Referenceable), (Cacheable, Copyable), (Viewable, Referenceable)])
+def test_a_mix_that_was_not_noticed_in_time_is_neither_registered_nor_sent(pair: tuple[type, type]) -> None:
+    """Python asks the first base that wants to be asked, and no other."""
+    mixed = type("Mixed", (Silent, *pair), {"__annotations__": {"n": int}})
+    with pytest.raises(TypeError, match="Mixed mixes"):
+        Registry().add(mixed, "x.Mixed")
+
+    with pytest.raises(Unjellyable, match="Mixed mixes"):
+        Encoder(Registry()).dumps([mixed()], Tables())
 
 
 def test_what_goes_by_reference() -> None:

@@ -9,6 +9,7 @@ import pytest
 import jelly
 import pb
 from pb._codec import Codec
+from pb.limits import Limits
 from pb.observers import Observers
 
 from .cached import REGISTRY, Door, Keeper, Shop, Stock, Tag, Ware
@@ -72,6 +73,63 @@ def test_what_is_the_same_for_all_is_encoded_once(step):
     assert 2 == ware._asked
     assert [5, 5, 5] == [each.ware.n for each in replicas]
     assert [5, 5, 5] == [each.wares[1][0].n for each in replicas]
+
+
+def test_a_thousand_observers_of_a_cacheable_cost_one_encoding():
+    """Not one for each connection, nor for each user of it."""
+    shop = Shop()
+    pumps, replicas = several(shop, 10, limits=Limits(max_refs=4096))
+    for pump in pumps:
+        outcomes = [pump.root.enter(f"user {number}") for number in range(99)]
+        pump.run()
+        users = [outcome.result() for outcome in outcomes]
+        outcomes = [user.get("stock") for user in users]
+        pump.run()
+        replicas += [outcome.result() for outcome in outcomes]
+    ware = Ware(5)
+    shop.stock._observers.send("put", "ware", ware)
+
+    assert 1_000 == len(shop.stock._observers) == len({*map(id, replicas)})
+    assert 1 == ware._asked
+    run_all(*pumps)
+    assert {5} == {each.ware.n for each in replicas}
+
+
+def test_a_plain_list_of_observers_of_a_cacheable_leaks_none():
+    """Observers of several clients are told apart, found again, and removed, as any object in a list."""
+
+    class Listed(Stock):
+        def __init__(self, **state):
+            super().__init__(**state)
+            self._list = []
+
+        def get_state_to_cache_and_observe_for(self, perspective, observer):
+            self._list.append(observer)
+            return {"n": self.n}
+
+        def stopped_observing(self, perspective, observer):
+            self._list.remove(observer)
+
+    registry = jelly.Registry()
+    registry.add(Listed, "x.Listed")
+    stock = Listed(n=1)
+    pumps = [Pump(Shop(stock=stock), registry=registry) for _ in range(3)]
+    replicas = [pump.call("get", "stock") for pump in pumps]
+    first, second, third = stock._list
+    assert (3, True) == (len({first, second, third}), second == second)
+    assert first != second != third
+
+    del replicas[1]
+    gc.collect()
+    run_all(*pumps)
+    assert [first, third] == stock._list
+    pumps[0].lose()
+    assert [third] == stock._list
+    pumps[2].server.broker.close()
+    run_all(*pumps)
+    pumps[2].lose()
+
+    assert [] == stock._list
 
 
 @STEPS

@@ -16,7 +16,7 @@ from pb.limits import Limits
 from pb.tracked import Tracked
 
 from .boards import Board, Door, House, Ticket, fetch, follow, join, make_registry, shown
-from .pump import Pump, run_all
+from .pump import Cancelled, Pump, run_all
 
 # --- who sees what
 
@@ -277,6 +277,31 @@ def test_what_one_peer_was_told_stands():
     run_all(rich, poor)
 
     assert Point(1) == told.title == board.title
+    assert (False, True) == (pb.is_stale(told), pb.is_stale(untold))
+
+
+def test_what_some_were_told_stands_though_a_hook_is_cancelled():
+    """A CancelledError would else undo at the owner what a replica has already."""
+
+    @dataclass
+    class Fickle:
+        text: str
+
+        def get_state_to_copy_for(self, perspective):
+            if "referee" in perspective.roles:
+                raise Cancelled
+            return {"text": self.text}
+
+    more = make_registry()
+    more.add(Fickle, "x.Fickle", factory=lambda state: state["text"])
+    board = Board()
+    house = House(board=board)
+    one, two = Pump(house, registry=more), Pump(house, registry=more)
+    told, untold = fetch(one, "board", "guest"), fetch(two, "board", "referee")
+    board.title = Fickle("b")
+    run_all(one, two)
+
+    assert (Fickle("b"), "b") == (board.title, told.title)
     assert (False, True) == (pb.is_stale(told), pb.is_stale(untold))
 
 

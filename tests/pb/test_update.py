@@ -9,8 +9,8 @@ import pb
 from pb import messages
 
 from .boards import move_away
-from .cached import Shop, Stock, Ware
-from .pump import Pump, messages_in, run_all
+from .cached import REGISTRY, Shop, Stock, Tag, Ware
+from .pump import Cancelled, Pump, messages_in, run_all
 from .test_observers import several
 
 
@@ -97,3 +97,28 @@ def test_what_cannot_be_sent_is_taken_apart_once():
         return ware._asked, len(caught.traceback)
 
     assert tell(2) == tell(6)
+
+
+def test_a_hook_that_is_cancelled_does_not_keep_the_others():
+    """A CancelledError is no Exception, and comes out of every future that was cancelled."""
+
+    class Fickle(Tag):
+        def get_state_to_copy_for(self, perspective):
+            if perspective.name == "ann":
+                raise Cancelled
+            return {"text": perspective.name}
+
+    registry = jelly.Registry()
+    registry.include(REGISTRY)
+    registry.add(Fickle, "x.Fickle")
+    shop = Shop()
+    pumps = [Pump(shop, registry=registry) for _ in range(3)]
+    users = [pump.call("enter", name) for pump, name in zip(pumps, ["zoe", "ann", "bob"], strict=True)]
+    outcomes = [user.get("stock") for user in users]
+    run_all(*pumps)
+    replicas = [each.result() for each in outcomes]
+    with pytest.raises(Cancelled):
+        shop.stock._observers.send("put", "tag", Fickle("x"))
+    run_all(*pumps)
+
+    assert ["zoe", None, "bob"] == [getattr(vars(each).get("tag"), "text", None) for each in replicas]
