@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from .errors import InsecureJelly
 
-
 # Of the names of attributes: what is private, and what would be called by a peer. The classes say what that
 # is, and nothing that a peer has sent.
 _REFUSED: Final = ("_", "remote_", "perspective_", "view_", "observe_")

@@ -367,7 +367,7 @@ class Serving:
 
     def _begin(self, id: int, served: Served | Relay | Held) -> None:
         self.count += 1
-        scope = served.export.scope if type(served) is Held else served.scope
+        scope = served.export.scope if isinstance(served, Held) else served.scope
         scope.direct.running += 1
         if id:
             self.running[id] = served

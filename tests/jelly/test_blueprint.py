@@ -129,7 +129,7 @@ def test_attrs_classes_are_read_without_attrs() -> None:
         decoder.loads(copy("X", {"a": 1}))
 
 
-def test_real_attrs_classes() -> None:
+def test_jelly_roundtrip_of_attrs_classes() -> None:
     """Where attrs is installed, its own classes."""
     attrs = pytest.importorskip("attrs")
     frozen = attrs.make_class(

@@ -87,7 +87,7 @@ values = st.recursive(
 
 
 @given(values)
-def test_every_supported_value_arrives_exactly(value: Any) -> None:
+def test_jelly_roundtrip_gives_every_supported_value_back_exactly(value: Any) -> None:
     """Never altered, never flattened, never replaced."""
     assert same(value, round_trip(value))
 
@@ -108,7 +108,7 @@ def test_every_supported_value_arrives_exactly(value: Any) -> None:
     ],
     ids=repr,
 )  # fmt: skip
-def test_edges_arrive_exactly(value: Any) -> None:
+def test_jelly_roundtrip_gives_edges_back_exactly(value: Any) -> None:
     """Zeros, signs, ends of ranges and empty things."""
     assert same(value, round_trip(value))
 

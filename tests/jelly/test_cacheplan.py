@@ -81,7 +81,7 @@ def test_a_state_that_may_not_be_taken_is_refused(state):
 
 @pytest.mark.parametrize("key", ["observe_other", "remote_x", "view_x", "perspective_x"])
 def test_a_state_publishes_no_methods(key):
-    """What is called is looked up on the instance too, and what came may be an object of ours that is callable."""
+    """What is called is looked up on the instance too, and what came may be a callable object of ours."""
     plan = plan_cache(Replica, "x.Replica")
     made = plan.allocate()
     with pytest.raises(InsecureJelly, match="may not be set"):

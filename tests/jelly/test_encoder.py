@@ -199,7 +199,7 @@ class Draft(Copyable, RemoteCopy):
         super().set_copyable_state(state)
 
 
-def test_each_perspective_gets_its_own_state() -> None:
+def test_each_perspective_gets_its_own_state_of_a_copyable() -> None:
     """The same object can show different state to different perspectives (PB 96)."""
     both = Registry()
     both.add(Draft, "Draft")

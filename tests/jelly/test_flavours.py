@@ -68,7 +68,9 @@ class Silent:
         pass
 
 
-@pytest.mark.parametrize("pair", [(Copyable, Referenceable), (Cacheable, Copyable), (Viewable, Referenceable)])
+@pytest.mark.parametrize(
+    "pair", [(Copyable, Referenceable), (Cacheable, Copyable), (Viewable, Referenceable)]
+)
 def test_a_mix_that_was_not_noticed_in_time_is_neither_registered_nor_sent(pair: tuple[type, type]) -> None:
     """Python asks the first base that wants to be asked, and no other."""
     mixed = type("Mixed", (Silent, *pair), {"__annotations__": {"n": int}})

@@ -41,7 +41,9 @@ def round_trip(value: Any) -> Any:
     ],
     ids=["list", "dict", "tuple", "keyed", "copy", "named tuple", "slots", "slice"],
 )
-def test_one_object_in_two_places_arrives_as_one(shared: Any, place: Any, first: Any, second: Any) -> None:
+def test_identity_of_one_object_in_two_places_is_kept(
+    shared: Any, place: Any, first: Any, second: Any
+) -> None:
     """Otherwise changing it in one place would no longer change it in the other."""
     value = round_trip(place(shared))
 
@@ -98,7 +100,7 @@ def cycles() -> dict[str, tuple[Any, Any]]:
 
 
 @pytest.mark.parametrize("name", cycles())
-def test_a_cycle_arrives_as_a_cycle(name: str) -> None:
+def test_identity_within_a_cycle_is_kept(name: str) -> None:
     """Every Python cycle goes through a list, a dict or an instance."""
     value, holds = cycles()[name]
 

@@ -36,7 +36,7 @@ def admit(cls: type, **options: Any) -> tuple[Encoder, Decoder]:
 @pytest.mark.parametrize(
     "value", [Colour.RED, Colour.GREEN, Level.HIGH, Word.HELLO, Rights.READ, Rights(0), Rights(3)]
 )
-def test_enums_arrive_as_the_member_itself(value: Any) -> None:
+def test_jelly_roundtrip_gives_the_member_of_an_enum_back_itself(value: Any) -> None:
     """`is` is how people compare them."""
     encoder, decoder = admit(type(value))
 

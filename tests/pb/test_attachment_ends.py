@@ -85,7 +85,9 @@ def test_releasing_the_perspective_alone_ends_nothing(step):
 
 
 @STEPS
-@pytest.mark.parametrize("how", ["running", "held", "held and cancelled", "passed on", "passed on and failing"])
+@pytest.mark.parametrize(
+    "how", ["running", "held", "held and cancelled", "passed on", "passed on and failing"]
+)
 def test_a_call_keeps_its_attachment_until_it_is_answered(step, how):
     """Who writes `root.enter(name).thing()` holds the perspective no longer than until it is called."""
     shop = Shop(door=Door())

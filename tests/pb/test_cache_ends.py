@@ -84,7 +84,7 @@ def test_a_hook_that_raises_fails_the_call_alone():
     assert 0 == pump.call("get", "stock").n
 
 
-def test_an_unregistered_cache_fails_its_call_and_no_other():
+def test_an_unregistered_cacheable_fails_its_call_and_no_other():
     """What one call may not send is that call's error."""
     shop = Shop(stock=Unregistered(n=1))
     pump = Pump(shop, registry=REGISTRY)
@@ -132,7 +132,7 @@ def test_no_more_caches_than_max_refs_are_live(side):
 
 
 @STEPS
-def test_dropping_a_replica_stops_the_observer_once_and_is_confirmed(step):
+def test_dropping_a_replica_of_a_cacheable_stops_the_observer_once_and_is_confirmed(step):
     """RELEASE, stopped_observing, GONE; after that the state is gone too."""
     shop = Shop(stock=Stock(n=1, door=Keeper()))
     pump = Pump(shop, registry=REGISTRY, step=step)
@@ -156,7 +156,7 @@ def test_dropping_a_replica_stops_the_observer_once_and_is_confirmed(step):
 
 
 @pytest.mark.parametrize("how", ["lose", "client closes", "server closes"])
-def test_every_observer_is_stopped_when_the_connection_ends(how, caplog):
+def test_every_observer_of_a_cacheable_is_stopped_when_the_connection_ends(how, caplog):
     """Once each, and one that raises does not keep the others from it."""
 
     class Broken(Stock):

@@ -354,7 +354,7 @@ class World:
 
 
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + COUNT), ids=lambda seed: f"seed-{seed}-")
-def test_whatever_happens_replicas_equal_their_originals(seed, caplog):
+def test_replicas_of_a_cacheable_equal_it_whatever_happens(seed, caplog):
     """States, identities, counts, and who was told of the end, at any quiet moment and at the last."""
     caplog.set_level(logging.CRITICAL, "pb")  # a record of an error would hold what its frames hold
     gc.disable()  # collected at times of its own choosing, a run could not be repeated

@@ -17,7 +17,7 @@ def counts(pump):
 
 
 @STEPS
-def test_a_cache_arrives_with_its_state_and_follows_its_original(step):
+def test_a_replica_of_a_cacheable_arrives_with_its_state_and_follows_it(step):
     """A snapshot first, then every change, each once."""
     shop = Shop()
     pump = Pump(shop, registry=REGISTRY, step=step)
@@ -156,7 +156,7 @@ def test_changes_are_encoded_when_they_are_told():
 
 
 @STEPS
-def test_the_same_cache_is_the_same_replica(step):
+def test_identity_of_a_cacheable_is_that_of_its_replica(step):
     """In one payload and in the next, nested, in a dict and in a shared list."""
     shop = Shop()
     shop.shared = [shop.stock]
@@ -212,7 +212,7 @@ def test_a_cache_crosses_wherever_a_value_does(step, place):
 
 
 @STEPS
-def test_a_replica_comes_home_as_its_original(step):
+def test_identity_of_a_cacheable_is_kept_when_its_replica_comes_home(step):
     """From either side of a call, and inside of something."""
     shop = Shop()
     pump = Pump(shop, registry=REGISTRY, step=step)

@@ -238,7 +238,7 @@ def test_a_class_the_receiver_does_not_know_fails_that_call_both_ways():
     assert 1 == pump.call("echo", 1)
 
 
-def test_a_reference_comes_home_as_the_object_itself():
+def test_identity_of_an_object_is_kept_when_its_reference_comes_home():
     """`is`, both ways."""
     pump = Pump(Server())
     thing = Thing()

@@ -87,7 +87,7 @@ def test_each_occurrence_counts_on_both_sides(step, times):
     assert {} == imported(pump.client)
 
 
-def test_the_same_object_has_the_same_id_while_the_peer_holds_it():
+def test_identity_of_an_object_is_kept_while_the_peer_holds_it():
     """And a new one afterwards: ids are never used twice (R4, R11)."""
     pump = Pump(Server())
     first = pump.call("thing")[0]

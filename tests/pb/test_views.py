@@ -23,7 +23,7 @@ def enter(pump, *names):
 
 
 @STEPS
-def test_a_view_tells_its_methods_who_is_acting(step):
+def test_a_viewable_tells_its_methods_who_is_acting(step):
     """Before any argument of the caller."""
     shop = Shop()
     pump = Pump(shop, registry=REGISTRY, step=step)
@@ -120,7 +120,7 @@ def test_another_users_perspective_crosses_as_a_view(step):
 
 
 @STEPS
-def test_views_and_perspectives_come_home_as_the_objects_behind_them(step):
+def test_identity_of_a_viewable_and_of_a_perspective_is_kept_when_they_come_home(step):
     """Under whichever perspective, and under none; no authority comes with them."""
     shop = Shop()
     pump = Pump(shop, registry=REGISTRY, step=step)
@@ -156,7 +156,7 @@ def test_what_is_known_under_one_perspective_is_another_thing_under_the_next(ste
     assert "bob" == call(pump, views[0], "plain")
 
 
-def test_ids_of_another_connection_are_useless():
+def test_ids_of_a_viewable_on_another_connection_are_useless():
     """What a peer names is looked up in the table of its own connection."""
     shop = Shop()
     pump, script = Pump(shop, registry=REGISTRY), Script(shop, registry=REGISTRY)
@@ -169,7 +169,7 @@ def test_ids_of_another_connection_are_useless():
     assert all(b"pb.NoSuchObject" in message[2] for message in heard)
 
 
-def test_a_view_of_another_connection_is_refused_at_home():
+def test_a_viewable_is_refused_where_it_comes_home_by_another_connection():
     """A reference of one connection is nothing of the other's."""
     shop = Shop()
     one, two = (Pump(shop, registry=REGISTRY, proxy=False) for _ in range(2))
