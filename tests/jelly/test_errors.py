@@ -44,6 +44,31 @@ def test_builtin_errors_arrive_as_themselves() -> None:
     assert (2, "No such file", "x") == (missing.errno, missing.strerror, missing.filename)
 
 
+@pytest.mark.parametrize(
+    "name", ["constructor", "__class__", "__init__", "__proto__", "toString", "builtins.eval"]
+)
+def test_the_name_of_an_error_is_looked_up_in_the_registry_and_nowhere_else(name: str) -> None:
+    """In some languages a table has names that nobody has put there; of bases as of the error itself."""
+    for told in ({"type": name, "msg": "m"}, {"type": "x.Y", "msg": "m", "bases": [name]}):
+        error: Any = decoder.loads_error(packb(told))
+
+        assert (RemoteError, told["type"], "m") == (type(error), error.remote_type, error.message)
+
+
+def test_it_does_not_matter_where_the_class_of_an_error_was_defined() -> None:
+    """Wire names are chosen: a class of a script is found again, though both sides call it `__main__`."""
+    ours = type("Refused", (Exception,), {"__module__": "__main__"})
+    theirs = type("Refused", (Exception,), {"__module__": "__main__"})
+    sender, receiver = Registry(), Registry()
+    sender.add(ours, "app.Refused")
+    receiver.add(theirs, "app.Refused")
+    payload = Encoder(sender).dumps_error(ours("no"))
+    assert payload is not None
+    arrived = Decoder(receiver).loads_error(payload)
+
+    assert (theirs, ("no",)) == (type(arrived), arrived.args)
+
+
 def test_only_ordinary_exceptions_are_admitted() -> None:
     """What ends a program or a task must not be raised by a peer (threats A8)."""
     assert ValueError in BUILTIN_ERRORS

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 
 import jelly
@@ -153,3 +155,14 @@ def test_a_result_that_cannot_be_sent_holds_nobody_up(step):
         with pytest.raises(pb.RemoteError):
             outcome.result()
     assert 1 == pump.call("get", "stock").n
+
+
+@STEPS
+def test_values_that_are_large_or_rare_cross_in_both_directions(step):
+    """Complex numbers, times with an offset, integers of 4,096 bits, and a text of a megabyte."""
+    pump = Pump(Shop(), registry=REGISTRY, step=step and 4096 * step)
+    zone = dt.timezone(dt.timedelta(hours=5, minutes=30))
+    for value in (1 - 2j, dt.datetime(2024, 2, 29, 12, tzinfo=zone), 1 - 2**4096, "é" * 2**19):
+        arrived = pump.call("echo", value)
+
+        assert (type(value), value) == (type(arrived), arrived)
