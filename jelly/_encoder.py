@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import types
 import weakref
 from collections.abc import Callable, Iterable, Mapping
@@ -227,8 +228,7 @@ class Encoder:
         walk.seen = None
         try:
             payload = self._finish(walk, fit_error(walk, error, 0))
-            if walk.caches:
-                tables.seal([new.ext for new in walk.caches.values()])
+            _seal(walk)
             return payload
         except (Unfit, Oversized):
             self._undo(walk, walk.referred)
@@ -261,6 +261,8 @@ class Encoder:
                 taker = Walk.take_adapted
             elif IReferenceable(value, None) is not None:
                 taker = _exports.take_adapted_reference
+            elif _exports.is_stream(kind):
+                taker = _exports.take_stream
             else:
                 self._unadapted.add(kind)
         if taker is None:
@@ -300,6 +302,8 @@ class Encoder:
         name = kind.__qualname__
         if issubclass(kind, _NEVER):
             return f"is a {name}, and code never crosses; pass a Referenceable with a remote_ method"
+        if issubclass(kind, io.IOBase):
+            return f"is a {name}, an open file; pb.stream_file sends what is in it"
         add = f'Registry.add({name}, "name") admits it'
         if issubclass(kind, BaseException):
             return f"is a {name}, an error that is not registered; {add}"
@@ -335,8 +339,8 @@ class Encoder:
                 graph = GraphWalk(walk)
                 payload = self._within_limit(graph.write(value))
                 self._undo(walk, [ext for exts in graph.spare.values() for ext in exts])
-            if walk.caches:
-                walk.tables.seal([new.ext for new in walk.caches.values()])
+                walk.streams = graph.streams
+            _seal(walk)
             return payload
         except Unfit as unfit:
             self._undo(walk, walk.referred)
@@ -372,6 +376,12 @@ class Encoder:
     def _undo(self, walk: Walk, exts: list[ExtType]) -> None:
         if exts:
             walk.tables.undo(exts)
+
+
+def _seal(walk: Walk) -> None:
+    """Tell the tables what begins with a payload, now that it is complete."""
+    if walk.caches or walk.streams:
+        walk.tables.seal([*(new.ext for new in walk.caches.values()), *walk.streams])
 
 
 def _tell(unfit: Unfit, where: str, is_call: bool) -> str:

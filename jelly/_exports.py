@@ -1,7 +1,8 @@
-"""What stays here and is sent as an id: references and caches."""
+"""What stays here and is sent as an id: references, caches and streams."""
 
 from __future__ import annotations
 
+import io
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -137,3 +138,34 @@ def count_again(walk: Walk, new: NewCache) -> ExtType:
         walk.referred.append(new.ext)
     walk.given.setdefault(id(new.value), []).append(new.ext)
     return new.ext
+
+
+def is_stream(kind: type) -> bool:
+    """Tell whether instances of a type give items one after the other, so that they can travel as STREAM.
+
+    An awaitable is none, whatever else it can do: it stands for what it will be.
+    """
+    gives = hasattr(kind, "__anext__") or hasattr(kind, "__aiter__") or hasattr(kind, "__next__")
+    return gives and not hasattr(kind, "__await__") and not issubclass(kind, io.IOBase)
+
+
+def take_stream(walk: Walk, value: Any, level: int) -> ExtType:
+    """Write something whose items are sent later. Unlike a reference it has one consumer."""
+    what = f"is a {type(value).__qualname__}, which is sent as a stream"
+    if walk.tables is None:
+        raise Unfit(f"{what}, and there is no connection")
+    waiting = walk.spare.get(id(value))
+    if waiting:
+        ext = waiting.pop()
+    elif id(value) in walk.given:
+        raise Unfit(f"{what}, and stands twice in one payload; a stream has one consumer")
+    else:
+        try:
+            ext = walk.tables.produce(value)
+        except Unjellyable as error:
+            raise Unfit(str(error)) from error
+        walk.referred.append(ext)
+    walk.given.setdefault(id(value), []).append(ext)
+    walk.streams = (*walk.streams, ext)
+    walk.weight = walk.weight or 1
+    return ext

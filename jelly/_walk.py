@@ -59,7 +59,10 @@ class Walk:
         referred: every ExtType the tables counted, in order.
         given: the same, by the id of the object each stands for.
         spare: of an abandoned attempt, those that were not taken over yet.
+        streams: those that the payload begins.
     """
+
+    streams: tuple[ExtType, ...] = ()
 
     def __init__(self, encoder: Encoder, tables: Any) -> None:
         self.encoder = encoder

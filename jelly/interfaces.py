@@ -58,7 +58,17 @@ class IReferenceTables(Interface):  # type: ignore[misc]
         """Return HOME for a replica of the peer's. Raises Unjellyable if it is none (any longer)."""
 
     def seal(exts):  # type: ignore[no-untyped-def]
-        """Take note that the payload with these new caches is complete and is going to be sent next."""
+        """Take note that the payload is complete which begins these caches and streams, and is sent next."""
+
+    def produce(value):  # type: ignore[no-untyped-def]
+        """Begin a stream and return the ExtType that stands for it; undo() takes it back.
+
+        Args:
+            value: gives items one after the other, by __anext__, __aiter__ or __next__.
+
+        Raises:
+            Unjellyable: this value may not go to this peer.
+        """
 
     def reference(id, meta):  # type: ignore[no-untyped-def]
         """Return the handle of the peer's object, counting one occurrence.

@@ -20,6 +20,7 @@ from .errors import PeerError, RemoteError, TooLarge
 if TYPE_CHECKING:
     from ._scope import Scope
     from ._tables import Tables
+    from .limits import Limits
 
 log = logging.getLogger("pb")
 
@@ -39,15 +40,15 @@ class Answers:
         tables: Tables,
         outbox: Outbox,
         pack: Pack,
+        limits: Limits,
         *,
-        max_error_bytes: int,
         incident: Callable[[], str],
         debug: bool,
     ) -> None:
         self._tables = tables
         self._outbox = outbox
         self._pack = pack
-        self._max_error_bytes = max_error_bytes
+        self._max_error_bytes = limits.max_error_bytes
         self._incident = incident
         self._debug = debug
 
@@ -87,6 +88,18 @@ class Answers:
             else:
                 log.error("a call that wanted no answer failed", exc_info=error)
             return
+        put_message(self._outbox, self._pack, [messages.ERROR, id], self.tell(scope, error, relayed))
+        if self._tables.fresh:
+            self._tables.observing.sent(self._tables)
+        if self._tables.unbegun:
+            self._tables.end_unbegun(id)
+
+    def tell(self, scope: Scope, error: BaseException, relayed: bool, what: str = "a call of") -> bytes:
+        """Return the payload that tells the peer of an error.
+
+        Args:
+            what: names, in the log, what has failed, up to the peer's name.
+        """
         is_own = isinstance(error, RemoteError) or (isinstance(error, PeerError) and error.is_of_own_call)
         payload: bytes | None = None
         # How a call of the handler's own ended is its business; only a relay passes that on.
@@ -95,22 +108,16 @@ class Answers:
                 payload = scope.encoder.dumps_error(error, scope)
             except BaseException as secondary:
                 log.error("an error of type %s could not be sent", type(error).__name__, exc_info=secondary)
-        if payload is None:
-            payload = self._internal(scope, error)
-        put_message(self._outbox, self._pack, [messages.ERROR, id], payload)
-        if self._tables.fresh:
-            self._tables.observing.sent(self._tables)
-        if self._tables.unbegun:
-            self._tables.end_unbegun(id)
+        return self._internal(scope, error, what) if payload is None else payload
 
-    def _internal(self, scope: Scope, error: BaseException) -> bytes:
+    def _internal(self, scope: Scope, error: BaseException, what: str) -> bytes:
         """Log an error that is nobody else's business, and return what the caller is told."""
         incident = self._incident()
         # A handler that is thrown away unfinished ends like this in the middle of the collector: to format a
         # traceback there calls the parser of Python, which 3.11 cannot bear if it is at work already.
         shown = None if isinstance(error, GeneratorExit) else error
         how = "failed" if shown is not None else "was not finished (GeneratorExit)"
-        log.error("incident %s: a call of %s %s", incident, self._tables.peer_name, how, exc_info=shown)
+        log.error("incident %s: %s %s %s", incident, what, self._tables.peer_name, how, exc_info=shown)
         told: dict[str, object] = {"type": "pb.Internal", "msg": "internal error", "data": {"ref": incident}}
         if self._debug:
             lines = traceback.format_exception(error)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ._observing import Observing
+    from ._producer import Producer
     from ._scope import Scope
 
 
@@ -34,7 +35,7 @@ class ExportTable:
         unsent: caches whose snapshot is being made, or is not queued yet.
         late: what is told while there are such, behind which it has to stay.
         unbegun: attachments made by calls that are not answered yet, with the ids of the calls.
-        fresh: caches whose snapshot is the next thing to be queued.
+        fresh: caches whose snapshot, and streams whose announcement, is the next thing to be queued.
     """
 
     is_open: bool
@@ -49,7 +50,7 @@ class ExportTable:
     ) -> None:
         self.exports: dict[int, Export] = {}
         self.scopes: dict[Scope, None] = {}  # ordered; a list would cost its length for each that ends
-        self.fresh: list[Export] = []
+        self.fresh: list[Export | Producer] = []
         self.unsent: set[Export] = set()
         self.late: list[tuple[Export, Any]] | None = None
         self.unbegun: list[tuple[int, Attachment]] = []
@@ -60,6 +61,21 @@ class ExportTable:
         self._max_refs = max_refs
         self._make_reference = make_reference
         self._proxy = proxy
+
+    @property
+    def passes_on(self) -> bool:
+        """Whether what came over another connection may be handed out over this one."""
+        return self._proxy
+
+    def take_id(self) -> int:
+        """Return an id for something of ours that is not in this table."""
+        number = self._next_id
+        self._next_id = number + 1
+        return number
+
+    def was_given(self, number: int) -> bool:
+        """Tell whether an id was ever given to something of ours."""
+        return 1 <= number < self._next_id
 
     def set_root(self, root: Any, scope: Scope) -> None:
         """Publish `root` as target 0: it is never counted nor released."""
@@ -117,8 +133,7 @@ class ExportTable:
             raise Unjellyable("is to be handed out over a connection that a hook has just ended")
         if scope.is_over:
             raise Unjellyable("is handed out by a perspective that has been detached meanwhile")
-        number = self._next_id
-        self._next_id = number + 1
+        number = self.take_id()
         seen_through = scope
         if kind is Kind.PROXY:
             ext = ExtType(REFX, msgpack.packb([number, {"kind": "proxy"}]))

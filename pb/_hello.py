@@ -51,6 +51,8 @@ def hello_message(
         "max_depth": limits.max_depth,
         "max_exts": limits.max_exts,
         "max_floodable_keys": limits.max_floodable_keys,
+        "window": limits.window,
+        "max_streams": limits.max_streams,
         "idle": int(limits.idle_s),
     }
     if auth:
@@ -102,6 +104,8 @@ def read_hello(envelope: list[Any], ours: Limits) -> Hello:
         max_depth=told["max_depth"],
         max_exts=told["max_exts"],
         max_floodable_keys=told["max_floodable_keys"],
+        window=told["window"],
+        max_streams=told["max_streams"],
         idle_s=told["idle"],
     )
     return Hello(limits, told["agent"], frozenset(told["features"]), tuple(told["auth"]), tuple(told["cb"]))

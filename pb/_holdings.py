@@ -112,6 +112,7 @@ class Holdings:
             self._tables.revoke(export)
             gone.append(export)
         self._tell_gone_of(gone)
+        scope.broker.streams.end_under(scope)
 
     def _tell_gone_of(self, exports: Sequence[Export]) -> None:
         """Send GONE for these; for a cache that is being sent right now, behind its snapshot."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from jelly import InsecureJelly, MalformedJelly
 
+from ._consumer import Consumer
 from ._export import HOME, id_ext
 from ._replica import Replica
 from .errors import DeadReference, Gone
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from ._export import Export
     from ._scope import Scope
 
-Owed = Import | Replica | tuple[int, int]
+Owed = Import | Replica | Consumer | tuple[int, int]
 
 
 class ImportTable:
@@ -30,6 +31,7 @@ class ImportTable:
     Attributes:
         imports: under a perspective the key is (id, scope): what is received under one is called under it.
         dropped: what waits to be released.
+        arrived: streams that came since a call of the peer was last decoded.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class ImportTable:
         self._by_id: dict[int, tuple[Import, ...]] = {}  # one id may have a handle under each perspective
         self.replicas: dict[int, Replica] = {}
         self.dropped: list[Owed] = []  # an empty deque takes 760 bytes of an idle connection
+        self.arrived: list[Consumer] = []
         self.is_open = True
         self._on_drop = self.drop  # bound once
         self._max_held = max_refs
@@ -70,6 +73,10 @@ class ImportTable:
     @property
     def _is_full(self) -> bool:
         return len(self._by_id) + len(self.replicas) - (0 in self._by_id) >= self._max_held
+
+    def holds(self, number: int) -> bool:
+        """Tell whether an id of the peer's stands for a reference or a replica here."""
+        return number in self._by_id or number in self.replicas
 
     def root(self, scope: Scope) -> RemoteReference:
         """Return the reference for the peer's root, which is not counted."""
@@ -214,6 +221,9 @@ class ImportTable:
                 if dropped[1]:
                     owed += dropped
                 continue
+            if isinstance(dropped, Consumer):
+                dropped.streams.stop(dropped)
+                continue
             if isinstance(dropped, Replica):
                 # Where it was sent again meanwhile, the new handle has taken the counts over.
                 if dropped.zombie is None and self.replicas.get(dropped.id) is dropped:
@@ -246,6 +256,7 @@ class ImportTable:
         """Forget all: the connection has ended. Returns what other connections pass on of it."""
         self.is_open = False
         self.dropped.clear()
+        self.arrived.clear()
         passed_on = [export for handle in self.imports.values() for export in _rows(handle)]
         self._by_id.clear()
         self.imports.clear()  # references keep their own rows, and are dead from here on

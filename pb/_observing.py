@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from . import messages
+from ._export import Export
 from .errors import DeadReference, Error, Unsupported
 
 if TYPE_CHECKING:
-    from ._export import Export
     from ._scope import Scope
     from ._tables import Tables
     from .reference import RemoteReference
@@ -131,12 +131,17 @@ class Observing:
                 self._tell_gone(export.id)
 
     def sent(self, tables: Tables) -> None:
-        """Take note that the snapshots in `tables.fresh` were queued."""
-        for export in tables.fresh:
-            export.is_unsent = False
-            tables.unsent.discard(export)
+        """Take note that the snapshots and streams in `tables.fresh` were queued."""
+        fresh = tables.fresh[:]
         tables.fresh.clear()
+        for row in fresh:
+            row.is_unsent = False
+            if isinstance(row, Export):
+                tables.unsent.discard(row)
         self._flush(tables)
+        for row in fresh:
+            if not isinstance(row, Export):
+                row.begin()
 
     def _forget_unsent(self, export: Export) -> None:
         tables = export.scope.tables

@@ -49,6 +49,7 @@ class Served:
         """Stop it: its time is over."""
         if not self.is_cancelled:
             self.is_late = True
+            self.scope.broker.streams.stop_of_call(self.id)
             self.cancel()
 
     def why_ended(self) -> Exception:

@@ -15,6 +15,7 @@ from jelly import InsecureJelly, Unjellyable, interfaces
 from jelly.flavours import row_of
 
 from . import messages
+from ._export import STREAM
 from .errors import DeadReference, Forbidden
 from .reference import Import, RemoteReference
 
@@ -140,15 +141,27 @@ class Scope:
         return row.home
 
     def seal(self, exts: list[ExtType]) -> None:
-        """Note that the payload that starts these caches is sent next: what is told of them waits for it."""
+        """Note that the payload is sent next which starts these caches and streams."""
         exports = self.tables.exports
-        numbers = [int.from_bytes(ext.data, "big") for ext in exts]
-        self.tables.fresh.extend(exports[number] for number in numbers if number in exports)
+        for ext in exts:
+            number = int.from_bytes(ext.data, "big")
+            if ext.code == STREAM:
+                self.broker.streams.seal(number)
+            elif number in exports:
+                self.tables.fresh.append(exports[number])
+
+    def produce(self, value: Any) -> ExtType:
+        """Begin a stream of what a value gives."""
+        began: ExtType = self.broker.streams.produce(value, self)
+        return began
 
     def undo(self, exts: list[ExtType]) -> None:
-        """Give back what `refer`, `observe` and `count` counted for a payload that will not be sent."""
+        """Give back what was counted and begun for a payload that will not be sent."""
         for ext in reversed(exts):
-            self.tables.give_back(ext)
+            if ext.code == STREAM:
+                self.broker.streams.undo(int.from_bytes(ext.data, "big"))
+            else:
+                self.tables.give_back(ext)
 
     # --- receiver
 
@@ -172,8 +185,9 @@ class Scope:
         raise InsecureJelly("results of calls cannot be named here", wire_type="pb.Unsupported")
 
     def stream(self, id: int) -> object:
-        """Refuse: streams are not announced."""
-        raise InsecureJelly("streams are not supported here", wire_type="pb.Unsupported")
+        """Return what stands for a stream that the peer begins."""
+        began: object = self.broker.streams.consume(id, self)
+        return began
 
     def cache(self, id: int, replica: RemoteCache | None) -> None:
         """Take in the replica that the first occurrence of a cache makes, and count the occurrence."""
@@ -206,7 +220,7 @@ class SharedTables:
         """Raise: ids differ between connections."""
         raise NotShared
 
-    observe = home_of = refer
+    observe = home_of = produce = refer
 
 
 SHARED = SharedTables()

@@ -64,6 +64,7 @@ class Serving:
     """
 
     __slots__ = (
+        "_arrived",
         "_exports",
         "_held",
         "_limits",
@@ -82,6 +83,7 @@ class Serving:
         "running",
         "settled",
         "taken",
+        "tell",
         "updates",
     )
 
@@ -118,16 +120,11 @@ class Serving:
         self._spawn = spawn
         self.settled = settled
         self.deadlines = deadlines
-        answers = Answers(
-            base.tables,
-            outbox,
-            pack,
-            max_error_bytes=limits.max_error_bytes,
-            incident=incident,
-            debug=debug,
-        )
+        answers = Answers(base.tables, outbox, pack, limits, incident=incident, debug=debug)
         self.answer = answers.answer
         self.fail = answers.fail
+        self.tell = answers.tell
+        self._arrived = base.tables.arrived
 
     def receive_call(self, envelope: list[Any]) -> None:
         """Run one call; answer it now, or when what it returned has finished."""
@@ -202,6 +199,8 @@ class Serving:
             raise
         except BaseException as error:  # a hook of a copy may raise anything
             refusal = refusal or refused(error)
+        if self._arrived:
+            self.base.broker.streams.belong(id)
         if refusal is not None:
             if refusal is not IGNORED:
                 self.fail_call(id, export, scope, refusal)
@@ -239,29 +238,30 @@ class Serving:
         token = serving.set((scope, id))
         limit = None if at is None else deadline.set(at)
         try:
-            if kwargs or export.guards is not None or type(function) is not MethodType:
-                check_arguments(export, function, method, args, kwargs)
-            if function is None:
-                self._relay(id, export, method, args, kwargs)
+            try:
+                if kwargs or export.guards is not None or type(function) is not MethodType:
+                    check_arguments(export, function, method, args, kwargs)
+                if function is None:
+                    self._relay(id, export, method, args, kwargs)
+                    return
+                result = function(*args, **kwargs)
+                kind = type(result)
+                if kind is CoroutineType or (kind not in _PLAIN and hasattr(kind, "__await__")):
+                    self.run_on(Served(id, export, result), at)
+                    return
+            except BaseException as error:
+                fit = bind_error(error, function, method) if isinstance(error, TypeError) else None
+                if (fit or type(error) is BadArguments) and log.isEnabledFor(logging.INFO):
+                    why = why_bad_arguments(function, len(args), kwargs)
+                    log.info("refused a call of %s: %s", self._tables.peer_name, why)
+                self.fail_call(id, export, scope, fit or error)
                 return
-            result = function(*args, **kwargs)
-            kind = type(result)
-            if kind is CoroutineType or (kind not in _PLAIN and hasattr(kind, "__await__")):
-                self.run_on(Served(id, export, result), at)
-                return
-        except BaseException as error:
-            fit = bind_error(error, function, method) if isinstance(error, TypeError) else None
-            if (fit or type(error) is BadArguments) and log.isEnabledFor(logging.INFO):
-                why = why_bad_arguments(function, len(args), kwargs)
-                log.info("refused a call of %s: %s", self._tables.peer_name, why)
-            self.fail_call(id, export, scope, fit or error)
-            return
+            if id:
+                self.answer(id, scope, result)  # here: a stream in it is made on behalf of the same caller
         finally:
             serving.reset(token)
             if limit is not None:
                 deadline.reset(limit)
-        if id:
-            self.answer(id, scope, result)
 
     def _refuse_useless(self, id: int, why: str) -> None:
         """Count a call that its sender could know to be useless; it earns nothing."""
@@ -286,6 +286,7 @@ class Serving:
             raise ProtocolError(f"CANCEL of call {id}, which was never made")
         served = self.running.get(id)
         if served is not None and not served.is_cancelled:
+            self.base.broker.streams.stop_of_call(id)
             served.cancel()
         else:
             self.budget.draw(self.taken, "a CANCEL of a call that has ended")

@@ -8,7 +8,24 @@ from __future__ import annotations
 import enum
 from typing import Final
 
-from .messages import ANSWER, BYE, CALL, CANCEL, ERROR, GONE, HELLO, MESSAGES, OBSERVE, PING, PONG, RELEASE
+from .messages import (
+    ANSWER,
+    BYE,
+    CALL,
+    CANCEL,
+    END,
+    ERROR,
+    GONE,
+    HELLO,
+    ITEMS,
+    MESSAGES,
+    OBSERVE,
+    PING,
+    PONG,
+    PULL,
+    RELEASE,
+    STOP,
+)
 
 
 class State(enum.Enum):
@@ -30,6 +47,10 @@ _OPEN: Final = {
     RELEASE: "receive_release",
     OBSERVE: "receive_observe",
     GONE: "receive_gone",
+    PULL: "receive_pull",
+    ITEMS: "receive_items",
+    END: "receive_end",
+    STOP: "receive_stop",
     PING: "receive_ping",
     PONG: "receive_pong",
     BYE: "receive_bye",

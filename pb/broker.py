@@ -27,6 +27,7 @@ from ._outbox import Outbox
 from ._scope import Scope
 from ._serving import Serving
 from ._state import NEXT, RECEIVES, State, why_unexpected
+from ._streams import Streams
 from ._tables import Tables
 from ._updates import Updates
 from .errors import ProtocolError, printable
@@ -83,6 +84,7 @@ class Broker:
         "serving",
         "speaks_pb",
         "state",
+        "streams",
         "tables",
         "updates",
     )
@@ -139,6 +141,7 @@ class Broker:
             debug=debug,
         )
         self.updates = Updates(self.serving, self.tables, limits)
+        self.streams = Streams(self)
         if root is not None:
             self.tables.set_root(root, self.scope)
         self._enter(State.GREETING)
@@ -157,7 +160,7 @@ class Broker:
     def is_unused(self) -> bool:
         """Whether nothing of the peer's is held or awaited: a connection for its references may close."""
         return (
-            not (self.tables.imports or self.tables.replicas or self.calls.pending)
+            not (self.tables.imports or self.tables.replicas or self.calls.pending or self.streams)
             and self.state is State.OPEN
         )
 
@@ -268,7 +271,7 @@ class Broker:
     def _enter(self, state: State) -> None:
         self.state = state
         row = self.greeting.row(state)
-        owners = (self, self.calls, self.serving, self.updates, self.holdings, self.greeting)
+        owners = (self, self.calls, self.serving, self.updates, self.holdings, self.greeting, self.streams)
         self._receivers = {
             code: next(getattr(owner, name) for owner in owners if hasattr(owner, name))
             for code, name in RECEIVES[row].items()
@@ -291,6 +294,7 @@ class Broker:
         self.tables.peer_max_refs = limits.max_refs
         self.tables.observing.peer_holds_caches = "cache" in hello.features
         self.scope.encoder = self.codec.encoder(limits)
+        self.streams.meet(hello)
         self.calls.peer_max_calls = limits.max_calls
         self.calls.is_open = True
         self.face.opened()
@@ -340,7 +344,7 @@ class Broker:
 
     def check_settled(self) -> None:
         """Close the transport if this side is the one to do so and nothing is under way any longer."""
-        is_settled = not (self.calls.pending or self.serving.count or self.is_cut)
+        is_settled = not (self.calls.pending or self.serving.count or self.is_cut or self.streams)
         if is_settled and self.is_initiator and self.state is State.DRAINING:
             self._end(None)
 
@@ -373,6 +377,7 @@ class Broker:
         for export in self.tables.close():
             export.scope.broker.holdings.revoke(export)
         self.serving.abandon()
+        self.streams.close(reason)
         self.calls.fail_all(reason)
 
     def root_reference(self) -> RemoteReference:

@@ -39,6 +39,15 @@ class IFace(Interface):  # type: ignore[misc]
     def check_thread():  # type: ignore[no-untyped-def,misc]
         """Raise RuntimeError, saying what to do instead, in another thread than the loop's."""
 
+    def make_stream():  # type: ignore[no-untyped-def,misc]
+        """Return a new, empty `RemoteStream` of this face."""
+
+    def make_future():  # type: ignore[no-untyped-def,misc]
+        """Return an awaitable that is done once its `set_result` is called; it has `done()` too."""
+
+    def iterate(iterator):  # type: ignore[no-untyped-def]
+        """Return an async iterator over what a plain one gives, with an `aclose()`."""
+
     def spawn(coroutine):  # type: ignore[no-untyped-def]
         """Run a coroutine; return something with `cancel()`."""
 

@@ -26,6 +26,10 @@ class Limits(jelly.Limits):
         max_frame: bytes of one frame this side accepts (at least 4,096), and the most it sends.
         max_calls: unanswered calls of the peer this side serves at once; one more is answered `pb.Busy`.
         max_refs: live ids of the peer this side holds, and live ids the peer may make this side export.
+        window: items of a stream that the peer may send ahead of whoever takes them.
+        max_streams: streams of the peer that are open at once, and streams to it likewise.
+        max_stream_bytes: items that have arrived and were not taken, in bytes of all streams together; the
+            stream that brings more fails.
         idle_s: seconds of silence after which the connection counts as dead; 0 is never.
         ping_after_s: seconds of silence after which this side asks for a sign of life.
         hello_timeout_s: seconds within which the peer's HELLO must have arrived.
@@ -46,6 +50,9 @@ class Limits(jelly.Limits):
     max_frame: int = 4 * _MIB
     max_calls: int = 1024
     max_refs: int = 100_000
+    window: int = 16
+    max_streams: int = 256
+    max_stream_bytes: int = 64 * _MIB
     idle_s: float = 50
     ping_after_s: float = 30
     hello_timeout_s: float = 10

@@ -105,6 +105,7 @@ HELLO_KEYS: Final[dict[str, tuple[type, object]]] = {
     "max_exts": (int, 16_384),
     "max_floodable_keys": (int, 4_096),
     "window": (int, 0),
+    "max_streams": (int, 16),
     "idle": (int, 0),
     "auth": (list, ()),
     "cb": (list, ()),
@@ -121,7 +122,7 @@ CALL_OPTIONS: Final[dict[str, type]] = {
 FEATURES: Final[dict[str, str]] = {
     "cache": "built",
     "pipeline": "defined",
-    "stream": "defined",
+    "stream": "built",
     "gift": "reserved",
     "resume": "reserved",
     "map": "reserved",

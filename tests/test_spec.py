@@ -27,6 +27,7 @@ PAGE_OF_LETTER = {
     "T": "8-tracked.md",
     "A": "9-login.md",
     "K": "12-reconnecting.md",
+    "S": "10-streams.md",
 }
 # Message code -> where its payload stands.
 PAYLOADS = {1: 4, 2: 2, 3: 2, 7: 4, 10: 2, 11: 2}

@@ -27,11 +27,13 @@ from .connection import Connection
 from .pulse import Pulse
 from .reference import Reference
 from .secure import security_of
+from .stream import Plain, Stream
 from .transports import peer_name, write_buffers
 
 if TYPE_CHECKING:
     from pb.reference import RemoteReference
     from pb.security import Security
+    from pb.stream import RemoteStream
 
 log = logging.getLogger("pb")
 
@@ -51,6 +53,8 @@ class Link(asyncio.BufferedProtocol):
     """
 
     broker_type: ClassVar[type[Broker]] = Broker
+    make_stream: Callable[[], RemoteStream] = Stream
+    iterate: Callable[[Any], Any] = Plain
 
     __slots__ = (
         "_buffer",
@@ -152,6 +156,10 @@ class Link(asyncio.BufferedProtocol):
     def make_reference(self) -> RemoteReference:
         """Return a new, empty reference."""
         return Reference()
+
+    def make_future(self) -> asyncio.Future[None]:
+        """Return what one waits with."""
+        return self.loop.create_future()
 
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run a handler that takes its time."""
@@ -321,6 +329,7 @@ class Link(asyncio.BufferedProtocol):
         self._pulse.stalled_since = self.loop.time()
         self.broker.calls.hold()
         self.broker.serving.is_held = True
+        self.broker.streams.hold()
         self._pulse.check_stall()
 
     def resume_writing(self) -> None:
@@ -328,6 +337,7 @@ class Link(asyncio.BufferedProtocol):
         self._pulse.stalled_since = 0.0
         self.broker.calls.start_waiting()
         self.broker.serving.start_held()
+        self.broker.streams.go_on()
 
     # --- what faces of this link use
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from .stream import Rows
+
 if TYPE_CHECKING:
     from pb._calls import Calls
 
@@ -34,6 +36,10 @@ class Promise(asyncio.Future[Any]):
             return False
         self._pb_calls.cancel(self._pb_id, self)
         return True
+
+    def __aiter__(self) -> Rows:
+        """Go through the stream that the call returns: `async for row in reference.rows():`."""
+        return Rows(self)
 
     def __repr__(self) -> str:
         # Not asyncio's, which shows the value: that is the peer's, and what is shown may be logged.

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from .pump import Pump, run_all
     from .relay import Relay
     from .side import Reference, Side, cancel, send
-    from .tasks import Cancelled, Gate, Outcome, Task
+    from .streams import Stream
+    from .tasks import Cancelled, Gate, Outcome, Signal, Task
     from .transport import check_transport
     from .wire import Wire
 
@@ -48,6 +49,8 @@ __all__ = [
     "cancel",
     "Outcome",
     "Gate",
+    "Signal",
+    "Stream",
     "Task",
     "Cancelled",
     # a loop with a clock that is told
@@ -83,6 +86,8 @@ _LAZY: Final = {
     "Wire": "wire",
     "Outcome": "tasks",
     "Gate": "tasks",
+    "Signal": "tasks",
+    "Stream": "streams",
     "Task": "tasks",
     "Cancelled": "tasks",
     "run": "loop",

@@ -88,7 +88,7 @@ class Pump:
         """Carry what there is both ways, once; tell whether there was anything."""
         self.up.write(self.client.output())
         self.down.write(self.server.output())
-        if not (self.up.is_busy or self.down.is_busy or self.client.tasks or self.server.tasks):
+        if not (self.up.is_busy or self.down.is_busy or self.client.has_work or self.server.has_work):
             return self._end()
         ways = self._ways()
         if self.chance is not None:
@@ -98,6 +98,8 @@ class Pump:
         for data, reader in arriving:
             if reader not in self._lost:
                 reader.input(data, self.step)
+            else:
+                reader.run_tasks()  # what it stopped cleans up
         self._end()
         return True
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from zope.interface import implementer
@@ -15,7 +15,8 @@ from pb.limits import Limits
 from pb.reference import RemoteReference
 from pb.security import Security
 
-from .tasks import Gate, Outcome, Task
+from .streams import Plain, Stream
+from .tasks import Gate, Outcome, Signal, Task
 
 __all__ = ["Reference", "Side", "cancel", "send"]
 
@@ -61,6 +62,7 @@ class Side:
         now: the time, in seconds.
         wakes: when the broker asked to be woken; `Pump.advance` does it.
         tasks: handlers that have not begun.
+        yielding: who goes on when others have had their turn.
         sleepers: who sleeps, and until when.
         watchers: what is called at the end.
         releases: how often it was told that a reference waits to be released.
@@ -77,6 +79,7 @@ class Side:
         self.now = 0.0
         self.wakes: list[float] = []
         self.tasks: list[Task] = []
+        self.yielding: list[Gate] = []
         self.turns = 0
         self.releases = 0
         self.runs_at_once = False
@@ -107,6 +110,18 @@ class Side:
         """Return a new, empty reference."""
         return Reference()
 
+    def make_stream(self) -> Stream:
+        """Return a new, empty stream."""
+        return Stream()
+
+    def make_future(self) -> Signal:
+        """Return what one waits with."""
+        return Signal()
+
+    def iterate(self, iterator: Iterator[Any]) -> Plain:
+        """Return an async iterator over what a plain one gives."""
+        return Plain(iterator)
+
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> Task:
         """Take a handler; it begins when `run_tasks` is called."""
         task = Task(coroutine)
@@ -117,10 +132,18 @@ class Side:
         return task
 
     def run_tasks(self) -> None:
-        """Let each new handler take its first step."""
+        """Let each new handler take its first step, and those go on that let others have their turn."""
+        yielding, self.yielding = self.yielding, []
+        for gate in yielding:
+            gate.open()
         tasks, self.tasks = self.tasks, []
         for task in tasks:
             task.step()
+
+    @property
+    def has_work(self) -> bool:
+        """Whether something would go on if it were let."""
+        return bool(self.tasks or self.yielding)
 
     def wants_write(self) -> None:
         """Do nothing: the pump looks by itself."""
@@ -133,11 +156,13 @@ class Side:
         self.wakes.append(time)
 
     async def sleep(self, seconds: float) -> None:
-        """Wait until the clock has been moved so far."""
+        """Wait until the clock has been moved so far; for no time at all, until others had their turn."""
+        gate = Gate()
         if seconds > 0:
-            gate = Gate()
             self.sleepers.append((self.now + seconds, gate))
-            await gate
+        else:
+            self.yielding.append(gate)
+        await gate
 
     def security(self) -> Security:
         """Return that nobody is in between: logins may run."""

@@ -6,7 +6,7 @@ import contextvars
 from collections.abc import Coroutine, Generator
 from typing import Any
 
-__all__ = ["Cancelled", "Gate", "Outcome", "Task"]
+__all__ = ["Cancelled", "Gate", "Outcome", "Signal", "Task"]
 
 
 class Outcome:
@@ -91,6 +91,18 @@ class Gate:
         waiting, self.waiting = self.waiting, []
         for task in waiting:
             task.step()
+
+
+class Signal(Gate):
+    """A gate that is opened by the name a future has for it."""
+
+    def done(self) -> bool:
+        """Return whether it is open."""
+        return self.is_open
+
+    def set_result(self, value: Any) -> None:
+        """Let everybody through."""
+        self.open(value)
 
 
 class Cancelled(BaseException):

@@ -28,6 +28,7 @@ def test_our_hello_says_what_this_side_accepts():
         max_depth=8,
         max_exts=999,
         max_floodable_keys=9,
+        window=3,
         idle_s=10.5,
     )
 
@@ -37,13 +38,15 @@ def test_our_hello_says_what_this_side_accepts():
         1,
         {
             "agent": "me/1",
-            "features": ["cache"],
+            "features": list(messages.BUILT_FEATURES),
             "max_frame": 5000,
             "max_calls": 6,
             "max_refs": 7,
             "max_depth": 8,
             "max_exts": 999,
             "max_floodable_keys": 9,
+            "window": 3,
+            "max_streams": 256,
             "idle": 10,
         },
     ] == msgpack.unpackb(hello_message(limits, "me/1"))
@@ -68,7 +71,7 @@ def test_what_one_side_says_the_other_reads():
     )
 
     packed = hello_message(limits, "me/1", ["ANONYMOUS"], ["tls-exporter"])
-    expected = Hello(limits, "me/1", frozenset({"cache"}), ("ANONYMOUS",), ("tls-exporter",))
+    expected = Hello(limits, "me/1", frozenset(messages.BUILT_FEATURES), ("ANONYMOUS",), ("tls-exporter",))
     assert expected == read_hello(msgpack.unpackb(packed), pb.Limits())
 
 
@@ -78,6 +81,7 @@ def test_silence_has_a_meaning():
     limits = hello.limits
 
     assert ("", frozenset(), (), ()) == (hello.agent, hello.features, hello.auth, hello.bindings)
+    assert (0, 16) == (limits.window, limits.max_streams)
     assert (65_536, 16, 1024, 64, 16_384, 4096, 0) == (
         limits.max_frame,
         limits.max_calls,
@@ -91,7 +95,7 @@ def test_silence_has_a_meaning():
 
 def test_unknown_keys_and_features_are_ignored():
     """They are how the protocol grows (PB-F17, PB-F20)."""
-    assert told() == told(colour="red", features=["telepathy", "stream"], window=5, auth=["X"], cb=[])
+    assert told() == told(colour="red", features=["telepathy", "gift"], auth=["X"], cb=[])
 
 
 def test_a_higher_version_is_spoken_down_to():
