@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from ._observing import Observing
     from ._producer import Producer
+    from ._resync import Offers
     from ._scope import Scope
 
 
@@ -36,6 +37,7 @@ class ExportTable:
         late: what is told while there are such, behind which it has to stay.
         unbegun: attachments made by calls that are not answered yet, with the ids of the calls.
         fresh: caches whose snapshot, and streams whose announcement, is the next thing to be queued.
+        offers: what the peer has of earlier connections; None where it has offered nothing.
     """
 
     is_open: bool
@@ -54,6 +56,7 @@ class ExportTable:
         self.unsent: set[Export] = set()
         self.late: list[tuple[Export, Any]] | None = None
         self.unbegun: list[tuple[int, Attachment]] = []
+        self.offers: Offers | None = None
         self.peer_max_refs = 1024
         self.observing = observing
         self._by_object: dict[object, Export] = {}
@@ -122,7 +125,7 @@ class ExportTable:
             kind = Kind.VIEW
         return self._add(value, kind, scope.direct)
 
-    def _add(self, value: Any, kind: Kind, scope: Scope) -> Export:
+    def _add(self, value: Any, kind: Kind, scope: Scope, number: int | None = None) -> Export:
         held = len(self.exports) - (0 in self.exports)
         most = min(self.peer_max_refs, self._max_refs)
         if held >= most:
@@ -133,7 +136,8 @@ class ExportTable:
             raise Unjellyable("is to be handed out over a connection that a hook has just ended")
         if scope.is_over:
             raise Unjellyable("is handed out by a perspective that has been detached meanwhile")
-        number = self.take_id()
+        if number is None:
+            number = self.take_id()
         seen_through = scope
         if kind is Kind.PROXY:
             ext = ExtType(REFX, msgpack.packb([number, {"kind": "proxy"}]))
@@ -165,9 +169,12 @@ class ExportTable:
             export.count += 1
             return export.ext, None
         self.observing.check_peer()
-        export = self._add(value, Kind.CACHE, scope)
+        taken = None if self.offers is None else self.offers.match(value, scope.perspective)
+        export = self._add(value, Kind.CACHE, scope, None if taken is None else taken.id)
         try:
             state = self.observing.begin(export, self._make_reference())
+            if taken is not None:
+                taken.catch_up(export, state)
         except BaseException as error:
             del self.exports[export.id]
             self._forget_object(export)
@@ -177,7 +184,7 @@ class ExportTable:
                 f"is a {type(value).__qualname__} whose state could not be had: {error!r:.200}"
             ) from error
         export.count = 1
-        return export.ext, (state,)
+        return export.ext, None if taken is not None else (state,)
 
     def give_back(self, ext: ExtType) -> None:
         """Undo one count that was taken for a payload that is not sent (R7)."""

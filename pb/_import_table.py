@@ -5,11 +5,12 @@ The counting rules are spec/4-references.md R1 to R10; the names of the rules st
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from jelly import InsecureJelly, MalformedJelly
 
+from . import messages
 from ._consumer import Consumer
 from ._export import HOME, id_ext
 from ._replica import Replica
@@ -32,6 +33,7 @@ class ImportTable:
         imports: under a perspective the key is (id, scope): what is received under one is called under it.
         dropped: what waits to be released.
         arrived: streams that came since a call of the peer was last decoded.
+        lost: replicas that the end of the connection has made stale and that may be offered again.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class ImportTable:
         self.imports: dict[object, Import] = {}
         self._by_id: dict[int, tuple[Import, ...]] = {}  # one id may have a handle under each perspective
         self.replicas: dict[int, Replica] = {}
+        self.lost: Sequence[Replica] = ()
         self.dropped: list[Owed] = []  # an empty deque takes 760 bytes of an idle connection
         self.arrived: list[Consumer] = []
         self.is_open = True
@@ -179,6 +182,19 @@ class ImportTable:
             raise InsecureJelly(f"cache {number} is being given up", wire_type="pb.NoSuchObject")
         return found
 
+    def expect_replica(
+        self, number: object, replica: RemoteCache, key: bytes | None, version: int, scope: Scope
+    ) -> None:
+        """Let a replica of an earlier connection wait under an id until the peer sends the object again."""
+        if type(number) is not int or not 1 <= number <= messages.MAX_ID:
+            return
+        if number in self.replicas or not self.is_open:
+            return
+        row = Replica(number, scope, replica)
+        row.count = 0
+        row.key, row.version, row.is_behind = key, version, True
+        self.replicas[number] = row
+
     def forget_replica(self, number: int) -> None:
         """Give up a replica that was never given out: its payload was refused."""
         row = self.replicas.pop(number, None)
@@ -261,6 +277,7 @@ class ImportTable:
         self._by_id.clear()
         self.imports.clear()  # references keep their own rows, and are dead from here on
         replicas, self.replicas = self.replicas, {}
+        self.lost = [row for row in replicas.values() if row.key and not row.is_stale and row.zombie is None]
         for row in replicas.values():
             row.is_stale = True
             row.zombie = None

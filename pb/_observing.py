@@ -75,12 +75,14 @@ class Observing:
 
     Attributes:
         peer_holds_caches: whether the peer's HELLO announced the feature.
+        peer_comes_back: whether it announced that it may offer its caches again, over its next connection.
         tell_gone: sends GONE with an id.
         put: queues a message.
     """
 
     def __init__(self, tell_gone: Callable[[int], None], put: Callable[[bytes], None]) -> None:
         self.peer_holds_caches = False
+        self.peer_comes_back = False
         self._tell_gone = tell_gone
         self._put = put
 
@@ -146,6 +148,8 @@ class Observing:
     def _forget_unsent(self, export: Export) -> None:
         tables = export.scope.tables
         tables.unsent.discard(export)
+        if export in tables.fresh:
+            tables.fresh.remove(export)
         self._flush(tables)
 
     def _flush(self, tables: Tables) -> None:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from jelly.flavours import set_row
 
 from ._export import HOME, id_ext
+from ._resync import is_key
 from .dispatch import Kind, guards_of
+from .errors import BadArguments
 
 if TYPE_CHECKING:
     from jelly import RemoteCache
@@ -30,9 +32,26 @@ class Replica:
         held: the replica, as long as somebody else holds it too.
         zombie: the replica after its last handle was dropped, until GONE comes or it is sent again.
         is_stale: it does not follow its original any longer.
+        key: under which it may be offered again over the next connection, or None.
+        version: updates that it was sent since it was told the key.
+        is_behind: it is of an earlier connection, and has not caught up yet.
     """
 
-    __slots__ = ("count", "guards", "held", "home", "id", "is_stale", "kind", "prefix", "scope", "zombie")
+    __slots__ = (
+        "count",
+        "guards",
+        "held",
+        "home",
+        "id",
+        "is_behind",
+        "is_stale",
+        "key",
+        "kind",
+        "prefix",
+        "scope",
+        "version",
+        "zombie",
+    )
 
     def __init__(self, id: int, scope: Scope, replica: RemoteCache) -> None:
         self.id = id
@@ -44,6 +63,9 @@ class Replica:
         self.home = id_ext(HOME, id)
         self.zombie: RemoteCache | None = None
         self.is_stale = False
+        self.key: bytes | None = None
+        self.version = 0
+        self.is_behind = False
         self.held = weakref.ref(replica)
         set_row(replica, self)
 
@@ -51,6 +73,30 @@ class Replica:
     def object(self) -> Any:
         """The replica that updates go to; None where it is gone for good."""
         return self.held() if self.zombie is None else self.zombie
+
+    def take_key(self, key: bytes) -> None:
+        """Take note of the key that its owner tells. Raises BadArguments where it is none."""
+        if not is_key(key):
+            raise BadArguments("a key is bytes of a certain length")
+        self.key = key
+        self.version = 0
+        self.is_behind = False
+
+    def pass_to(self, held: RemoteCache) -> None:
+        """Let the replica be an older object from here on, of an earlier connection.
+
+        The object that it was shares all with that one. What the program keeps of its own in private
+        attributes of the older one stays.
+        """
+        fresh = self.held()
+        if fresh is None:  # pragma: no cover - whoever calls this holds it
+            return
+        attributes = vars(fresh)
+        attributes.update((name, value) for name, value in vars(held).items() if name.startswith("_"))
+        _set(held, "__dict__", attributes)
+        set_row(held, self)
+        self.held = weakref.ref(held)
+        set_row(fresh, Alias(self, held))
 
     def let_go(self, replica: RemoteCache) -> None:
         """Take back a replica that nobody holds. Called by its finalizer, at any moment and in any thread."""
@@ -75,3 +121,19 @@ class Replica:
         self.held = weakref.ref(fresh)
         self.zombie = None
         return fresh
+
+
+class Alias:
+    """What stands behind an object that was a replica for a moment: the row of the one that it is now."""
+
+    __slots__ = ("_held", "_row")
+
+    def __init__(self, row: Replica, held: RemoteCache) -> None:
+        self._row = row
+        self._held = held  # lives as long as anybody has the other one
+
+    def let_go(self, replica: RemoteCache) -> None:
+        """Do nothing: what it shares is the other's."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._row, name)

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from ._describing import describe, interfaces_of
+from ._resync import Offers, read_offer
 from .dispatch import Kind
 from .errors import BadArguments
 from .idempotent import idempotent_methods
@@ -40,30 +41,44 @@ class Reserved:
 
     async def describe(self, export: Export, *args: object) -> dict[str, object]:
         """Return what may be called on an object."""
-        _check_arguments(export, args, 0)
+        _arguments(export, args, 0)
         return describe(export)
 
     async def interfaces(self, export: Export, *args: object) -> list[str]:
         """Return the names of the interfaces of an object."""
-        _check_arguments(export, args, 0)
+        _arguments(export, args, 0)
         return interfaces_of(export)
 
     async def idempotent(self, export: Export, *args: object) -> list[str]:
         """Return the methods of an object that may be run twice."""
-        _check_arguments(export, args, 0)
+        _arguments(export, args, 0)
         cls: Any = type(export.object)
         return list(idempotent_methods(cls, export.prefix))
+
+    async def resync(self, export: Export, *args: object) -> list[int | None]:
+        """Return the ids under which replicas of earlier connections are to wait."""
+        (offers,) = _arguments(export, args, 1)
+        if type(offers) is not list:
+            raise BadArguments("expected an array of offers")
+        tables = self._base.tables
+        for offer in offers:  # all of them are looked at before any is taken
+            read_offer(offer)
+        if tables.offers is None:
+            tables.offers = Offers()
+        return [tables.offers.add(offer, tables) for offer in offers]
 
 
 METHODS: Final[dict[str, Callable[..., Awaitable[Any]]]] = {
     "pb:describe": Reserved.describe,
     "pb:idempotent": Reserved.idempotent,
     "pb:interfaces": Reserved.interfaces,
+    "pb:resync": Reserved.resync,
 }
 
 
-def _check_arguments(export: Export, args: tuple[object, ...], expected: int) -> None:
-    """Refuse another number of arguments than that; a view is told the actor first, which is none of them."""
-    given = len(args) - (export.kind is Kind.VIEW)
-    if given != expected:
-        raise BadArguments(f"expected {expected} arguments, found {given}")
+def _arguments(export: Export, args: tuple[object, ...], expected: int) -> tuple[object, ...]:
+    """Return the arguments, without the actor that a view is told first. Raises BadArguments."""
+    given = args[export.kind is Kind.VIEW :]
+    if len(given) != expected:
+        raise BadArguments(f"expected {expected} arguments, found {len(given)}")
+    return given

@@ -136,7 +136,7 @@ class Scope:
         row = row_of(replica)
         if row.scope.tables is not self.tables:
             raise Forbidden("a replica of another connection: its state was cut for someone else's eyes")
-        if row.is_stale or not self.tables.is_open:
+        if row.is_stale or row.is_behind or not self.tables.is_open:
             raise Unjellyable("is a replica that no longer follows its original")
         return row.home
 

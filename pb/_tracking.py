@@ -18,8 +18,9 @@ from jelly.flavours import row_of
 from jelly.observed import ObservedDict, ObservedList
 from jelly.visibility import HIDDEN, Visibility
 
-from ._update import Update
-from .errors import Error
+from ._history import History
+from ._resync import tell_key
+from ._telling import Telling, send
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -185,21 +186,29 @@ def state_of(owner: Any) -> dict[str, Any]:
     return {name: value for name, value in vars(owner).items() if name != _FOLLOWERS}
 
 
-class _Follower:
+def history_of(owner: Any) -> History | None:
+    """Return what is remembered of the changes of an object, if anything is."""
+    followers: Followers | None = vars(owner).get(_FOLLOWERS)
+    return None if followers is None else followers.history
+
+
+class Follower:
     """One replica.
 
     Attributes:
         visibility: the rules of the class on that connection.
         shown: the fields with a rule that the replica has.
+        key: under which it may come back, or None.
     """
 
-    __slots__ = ("handle", "perspective", "shown", "visibility")
+    __slots__ = ("handle", "key", "perspective", "shown", "visibility")
 
     def __init__(self, handle: ObserverHandle, perspective: object, visibility: Visibility | None) -> None:
         self.handle = handle
         self.perspective = perspective
         self.visibility = visibility
         self.shown: set[str] = set()
+        self.key: bytes | None = None
 
     @property
     def hears(self) -> bool:
@@ -220,7 +229,7 @@ class _Answers:
         self._is_hidden = getattr(owner, field) is HIDDEN
         self._known: dict[tuple[int, int], bool] = {}
 
-    def shows(self, follower: _Follower) -> bool:
+    def shows(self, follower: Follower) -> bool:
         """Tell whether a follower may see the field. Raises Unjellyable where a rule failed."""
         if self._is_hidden:
             return False
@@ -232,16 +241,6 @@ class _Answers:
         return self._known[key]
 
 
-class _Telling:
-    """One update, and those it is for."""
-
-    def __init__(self, followers: list[_Follower], method: str, *args: Any) -> None:
-        self.followers = followers
-        self.method = method
-        self.field = args[0]
-        self.update = Update(method, args)
-
-
 class Followers:
     """The replicas of one object, and what each of them has been shown.
 
@@ -251,7 +250,8 @@ class Followers:
     """
 
     def __init__(self) -> None:
-        self._followers: dict[RemoteReference, _Follower] = {}
+        self._followers: dict[RemoteReference, Follower] = {}
+        self.history: History | None = None
 
     def begin(self, owner: Any, perspective: object, observer: RemoteReference) -> dict[str, Any]:
         """Return the state for a new replica, which is told of every change after it.
@@ -261,7 +261,7 @@ class Followers:
             Unjellyable: a rule failed, or has ended the replica.
         """
         handle: Any = observer._pb_import
-        follower = _Follower(handle, perspective, visibility_at(handle.scope, type(owner)))
+        follower = Follower(handle, perspective, visibility_at(handle.scope, type(owner)))
         fields = fields_of(type(owner)).names
         hidden: set[str] = set()
         for field in fields:
@@ -272,11 +272,23 @@ class Followers:
             raise Unjellyable(f"a rule of {type(owner).__name__} has ended what it was asked for")
         state = {field: plain(getattr(owner, field)) for field in fields if field not in hidden}
         self._followers[observer] = follower
+        if handle.scope.tables.observing.peer_comes_back:
+            self._give_key(follower, fields, observer)
         return state
 
+    def _give_key(self, follower: Follower, fields: Iterable[str], observer: RemoteReference) -> None:
+        face = follower.handle.scope.broker.face
+        key = follower.key = (face.incident() + face.incident()).encode()  # two are 128 bits
+        if self.history is None:
+            self.history = History(fields)
+        self.history.begin(key, follower.perspective, follower.visibility is None)
+        tell_key(observer, key)
+
     def end(self, observer: RemoteReference) -> None:
-        """Tell this one no more."""
-        self._followers.pop(observer, None)
+        """Tell this one no more. It may come back only where its connection was lost."""
+        follower = self._followers.pop(observer, None)
+        if self.history is not None and follower is not None and follower.handle.scope.tables.is_open:
+            self.history.end(follower.key)
 
     def check_thread(self) -> None:
         """Raise RuntimeError where one of them is followed in the loop of another thread."""
@@ -293,9 +305,9 @@ class Followers:
         Raises:
             Unjellyable, TooLarge: it cannot be sent, or a rule failed. Nobody was told.
         """
-        following: list[_Follower] = []
-        missing: list[_Follower] = []
-        losing: list[_Follower] = []
+        following: list[Follower] = []
+        missing: list[Follower] = []
+        losing: list[Follower] = []
         answers: _Answers | None = None
         for follower in self._hearing():
             if not follower.has_rule(field):
@@ -310,7 +322,9 @@ class Followers:
                 following.append(follower)
             else:
                 missing.append(follower)
-        _send(owner, [_Telling(following, method, field, *args), *_catch_up(owner, field, missing, losing)])
+        send(owner, [Telling(following, method, field, *args), *_catch_up(owner, field, missing, losing)])
+        if self.history is not None:
+            self.history.note(method, (field, *args))
 
     def show_anew(self, owner: Any, perspective: object) -> None:
         """Ask the rules again; send what has become visible, and hide what is no longer. Raises as tell().
@@ -318,11 +332,11 @@ class Followers:
         Args:
             perspective: whose replicas to look at; None for all.
         """
-        tellings: list[_Telling] = []
+        tellings: list[Telling] = []
         for field in fields_of(type(owner)).names:
             answers = _Answers(owner, field)
-            missing: list[_Follower] = []
-            losing: list[_Follower] = []
+            missing: list[Follower] = []
+            losing: list[Follower] = []
             for follower in self._hearing():
                 is_meant = perspective is None or follower.perspective is perspective
                 if is_meant and follower.has_rule(field):
@@ -330,61 +344,15 @@ class Followers:
                     if is_shown != (field in follower.shown):
                         (missing if is_shown else losing).append(follower)
             tellings += _catch_up(owner, field, missing, losing)
-        _send(owner, tellings)
+        send(owner, tellings)
 
-    def _hearing(self) -> list[_Follower]:
+    def _hearing(self) -> list[Follower]:
         # list() first: check_thread() is called in wrong threads too.
         return [follower for follower in list(self._followers.values()) if follower.hears]
 
 
-def _catch_up(
-    owner: Any, field: str, missing: list[_Follower], losing: list[_Follower]
-) -> Iterator[_Telling]:
+def _catch_up(owner: Any, field: str, missing: list[Follower], losing: list[Follower]) -> Iterator[Telling]:
     if missing:
-        yield _Telling(missing, "set", field, plain(getattr(owner, field)))
+        yield Telling(missing, "set", field, plain(getattr(owner, field)))
     if losing:
-        yield _Telling(losing, "hide", field)
-
-
-def _send(owner: Any, tellings: list[_Telling]) -> None:
-    is_told = False
-    failed: list[tuple[_Telling, _Follower, BaseException]] = []
-    for telling in tellings:
-        for follower in telling.followers:
-            if not follower.hears:  # a rule that was asked has ended it, or a hook of what is sent
-                continue
-            try:
-                telling.update.send(follower.handle, follower.handle.scope)
-            except BaseException as error:  # a CancelledError too: it must not undo what some were told
-                failed.append((telling, follower, error))
-            else:
-                is_told = True
-    if failed and not is_told and not any(_is_due_to_peer(*failure) for failure in failed):
-        raise failed[0][2]
-    for telling in tellings:
-        for follower in telling.followers:
-            if telling.method == "hide":
-                follower.shown.discard(telling.field)
-            elif follower.has_rule(telling.field):
-                follower.shown.add(telling.field)
-    for _, follower, why in failed:
-        # What some have been told stands, and no peer may keep an owner from changing.
-        is_known = isinstance(why, Unjellyable | Error)
-        log.warning(
-            "a replica of a %s is given up: %s", type(owner).__name__, why, exc_info=None if is_known else why
-        )
-        export = follower.handle.export
-        try:
-            export.scope.broker.holdings.revoke(export)
-        except Exception:
-            log.exception("giving up a replica of a %s failed", type(owner).__name__)
-
-
-def _is_due_to_peer(telling: _Telling, follower: _Follower, error: BaseException) -> bool:
-    """Tell whether a peer that takes as much as this side could be sent what this one could not."""
-    broker = follower.handle.scope.broker
-    try:
-        payload = telling.update.payload(broker.codec.encoder(broker.limits))
-    except BaseException:
-        return False
-    return payload is not None or isinstance(error, Error) or not isinstance(error, Unjellyable)
+        yield Telling(losing, "hide", field)

@@ -10,6 +10,7 @@ from jelly import MalformedJelly
 from . import messages
 from ._fields import without_options
 from ._payloads import PAYLOADS, refused
+from ._resync import KEY
 from ._running import Served
 from ._serving import IGNORED
 from .dispatch import bind_error, check_arguments, find_method
@@ -53,9 +54,12 @@ class Updates:
             return
         try:
             function = find_method(replica, "observe_", method)
-        except BaseException:  # told in the ordinary way
-            self._receive_other(envelope)
-            return
+        except BaseException:
+            if method != KEY:
+                self._receive_other(envelope)  # told in the ordinary way
+                return
+            function = row.take_key
+        row.version += 1
         scope = row.scope
         try:
             args, kwargs = scope.decoder.loads_call(payload, scope)
@@ -103,6 +107,7 @@ class Updates:
             refusal = NoSuchObject(f"no cache {number}") if id else IGNORED
         else:
             scope = row.scope
+            row.version += 1
             try:
                 function = find_method(replica, row.prefix, method)
             except BaseException as error:  # a replica's own __getattr__ may raise anything

@@ -293,6 +293,7 @@ class Broker:
         self.outbox.max_frame = limits.max_frame
         self.tables.peer_max_refs = limits.max_refs
         self.tables.observing.peer_holds_caches = "cache" in hello.features
+        self.tables.observing.peer_comes_back = "resync" in hello.features
         self.scope.encoder = self.codec.encoder(limits)
         self.streams.meet(hello)
         self.calls.peer_max_calls = limits.max_calls

@@ -123,6 +123,7 @@ FEATURES: Final[dict[str, str]] = {
     "cache": "built",
     "pipeline": "defined",
     "stream": "built",
+    "resync": "built",
     "gift": "reserved",
     "resume": "reserved",
     "map": "reserved",

@@ -15,6 +15,7 @@ from jelly.flavours import row_of
 from jelly.visibility import HIDDEN
 
 from . import _tracking
+from ._resync import HISTORY_OF
 from .errors import BadArguments
 
 _ABSENT = object()
@@ -88,6 +89,8 @@ class Tracked(Cacheable, RemoteCache):
     def stopped_observing(self, perspective: object, observer: Any) -> None:
         """Tell this observer no more."""
         _tracking.followers_of(self).end(observer)
+
+    setattr(get_state_to_cache_and_observe_for, HISTORY_OF, _tracking.history_of)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in _tracking.fields_of(type(self)).names:

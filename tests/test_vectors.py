@@ -18,7 +18,7 @@ from pb import messages
 from pb._reserved import METHODS
 from pb._state import State
 
-from .pb import binders_flavours, binders_login, binders_streams
+from .pb import binders_flavours, binders_login, binders_resync, binders_streams
 from .pb.peers import BankError, Insufficient, Point, ask, envelopes_in
 from .pb.peers import frame as frame_of
 from .pb.pump import Gate, Side
@@ -173,7 +173,7 @@ ACTS: dict[tuple[str, str], Acts] = {
 }
 
 
-ACTS |= binders_flavours.ACTS | binders_login.ACTS | binders_streams.ACTS
+ACTS |= binders_flavours.ACTS | binders_login.ACTS | binders_resync.ACTS | binders_streams.ACTS
 
 
 def ask_unknown(play):

@@ -238,7 +238,8 @@ def is_stale(replica: RemoteCache) -> bool:
     """Tell whether a replica no longer follows its original: ask its owner for the object again.
 
     That is so when the connection has ended, when the original was revoked, and when an update could not
-    be applied here: refused, no such observe_ method, or the method raised.
+    be applied here: refused, no such observe_ method, or the method raised. Over a connection that comes back
+    it is so until the object was sent again and the replica has caught up.
 
     Raises:
         TypeError: it is no replica that came from a peer.
@@ -246,7 +247,7 @@ def is_stale(replica: RemoteCache) -> bool:
     row = row_of(replica) if isinstance(replica, RemoteCache) else None
     if row is None:
         raise TypeError(f"a replica that came from a peer is expected, not a {type(replica).__name__}")
-    stale: bool = row.is_stale
+    stale: bool = row.is_stale or row.is_behind
     return stale
 
 

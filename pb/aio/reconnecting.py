@@ -200,6 +200,7 @@ class LastingConnection(Connection):
                 raise NotExecuted("the connection was lost again at once")
         except BaseException:
             link.abort()
+            self.restoring.note_lost(link)
             raise
         self._since = link.loop.time()
         self.status.enter(_S.CONNECTED)
@@ -229,6 +230,7 @@ class LastingConnection(Connection):
             "; it is being made again, but what was got from calls is not: get it anew, or let "
             "connection.keep(...) do so"
         )
+        self.restoring.note_lost(link)
         if link.broker.is_initiator:  # by this side, when the last reference was gone
             self._finish(_S.CLOSED, None)
             return

@@ -8,19 +8,27 @@ from __future__ import annotations
 import logging
 import secrets
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jelly import RemoteCache
+from jelly.flavours import row_of
+from pb._offering import RESYNC, Offering
 from pb.auth.remote_identity import RemoteIdentity
 from pb.errors import ConnectionLost, Forbidden, Gone, NoSuchMethod, PeerError
 from pb.reference import RemoteReference
+from pb.tracked import Tracked
 
 from . import login
 from .connection import Connection
 from .lasting import call_now, make_lasting
 from .reference import call_remote
+
+if TYPE_CHECKING:
+    from pb._replica import Replica
+
+    from .link import Link
 
 log = logging.getLogger("pb")
 
@@ -69,8 +77,8 @@ class KeptIdentity(RemoteIdentity):
         except NoSuchMethod:
             pass  # then it finds out by itself, later
 
-    async def restore(self, connection: Connection) -> None:
-        """Log in over a new connection, and attach all that is still held.
+    async def log_in(self, connection: Connection) -> None:
+        """Log in over a new connection.
 
         Raises:
             LoginFailed, cred.UntrustedServer: refused.
@@ -79,6 +87,9 @@ class KeptIdentity(RemoteIdentity):
         fresh = await login.login(connection, self._credentials, call_now)
         _take_over(fresh._reference, self._reference)
         await self.begin()  # before anything is attached: what is left of the old session is detached first
+
+    async def attach_all(self) -> None:
+        """Attach all that is still held. Raises ConnectionLost: the connection is lost again."""
         for attached in list(self._attached):
             held = attached.reference()
             if held is None:
@@ -118,6 +129,7 @@ class Restoring:
     def __init__(self) -> None:
         self._identities: list[KeptIdentity] = []
         self._kept: list[_Kept] = []
+        self._lost: Sequence[Replica] = ()
 
     async def login(self, connection: Connection, credentials: Any) -> KeptIdentity:
         """Log in, now and over every connection after this one. Raises as `Connection.login`."""
@@ -149,10 +161,32 @@ class Restoring:
         self._kept.append(_Kept(get, weakref.ref(value)))
         return value
 
+    def note_lost(self, link: Link) -> None:
+        """Take note of the replicas that a connection leaves behind."""
+        left = [row for row in self._lost if _is_of(row.object, row)]  # else it is among the others
+        self._lost = [*left, *link.broker.tables.lost]
+
     async def restore(self, connection: Connection) -> None:
         """Log in and attach again. Raises as `KeptIdentity.restore`."""
         for identity in list(self._identities):
-            await identity.restore(connection)
+            await identity.log_in(connection)
+        await self._offer(connection._link)  # before anything is attached that could send them
+        for identity in list(self._identities):
+            await identity.attach_all()
+
+    async def _offer(self, link: Link) -> None:
+        """Offer the replicas that are still held. Raises ConnectionLost."""
+        broker = link.broker
+        done = link.loop.create_future()
+        offering = Offering(self._lost, broker.scope, done)
+        if not offering.offers or not broker.tables.observing.peer_comes_back:
+            return
+        handle = broker.root_reference()._pb_import
+        broker.calls.make(handle, RESYNC, (offering.offers,), {}, offering)
+        try:
+            await done
+        except PeerError as error:
+            log.info("%s takes up no replicas: %s", broker.tables.peer_name, error)
 
     async def restore_kept(self) -> None:
         """Get again what the program keeps. Raises ConnectionLost."""
@@ -178,5 +212,24 @@ def _take_over(fresh: Any, held: Any) -> None:
         return
     if isinstance(fresh, RemoteReference) and isinstance(held, RemoteReference):
         fresh._pb_import.scope.tables.take_over(fresh, held)
+    elif isinstance(fresh, RemoteCache) and type(fresh) is type(held):
+        before = dict(vars(held))
+        row_of(fresh).pass_to(held)
+        if isinstance(held, Tracked):
+            _tell_changed(held, before)
     else:
         log.warning("a %s was kept, and now it is a %s", type(held).__name__, type(fresh).__name__)
+
+
+def _is_of(replica: Any, row: Replica) -> bool:
+    return replica is not None and row_of(replica) is row
+
+
+def _tell_changed(replica: Any, before: Mapping[str, object]) -> None:
+    """Tell a replica which of its fields are not what they were."""
+    for name, value in list(vars(replica).items()):
+        if not name.startswith("_") and (name not in before or before[name] != value):
+            try:
+                replica.changed(name)
+            except Exception:
+                log.exception("changed() of a %s failed", type(replica).__name__)
