@@ -370,7 +370,7 @@ def test_an_update_of_a_replica_that_is_just_being_collected_gives_it_up():
     pump = Pump(shop, registry=REGISTRY)
     replica = pump.call("get", "stock")
     row = replica._jelly_row
-    row._held = lambda: None  # as while another thread collects it: no object, and not yet back
+    row.held = lambda: None  # as while another thread collects it: no object, and not yet back
     shop.stock.tell("set", 6)
     pump.run()
 
@@ -387,7 +387,7 @@ def test_a_replica_that_is_just_being_collected_cannot_be_received_again():
     pump = Pump(shop, registry=REGISTRY)
     replica = pump.call("get", "stock")
     row = replica._jelly_row
-    row._held = lambda: None  # as while another thread collects it: no object, and not yet back
+    row.held = lambda: None  # as while another thread collects it: no object, and not yet back
     with pytest.raises(pb.NoSuchObject, match="is being given up"):
         pump.call("get", "stock")
 
