@@ -116,6 +116,9 @@ class LastingReference(Reference):
             return object.__getattribute__(self, name)
         return LastingMethod(self, name)
 
+    def _pb_method(self, name: str) -> RemoteMethod:
+        return LastingMethod(self, name)
+
 
 class LastingMethod(RemoteMethod):
     """A method of a remote object; of one that lasts, a call may outlive the connection."""

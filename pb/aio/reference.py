@@ -34,6 +34,9 @@ class Reference(RemoteReference):
             return object.__getattribute__(self, name)
         return RemoteMethod(self, name)
 
+    def _pb_method(self, name: str) -> RemoteMethod:
+        return RemoteMethod(self, name)
+
 
 class RemoteMethod:
     """A method of a remote object. Call it; or call its `send` to want no answer."""
@@ -150,7 +153,9 @@ def remote_method(reference: object, name: str) -> RemoteMethod:
         raise TypeError(
             f"a remote reference is expected, such as connection.root, not a {type(reference).__name__}"
         )
-    return getattr(reference, name)  # type: ignore[no-any-return]
+    if isinstance(reference, Reference):
+        return reference._pb_method(name)
+    return RemoteMethod(reference, name)  # those of blocking programs have methods that block
 
 
 def _check_name(name: str) -> None:
