@@ -75,12 +75,14 @@ if TYPE_CHECKING:
     from .aio.connection import Connection, Usage, connection_of, is_stale, on_disconnect, release, revoke
     from .aio.deadline import deadline
     from .aio.describing import describe
+    from .aio.files import receive_file, stream_file
     from .aio.login import connect
     from .aio.promise import Promise
     from .aio.reconnecting import LastingConnection
     from .aio.reference import RemoteMethod, call_remote
     from .aio.server import Server, serve
     from .aio.status import Change, ConnectionState, Status
+    from .aio.stream import Stream
     from .aio.threads import in_thread
     from .aio.url import BadURL
     from .aio.web import Web
@@ -136,6 +138,10 @@ __all__ = [
     "release",
     "revoke",
     "is_stale",
+    # one item after the other
+    "Stream",
+    "stream_file",
+    "receive_file",
     # who is asking
     "Application",
     "AuthRoot",
@@ -204,6 +210,9 @@ _LAZY: Final = {
     "deadline": "pb.aio.deadline",
     "describe": "pb.aio.describing",
     "in_thread": "pb.aio.threads",
+    "Stream": "pb.aio.stream",
+    "stream_file": "pb.aio.files",
+    "receive_file": "pb.aio.files",
     "BadURL": "pb.aio.url",
     "Web": "pb.aio.web",
 }

@@ -143,6 +143,22 @@ class Consumer(weakref.ref["RemoteStream"]):
             StopAsyncIteration: there are no more.
             RuntimeError: somebody else waits for it already.
         """
+        await self._await_items()
+        return self.take()
+
+    async def more(self, used: int) -> list[Any]:
+        """Return all that has come, once there is something, for a consumer that fetches by the heap.
+
+        Args:
+            used: how many of the last heap were used. So it is never further behind than one item at a time.
+
+        Raises as next().
+        """
+        self.grant(used)
+        await self._await_items()
+        return self.take_all()
+
+    async def _await_items(self) -> None:
         while not self.items:
             if self.is_over:
                 error, self.error = self.error, None
@@ -153,7 +169,6 @@ class Consumer(weakref.ref["RemoteStream"]):
                 finally:
                     del error  # its traceback holds this frame
             await self.wait()
-        return self.take()
 
     async def wait(self) -> None:
         """Wait until something has come, or it is over.

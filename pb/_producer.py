@@ -149,7 +149,7 @@ class Producer:
         error: BaseException | None = None
         try:
             if not self._is_cancelled:
-                source = self.streams.open(self.value)
+                source = self.streams.open(self.value, self.id)
             while source is not None and not self._is_cancelled:
                 await self._allow()
                 self._put(await _Step(source.__anext__, self._flush))
@@ -312,14 +312,15 @@ def passed_on(error: BaseException) -> BaseException:
     return error
 
 
-def source_of(value: Any, iterate: Callable[[Any], Any]) -> Any:
+def source_of(value: Any, id: int, iterate: Callable[[Any, int], Any]) -> Any:
     """Return an async iterator over what a value gives.
 
     Args:
+        id: of the stream.
         iterate: makes one of a plain iterator.
     """
     if isinstance(value, RemoteStream):
         return Passed(value)
     if hasattr(type(value), "__aiter__"):
         return value.__aiter__()
-    return value if hasattr(type(value), "__anext__") else iterate(value)
+    return value if hasattr(type(value), "__anext__") else iterate(value, id)

@@ -129,9 +129,9 @@ class Streams:
             raise Unjellyable("is a stream that is being read or passed on already; it has one consumer")
         row.is_passed_on = True
 
-    def open(self, value: Any) -> Any:
+    def open(self, value: Any, id: int) -> Any:
         """Return an async iterator over what a value gives."""
-        return source_of(value, self.face.iterate)
+        return source_of(value, id, self.face.iterate)
 
     def seal(self, id: int) -> None:
         """Note that the payload which announces this stream is sent next."""

@@ -45,8 +45,8 @@ class IFace(Interface):  # type: ignore[misc]
     def make_future():  # type: ignore[no-untyped-def,misc]
         """Return an awaitable that is done once its `set_result` is called; it has `done()` too."""
 
-    def iterate(iterator):  # type: ignore[no-untyped-def]
-        """Return an async iterator over what a plain one gives, with an `aclose()`."""
+    def iterate(iterator, id):  # type: ignore[no-untyped-def]
+        """Return an async iterator over a plain one, with `aclose()`, for the stream of this id."""
 
     def spawn(coroutine):  # type: ignore[no-untyped-def]
         """Run a coroutine; return something with `cancel()`."""

@@ -54,7 +54,7 @@ class Link(asyncio.BufferedProtocol):
 
     broker_type: ClassVar[type[Broker]] = Broker
     make_stream: Callable[[], RemoteStream] = Stream
-    iterate: Callable[[Any], Any] = Plain
+    iterate: Callable[[Any, int], Any] = Plain
 
     __slots__ = (
         "_buffer",

@@ -70,6 +70,8 @@ class Rows:
                     f"{self._promise!r} brought a {type(found).__name__}, which is no stream; await the call"
                 )
             self._stream, self._promise = found, None  # which would keep the stream
+        if self._stream is None:
+            raise StopAsyncIteration  # given up
         return await self._stream.__anext__()
 
     async def aclose(self) -> None:
@@ -91,7 +93,7 @@ class Plain:
 
     __slots__ = ("_iterator",)
 
-    def __init__(self, iterator: Iterator[Any]) -> None:
+    def __init__(self, iterator: Iterator[Any], id: int) -> None:
         self._iterator = iterator
 
     async def __anext__(self) -> Any:

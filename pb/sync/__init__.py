@@ -42,6 +42,7 @@ from .describing import describe
 from .identity import RemoteIdentity
 from .reference import RemoteMethod, call_remote
 from .server import Server, serve
+from .stream import Stream, receive_file, stream_file
 from .threads import on_loop
 
 __all__ = [
@@ -64,6 +65,10 @@ __all__ = [
     "revoke",
     "is_stale",
     "on_loop",
+    # one item after the other
+    "Stream",
+    "stream_file",
+    "receive_file",
     # who is asking
     "RemoteIdentity",
 ]

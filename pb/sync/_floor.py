@@ -292,11 +292,13 @@ class Floor:
             self.dispatch(desk)
             return len(desk.jobs) > desk.most
 
-    def withdraw(self, desk: Desk, job: Job) -> None:
-        """Take a job back, unless it has begun."""
+    def withdraw(self, desk: Desk, job: Job) -> bool:
+        """Take a job back, unless it has begun; tell whether it was taken back."""
         with self.lock:
-            if job in desk.jobs:
-                desk.jobs.remove(job)
+            if job not in desk.jobs:
+                return False
+            desk.jobs.remove(job)
+            return True
 
     def dispatch(self, desk: Desk) -> None:
         """See to it that somebody takes what lies on a desk. Called with the lock held."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from pb.aio.connection import Connection as LoopConnection
@@ -16,8 +17,10 @@ from pb.limits import Limits
 
 from ._floor import Desk, Job
 from ._handlers import ThreadServing
+from ._sources import Source
 from .connection import Connection
 from .reference import SyncReference
+from .stream import Stream
 
 if TYPE_CHECKING:
     from pb.reference import RemoteReference
@@ -78,6 +81,12 @@ class SyncLink(Link):
         """Return a new, empty reference whose calls block."""
         return SyncReference()
 
+    make_stream = Stream
+
+    def iterate(self, iterator: Iterator[Any], id: int) -> Source:
+        """Return an async iterator over what a plain one gives, whose steps may block."""
+        return Source(self, iterator, id)
+
     def check_thread(self) -> None:
         """Refuse to be used from another thread than the loop's, as functions of `pb` do."""
         if not self.background.is_here:
@@ -111,9 +120,9 @@ class SyncLink(Link):
                 self.desk.lowered = self._lowered
             self._stay_alive()
 
-    def withdraw(self, job: Job) -> None:
-        """Take a job back that has not begun."""
-        self.background.floor.withdraw(self.desk, job)
+    def withdraw(self, job: Job) -> bool:
+        """Take a job back; return False where it has begun."""
+        return self.background.floor.withdraw(self.desk, job)
 
     @property
     def is_paced(self) -> bool:

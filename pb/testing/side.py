@@ -118,7 +118,7 @@ class Side:
         """Return what one waits with."""
         return Signal()
 
-    def iterate(self, iterator: Iterator[Any]) -> Plain:
+    def iterate(self, iterator: Iterator[Any], id: int) -> Plain:
         """Return an async iterator over what a plain one gives."""
         return Plain(iterator)
 
