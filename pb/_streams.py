@@ -328,7 +328,8 @@ class Streams:
             return
         row.finish("end", error)
         row.scope.direct.leave()
-        self.face.wants_release()  # a connection that is kept by what is held of it may close now
+        # Nothing is owed; but a connection that is kept by what is held of it may close now.
+        self.tables.drop((row.id, 0))
         self._broker.check_settled()
 
     def close(self, reason: str) -> None:

@@ -263,7 +263,7 @@ class Link(asyncio.BufferedProtocol):
             self._room = None
             broker.reader.filled(nbytes)
             broker.turn()
-        if outbox.batch or outbox.frames:
+        if outbox.batch or outbox.frames or broker.tables.dropped:
             self.write_now()
         elif pending == len(broker.calls.pending):
             outbox.due = False  # no answer has come, nobody was woken: whoever wakes later will say so

@@ -20,6 +20,9 @@ class Stream(RemoteStream):
     them. `async for` that ends early, by `break` or an error, gives the stream up: the generator at the
     other end is closed, and its `finally` runs. So does dropping the last reference to it, and `aclose()`.
 
+    Who is cancelled while waiting for an item of a stream that was awaited may go on with it; a loop over the
+    call itself, `async for row in ref.rows()`, ends it.
+
     It has one consumer. It may be sent on, over any connection of the same thread, as the result or an
     argument of a call: then its items go there, with credit from end to end.
     """
@@ -41,7 +44,13 @@ class Stream(RemoteStream):
         row = self._pb_row
         if row.is_passed_on:
             raise RuntimeError("this stream was sent on, and its items go there; a stream has one consumer")
-        return row.take() if row.items else await row.next()
+        if row.items:
+            return row.take()
+        try:
+            return await row.next()
+        except BaseException:
+            del self  # a traceback keeps this frame, and must not keep the stream
+            raise
 
     async def aclose(self) -> None:
         """Give the stream up: its producer is told to stop, and is not waited for."""
@@ -72,7 +81,11 @@ class Rows:
             self._stream, self._promise = found, None  # which would keep the stream
         if self._stream is None:
             raise StopAsyncIteration  # given up
-        return await self._stream.__anext__()
+        try:
+            return await self._stream.__anext__()
+        except asyncio.CancelledError:
+            await self.aclose()  # nobody else can go on with it
+            raise
 
     async def aclose(self) -> None:
         """Give the stream up; a call that has brought none yet is cancelled."""

@@ -127,6 +127,22 @@ def test_stream_of_infinite_ints_is_never_more_than_the_window_ahead_of_a_stoppe
     run(main())
 
 
+def test_who_gives_up_waiting_for_an_item_may_wait_again(place):
+    """As with a queue: only the waiting is cancelled."""
+
+    async def main():
+        async with connected(place) as (root, ref):
+            stream = await ref.forever()
+            assert 1 == await anext(stream)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(anext(stream), 0.01)
+            assert not root.closed.is_set()
+            await stream.aclose()
+            await root.closed.wait()
+
+    run(main())
+
+
 @pytest.mark.parametrize("way", ["aclose", "drop", "aclosing", "cancel", "error"])
 def test_every_way_to_leave_a_stream_closes_its_producer(place, way):
     """Whatever ends the loop."""
@@ -158,7 +174,6 @@ def test_every_way_to_leave_a_stream_closes_its_producer(place, way):
                 task.cancel()
                 await asyncio.wait([task])
                 assert task.cancelled()
-                del task
             else:
                 with pytest.raises(ZeroDivisionError):
                     async for number in ref.ints():
@@ -305,3 +320,36 @@ def test_calls_get_through_while_a_stream_runs(place, loop):
             assert taken > 20
 
     run(main(), loop)
+
+
+def test_a_stream_that_nobody_can_get_hold_of_is_stopped_at_once(place):
+    """In the answer to a call that was given up, when nothing else is to be written."""
+
+    async def main():
+        async with connected(place) as (root, ref):
+            call = ref.ints()
+            await asyncio.sleep(0)  # it is written
+            call.cancel()
+            await asyncio.wait_for(root.closed.wait(), 10)
+            ref.keep.send([ref, iter([1])])
+            await ref.made()
+            root.kept = None
+            gc.collect()
+
+    run(main())
+
+
+def test_a_connection_that_is_kept_by_a_stream_closes_with_it(place):
+    """The last reference is gone before; the end of the stream is the end of the connection."""
+
+    async def main():
+        async with place.serve(Root()) as server:
+            ref = await pb.get_object_at(server.url)
+            connection = pb.connection_of(ref)
+            stream = await ref.ints(100)
+            del ref
+            gc.collect()
+            assert [*range(100)] == [number async for number in stream]
+            await asyncio.wait_for(connection.wait_closed(), 10)
+
+    run(main())
