@@ -235,7 +235,9 @@ class Producer:
     def _send(self, payload: bytes | Bulk) -> None:
         streams = self.streams
         self._work += 1 + len(payload) // _PIECE
-        if self.phase is Phase.OPEN and streams.tables.is_open:  # else a hook has ended the connection
+        if (
+            self.phase is Phase.OPEN and streams.tables.is_open
+        ):  # pragma: no branch - else a hook has ended it
             put_message(streams.outbox, streams.pack, [messages.ITEMS, self.id], payload)
             if streams.tables.fresh:
                 streams.tables.observing.sent(streams.tables)

@@ -142,7 +142,7 @@ class Streams:
     def undo(self, id: int) -> None:
         """Take back a stream whose payload will not be sent: nothing of it has been made."""
         row = self.producers.get(id)
-        if row is not None:  # as above
+        if row is not None:  # pragma: no branch - as above
             row.phase = Phase.ENDED
             if isinstance(row.value, RemoteStream):
                 row.value._pb_row.is_passed_on = False
@@ -324,7 +324,7 @@ class Streams:
                 raise
             except BaseException as refusal:  # as above
                 error = refused(refusal)
-        if self.consumers.pop(row.id, None) is None:  # a hook has ended the connection meanwhile
+        if self.consumers.pop(row.id, None) is None:  # pragma: no cover - a hook has ended the connection
             return
         row.finish("end", error)
         row.scope.direct.leave()

@@ -136,6 +136,10 @@ def test_a_stream_is_not_passed_on_where_nothing_is():
     with pytest.raises(pb.RemoteError):
         left.call("pass_on")
     left.server.thread = 0
+    stream._pb_row.is_passed_on = True
+    with pytest.raises(pb.RemoteError):
+        left.call("pass_on")
+    stream._pb_row.is_passed_on = False
     assert isinstance(left.call("pass_on"), type(stream))
     with pytest.raises(pb.RemoteError):
         left.call("pass_on")

@@ -1,0 +1,1 @@
+"""Files over a connection, with progress, while calls on the same connection stay quick."""
