@@ -215,3 +215,34 @@ def test_tables_that_are_shared_give_no_stream():
 
     with pytest.raises(NotShared):
         jelly.Encoder(REGISTRY).dumps([Source()], SHARED)
+
+
+def test_head_of_line_a_call_waits_for_no_more_than_the_window_of_a_stream():
+    """However long the stream is: what may be under way before an answer is the window, and no more."""
+
+    class Busy(Server):
+        async def remote_bytes(self):
+            while True:
+                yield bytes(32 * 1024)
+
+    pump = Pump(Busy())
+    stream = pump.call("bytes")
+    link = bytearray()  # what is under way to the client, which takes 64 KiB of it at a time
+    most = 0
+    for _ in range(20):
+        echo = pump.root.echo("ping")
+        sent_before = None
+        while not echo.settled:
+            pump.server.input(pump.client.output())
+            link += pump.server.output()
+            if sent_before is None:
+                sent_before = len(link)
+                most = max(most, sent_before)
+            piece = bytes(link[: 64 * 1024])
+            del link[: 64 * 1024]
+            pump.client.input(piece)
+            stream.taken()
+        assert "ping" == echo.result()
+
+    assert most <= 17 * 33 * 1024
+    stream.stop()
