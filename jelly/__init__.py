@@ -17,7 +17,16 @@ from ._encoder import Encoder
 from ._ext import SCALARS
 from ._inert import Opaque, Relayed
 from .errors import InsecureJelly, JellyError, MalformedJelly, Oversized, RemoteError, Unjellyable
-from .flavours import ByReference, Cacheable, Copyable, Referenceable, RemoteCache, RemoteCopy, Viewable
+from .flavours import (
+    ByReference,
+    Cacheable,
+    Copyable,
+    Promising,
+    Referenceable,
+    RemoteCache,
+    RemoteCopy,
+    Viewable,
+)
 from .interfaces import ICopyable, IReferenceable, IReferenceTables
 from .limits import Limits
 from .observed import ObservedDict, ObservedList
@@ -30,6 +39,7 @@ __all__ = [
     "BUILTIN_ERRORS",
     # how it travels
     "ByReference",
+    "Promising",
     "Cacheable",
     "Copyable",
     "Referenceable",

@@ -25,7 +25,7 @@ from ._unfit import SharedContainer, Unfit
 from ._walk import Walk
 from .builtins_ import LEAF_WRITERS, NeedsWalk
 from .errors import InsecureJelly, Oversized, RemoteError, Unjellyable
-from .flavours import ByReference, Cacheable, Copyable, RemoteCache, check_flavour
+from .flavours import ByReference, Cacheable, Copyable, Promising, RemoteCache, check_flavour
 from .graph import GraphWalk
 from .interfaces import ICopyable, IReferenceable
 from .limits import DEFAULT_LIMITS, Limits
@@ -254,6 +254,8 @@ class Encoder:
             taker = _exports.take_cache
         elif issubclass(kind, self._by_reference):
             taker = _exports.take_reference
+        elif issubclass(kind, Promising):
+            taker = _exports.take_promise
         elif issubclass(kind, RemoteError | InsecureJelly):
             taker = Walk.take_error
         elif kind not in self._unadapted:

@@ -12,7 +12,7 @@ from ._cacheplan import CachePlan
 from ._ext import CACHE, REFX
 from ._unfit import Unfit
 from .errors import Unjellyable
-from .flavours import ByReference, Cacheable, RemoteCache, row_of
+from .flavours import ByReference, Cacheable, Promising, RemoteCache, row_of
 from .interfaces import IReferenceable
 
 if TYPE_CHECKING:
@@ -36,6 +36,23 @@ def take_reference(walk: Walk, value: Any, level: int) -> ExtType:
     # REFX holds [id, {"iface": [name]}], all else only a number.
     walk.weight = max(walk.weight, 4 if ext.code == REFX else 1)
     return ext
+
+
+def settled_value(walk: Walk, value: Promising) -> Any:
+    """Return the value that a promise has become, or the ExtType that names what it will be."""
+    if walk.tables is None:
+        raise Unfit(f"is a {type(value).__qualname__}, and there is no connection that could know of it")
+    found = walk.tables.promise(value)
+    return found[0] if type(found) is tuple else found
+
+
+def take_promise(walk: Walk, value: Promising, level: int) -> Any:
+    """Write a promise as what it has become, or as the name of what it will be."""
+    found = settled_value(walk, value)
+    if type(found) is ExtType:
+        walk.weight = walk.weight or 1
+        return found
+    return walk.fit(found, level)
 
 
 def take_adapted_reference(walk: Walk, value: Any, level: int) -> ExtType:

@@ -46,6 +46,16 @@ class ByReference(_Flavoured):
     __slots__ = ()
 
 
+class Promising(_Flavoured):
+    """Mark what stands for a value that is still to come, as the IReferenceTables in force know it."""
+
+    __slots__ = ()
+
+    def _pb_settled(self) -> tuple[Any] | BaseException | None:
+        """Return the value in a tuple, the error there is instead, or None while neither is there."""
+        raise NotImplementedError
+
+
 class Referenceable(ByReference):
     """Stay here; the peer gets a reference and calls remote_* methods through it."""
 

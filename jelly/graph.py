@@ -14,10 +14,11 @@ from msgpack import ExtType
 
 from ._blueprint import Blueprint
 from ._errormap import data_of
-from ._exports import NewCache, count_again, find_cache, fit_cache, take_cache
+from ._exports import NewCache, count_again, find_cache, fit_cache, settled_value, take_cache
 from ._ext import CACHE, GRAPH, NODE, SCALARS, STR_ONLY, make_ext, pack_uint
 from ._unfit import Unfit
 from ._walk import Walk
+from .flavours import Promising
 from .observed import ObservedDict, ObservedList
 
 _IDENTITY_LOST: Final = "has an identity, and is in a key or a set and elsewhere too, which has no wire form"
@@ -56,6 +57,10 @@ class Survey:
 
     def visit(self, value: object, level: int) -> _Spot | None:
         """Visit a value and all below it; return its spot, or None for what has no identity."""
+        if isinstance(value, Promising):
+            value = settled_value(self._walk, value)
+            if type(value) is ExtType:  # its name: nothing is in it
+                return None
         parts = self._members(value)
         if parts is None:
             return None
@@ -93,6 +98,10 @@ class Survey:
 
     def _pin(self, value: object, level: int) -> None:
         """Visit a key or member: it is written out in full, so what is in it must not be shared."""
+        if isinstance(value, Promising):
+            value = settled_value(self._walk, value)
+            if type(value) is ExtType:
+                return
         parts = None if type(value) in SCALARS else self._members(value)
         if parts is None:
             return

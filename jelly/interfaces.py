@@ -38,6 +38,9 @@ class IReferenceTables(Interface):  # type: ignore[misc]
             Unjellyable: this value may not go to this peer.
         """
 
+    def promise(value):  # type: ignore[no-untyped-def]
+        """Return the ExtType that names a Promising value, which is not counted, or its value in a tuple."""
+
     def undo(exts):  # type: ignore[no-untyped-def]
         """Give back what refer() counted for these ExtTypes: their payload will not be sent."""
 

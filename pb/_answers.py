@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from jelly import Oversized
+from jelly import Bulk, Oversized
 
 from . import messages
 from ._outbox import LARGE_PAYLOAD, Outbox
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from .limits import Limits
 
 log = logging.getLogger("pb")
+
+# What was told: the payload of ANSWER, or ERROR and its payload; None where nobody was told.
+Told = bytes | Bulk | tuple[int, bytes] | None
 
 
 class Answers:
@@ -52,18 +55,16 @@ class Answers:
         self._incident = incident
         self._debug = debug
 
-    def answer(self, id: int, scope: Scope, value: object) -> None:
-        """Send the value of a call; where it cannot be sent, the call fails."""
+    def answer(self, id: int, scope: Scope, value: object) -> Told:
+        """Send the value of a call and return its payload; where it cannot be sent, the call fails."""
         if not id or not self._tables.is_open:
-            return
+            return None
         try:
             payload = scope.encoder.encode(value, scope, "the result")
         except Oversized as error:
-            self.fail(id, scope, TooLarge(str(error)))
-            return
+            return self.fail(id, scope, TooLarge(str(error)))
         except BaseException as error:  # the value's own hooks may raise anything
-            self.fail(id, scope, error)
-            return
+            return self.fail(id, scope, error)
         if len(payload) < LARGE_PAYLOAD:
             outbox = self._outbox
             outbox.batch.append(self._pack((messages.ANSWER, id, payload)))
@@ -76,23 +77,26 @@ class Answers:
             self._tables.observing.sent(self._tables)
         if self._tables.unbegun:
             self._tables.end_unbegun(id)
+        return payload
 
-    def fail(self, id: int, scope: Scope, error: BaseException, relayed: bool = False) -> None:
+    def fail(self, id: int, scope: Scope, error: BaseException, relayed: bool = False) -> Told:
         """Send the error of a call; what is not registered is told as an incident only."""
         if not self._tables.is_open:
-            return
+            return None
         if not id:
             # Not encoded: what it holds would be counted and never sent (R7).
             if isinstance(error, PeerError):
                 log.info("a call that wanted no answer was refused: %s", type(error).__name__)
             else:
                 log.error("a call that wanted no answer failed", exc_info=error)
-            return
-        put_message(self._outbox, self._pack, [messages.ERROR, id], self.tell(scope, error, relayed))
+            return None
+        payload = self.tell(scope, error, relayed)
+        put_message(self._outbox, self._pack, [messages.ERROR, id], payload)
         if self._tables.fresh:
             self._tables.observing.sent(self._tables)
         if self._tables.unbegun:
             self._tables.end_unbegun(id)
+        return messages.ERROR, payload
 
     def tell(self, scope: Scope, error: BaseException, relayed: bool, what: str = "a call of") -> bytes:
         """Return the payload that tells the peer of an error.

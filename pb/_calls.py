@@ -9,24 +9,25 @@ import logging
 from collections import deque
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from jelly import Bulk, MalformedJelly, Oversized
 
 from . import messages
+from ._ending import NOTHING, Ending
 from ._observing import ObserverHandle
 from ._outbox import LARGE_PAYLOAD, Outbox
 from ._payloads import PAYLOADS, Pack, put_message, refused
+from ._pipelining import call_naming
 from ._question import Question
+from ._scope import HoldsPromise, PromiseMet
 from ._timed import expire, make_timed
 from .context import deadline, serving
 from .errors import (
     Busy,
     Cancelled,
-    ConnectionLost,
     DeadReference,
     NotExecuted,
-    OutcomeUnknown,
     PeerError,
     ProtocolError,
     TooLarge,
@@ -34,7 +35,9 @@ from .errors import (
 
 if TYPE_CHECKING:
     from ._deadlines import Deadlines
+    from ._promised import Promised
     from ._scope import Scope
+    from ._tables import Tables
     from .reference import Import
 
 log = logging.getLogger("pb")
@@ -51,8 +54,6 @@ Waiting = tuple[
     float | None,
     Any,
 ]
-# What nobody waits in: an empty deque takes 760 bytes of an idle connection. Nothing is ever appended to it.
-NOTHING: Final[deque[Any]] = deque(maxlen=0)
 
 
 def of_own_call(error: AnyError) -> AnyError:
@@ -62,29 +63,40 @@ def of_own_call(error: AnyError) -> AnyError:
     return error
 
 
-class Calls:
+class Calls(Ending):
     """The calls of one connection that have no answer yet.
 
     `outcome` below is anything with `done()`, `set_result(value)` and `set_exception(error)`.
     """
 
     __slots__ = (
-        "_waiting",
-        "bye_id",
         "deadlines",
-        "end_reason",
+        "face",
+        "finished",
         "is_held",
-        "is_open",
-        "last_run",
+        "kept",
         "next_id",
         "outbox",
         "pack",
-        "peer_max_calls",
-        "pending",
-        "written_id",
+        "peer_pipelines",
+        "settling",
+        "tables",
     )
 
-    def __init__(self, outbox: Outbox, pack: Pack, deadlines: Deadlines) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        pack: Pack,
+        deadlines: Deadlines,
+        tables: Tables,
+        face: Any,
+    ) -> None:
+        self.tables = tables
+        self.face = face
+        self.peer_pipelines = False
+        self.kept = 0  # results that the peer keeps for us
+        self.finished: tuple[bytes, list[int]] | None = None  # the last FINISH, to which others may be joined
+        self.settling: deque[Promised] | None = None  # promises whose calls are being made
         self.deadlines = deadlines
         self.pending: dict[int, tuple[Any, Scope]] = {}
         self.next_id = 1
@@ -142,7 +154,10 @@ class Calls:
                     self.deadlines.add(outcome, at, partial(expire, self, 0, outcome))
                 return 0
         scope = scope or handle.scope
-        payload = self.encode(scope, method, args, kwargs)
+        try:
+            payload = self.encode(scope, method, args, kwargs)
+        except HoldsPromise as held:
+            return call_naming(self, handle, method, args, kwargs, outcome, scope, at, held)  # type: ignore[arg-type]
         if at is not None:
             return make_timed(self, handle, method, payload, outcome, scope, at)
         id = self.next_id
@@ -191,6 +206,8 @@ class Calls:
             payload = scope.encoder.encode_call(args, kwargs, scope, method)
         except Oversized as error:
             raise of_own_call(TooLarge(str(error))) from None
+        except PromiseMet as met:
+            raise HoldsPromise(met.promise) from None
         if not scope.tables.is_open:  # a hook of what is sent has ended the connection
             raise DeadReference(f"the call was not sent: {self.end_reason}")
         return payload
@@ -228,7 +245,13 @@ class Calls:
             late.append(Question(self, handle, method, args, kwargs, None))
             return
         scope = scope or handle.scope
-        payload = self.encode(scope, method, args, kwargs)
+        try:
+            payload = self.encode(scope, method, args, kwargs)
+        except HoldsPromise as held:
+            if type(handle) is ObserverHandle:
+                raise
+            call_naming(self, handle, method, args, kwargs, None, scope, None, held)  # type: ignore[arg-type]
+            return
         put_message(self.outbox, self.pack, [handle.code, 0, handle.id, method], payload)
         if scope.tables.fresh:
             scope.tables.observing.sent(scope.tables)
@@ -341,49 +364,3 @@ class Calls:
         """Whether the caller is a handler that serves a call of this very peer."""
         found = serving.get()
         return found is not None and found[0].tables is scope.tables and self.peer_max_calls > 0
-
-    def fail_not_run(self, last: int, reason: str) -> None:
-        """Fail the calls that the peer's BYE says did not run."""
-        self.last_run = last
-        for id in [id for id in self.pending if self._is_refused(id)]:
-            outcome, _ = self.pending.pop(id)
-            if not outcome.done():
-                outcome.set_exception(NotExecuted(f"the call did not run: {reason}"))
-        self._fail_waiting(reason)
-
-    def stop(self, reason: str) -> None:
-        """Take no more calls, except from handlers that still serve the peer."""
-        self.is_open = False
-        self.end_reason = reason
-        self._fail_waiting(reason)
-
-    def fail_all(self, reason: str) -> None:
-        """Settle every call: the connection has ended. What was never written did certainly not run."""
-        self.is_open = False
-        self.peer_max_calls = 0
-        self.end_reason = reason
-        self._fail_waiting(reason)
-        pending, self.pending = self.pending, {}
-        for id, (outcome, _) in pending.items():
-            if outcome.done():
-                continue
-            error: ConnectionLost
-            if id > self.written_id or self._is_refused(id):
-                error = NotExecuted(f"the call did not run: {reason}")
-            else:
-                error = OutcomeUnknown(f"the call was sent, and there was no answer: {reason}")
-            outcome.set_exception(error)
-
-    def _is_refused(self, id: int) -> bool:
-        """Whether the peer's BYE says that a call did not run.
-
-        What was sent after our own BYE serves the peer's calls, and `last` does not speak of it.
-        """
-        is_before_bye = not self.bye_id or id < self.bye_id
-        return self.last_run is not None and id > self.last_run and is_before_bye
-
-    def _fail_waiting(self, reason: str) -> None:
-        waiting, self._waiting = self._waiting, NOTHING
-        for *_, outcome in waiting:
-            if outcome is not None and not outcome.done():
-                outcome.set_exception(NotExecuted(f"the call was not sent: {reason}"))

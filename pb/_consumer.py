@@ -9,7 +9,8 @@ import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from ._calls import NOTHING, of_own_call
+from ._calls import of_own_call
+from ._ending import NOTHING
 from ._stream_state import CONSUMER, Phase
 from .context import deadline
 from .errors import DeadlineExceeded

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 REF: Final = 1
 HOME: Final = 2
+ANSWER: Final = 3
 REFX: Final = 4
 STREAM: Final = 5
 CACHED: Final = 10

@@ -38,11 +38,11 @@ def token_of(envelope: list[Any], name: str) -> int | str:
     raise ProtocolError(f"{name} whose token is no int and no string of at most 64 bytes")
 
 
-def without_options(envelope: list[Any]) -> tuple[list[Any], int | None]:
+def without_options(envelope: list[Any]) -> tuple[list[Any], int | None, dict[str, Any]]:
     """Return the fields of a CALL that has options, after checking those; unknown ones are ignored.
 
     Returns:
-        The fields, and how many milliseconds are left for it, None for any number.
+        The fields, how many milliseconds are left for it, None for any number, and all options.
 
     Raises:
         ProtocolError: it has no options but another length, or a known option has the wrong type.
@@ -62,4 +62,4 @@ def without_options(envelope: list[Any]) -> tuple[list[Any], int | None]:
     ttl_ms: int | None = options.get("ttl")
     if ttl_ms is not None and ttl_ms < 0:
         raise ProtocolError("CALL option 'ttl' is negative")
-    return envelope[:5], ttl_ms
+    return envelope[:5], ttl_ms, options

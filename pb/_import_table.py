@@ -34,6 +34,8 @@ class ImportTable:
         dropped: what waits to be released.
         arrived: streams that came since a call of the peer was last decoded.
         lost: replicas that the end of the connection has made stale and that may be offered again.
+        pinned: references that calls on the way may name until they are answered: how often, and how many
+            counts are owed for them then.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class ImportTable:
         self.dropped: list[Owed] = []  # an empty deque takes 760 bytes of an idle connection
         self.arrived: list[Consumer] = []
         self.is_open = True
+        self.pinned: dict[int, list[int]] | None = None
         self._on_drop = self.drop  # bound once
         self._max_held = max_refs
         self._make_reference = make_reference
@@ -224,7 +227,27 @@ class ImportTable:
             handle.source = None
             if handle.id:
                 owed, handle.count = (handle.id, handle.count), 0
-                self.drop(owed)
+                if self.pinned is not None and id(handle) in self.pinned:
+                    self.pinned[id(handle)][1] += owed[1]
+                else:
+                    self.drop(owed)
+
+    def pin(self, reference: RemoteReference) -> None:
+        """Release an object only after `unpin`, whatever the program says (R10). Whoever pins holds it."""
+        if self.pinned is None:
+            self.pinned = {}
+        self.pinned.setdefault(id(reference._pb_import), [0, 0])[0] += 1
+
+    def unpin(self, reference: RemoteReference) -> None:
+        """Release what waited for that."""
+        assert self.pinned is not None
+        handle = reference._pb_import
+        row = self.pinned[id(handle)]
+        row[0] -= 1
+        if not row[0]:
+            del self.pinned[id(handle)]
+            if row[1]:
+                self.drop((handle.id, row[1]))
 
     def take_dropped(self) -> list[int]:
         """Return `[id, count, id, count, …]` to be released, and forget it."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from jelly import Bulk, InsecureJelly
+from jelly import Bulk, InsecureJelly, MalformedJelly
 
+from . import messages
 from ._outbox import LARGE_PAYLOAD, Outbox
-from .errors import WIRE_ERRORS, BadPayload, Error
+from .errors import WIRE_ERRORS, BadPayload, Error, ProtocolError
 
 Pack = Callable[[object], bytes]
 PAYLOADS = frozenset({bytes, memoryview})
@@ -40,3 +41,9 @@ def refused(error: BaseException) -> Error:
     if isinstance(error, InsecureJelly):
         return WIRE_ERRORS.get(error.wire_type, BadPayload)(str(error))
     return BadPayload(f"a hook that takes a value over raised {type(error).__name__}")
+
+
+def ending(error: MalformedJelly) -> ProtocolError:
+    """Return the violation that a payload is which cannot even be counted."""
+    code = messages.BYE_TOO_LARGE if error.too_large else messages.BYE_MALFORMED
+    return ProtocolError(f"payload: {error}", code)

@@ -1,4 +1,4 @@
-"""The calls of the peer that have no answer yet, in the three ways they can be under way.
+"""The calls of the peer that have no answer yet, in the four ways they can be under way.
 
 Each has `cancel()` and `is_cancelled`. Spec: spec/3-messages.md, CALL and CANCEL.
 """
@@ -15,7 +15,9 @@ from .errors import Cancelled, DeadlineExceeded, Gone, NotExecuted
 if TYPE_CHECKING:
     from ._export import Export
     from ._replica import Replica
+    from ._scope import Scope
     from ._serving import Serving
+    from ._slots import Slot, Slots
 
 
 class Served:
@@ -83,6 +85,48 @@ class Held:
         """Take it back."""
         self.is_cancelled = True
         self.serving.drop_held(self)
+
+
+class Waiting:
+    """A call that names results which are not there yet; its payload is not read before.
+
+    Attributes:
+        target: a slot, from its answer on the object; None where nothing has that id.
+        scope: that of the object; until it is known, that of the root.
+    """
+
+    __slots__ = ("_slots", "at", "id", "is_cancelled", "method", "needs", "payload", "scope", "target")
+
+    def __init__(
+        self,
+        slots: Slots,
+        id: int,
+        target: Slot | Export | None,
+        method: str,
+        payload: bytes,
+        needs: dict[int, Slot],
+        scope: Scope,
+        at: float | None,
+    ) -> None:
+        self._slots = slots
+        self.id = id
+        self.target = target
+        self.method = method
+        self.payload = payload
+        self.needs = needs
+        self.scope = scope
+        self.at = at
+        self.is_cancelled = False
+
+    def cancel(self) -> None:
+        """Take it back."""
+        self.is_cancelled = True
+        self._slots.drop(self, Cancelled("cancelled by caller"))
+
+    def expire(self) -> None:
+        """End it: its time is over before what it waits for has come."""
+        self.is_cancelled = True
+        self._slots.drop(self, DeadlineExceeded("the time for the call is over; it was not run"))
 
 
 class Relay:

@@ -22,7 +22,7 @@ from .reference import Import, RemoteReference
 if TYPE_CHECKING:
     from msgpack import ExtType
 
-    from jelly import Decoder, Encoder, RemoteCache
+    from jelly import Decoder, Encoder, Promising, RemoteCache
 
     from ._export import Export
     from ._tables import Tables
@@ -121,6 +121,17 @@ class Scope:
         export.count += 1
         return export.ext
 
+    def promise(self, value: Promising) -> ExtType | tuple[Any]:
+        """Return the value of a promise that is there, in a tuple.
+
+        Raises:
+            PromiseMet: it is not, or never will be.
+        """
+        settled = value._pb_settled()
+        if type(settled) is not tuple:
+            raise PromiseMet(value)
+        return settled
+
     def observe(self, value: Any) -> tuple[ExtType, tuple[Any] | None]:
         """Count one occurrence of a Cacheable; where the peer has no replica of it, get its state too."""
         return self.tables.observe(value, self.direct)
@@ -181,8 +192,10 @@ class Scope:
         return export.object
 
     def answer(self, q: int) -> object:
-        """Refuse: pipelining is not announced."""
-        raise InsecureJelly("results of calls cannot be named here", wire_type="pb.Unsupported")
+        """Refuse: only a call can name results, those that it says it needs."""
+        raise InsecureJelly(
+            f"names the result of call {q}, which it does not need", wire_type="pb.BadPayload"
+        )
 
     def stream(self, id: int) -> object:
         """Return what stands for a stream that the peer begins."""
@@ -203,6 +216,22 @@ class Scope:
         return self.tables.replica(id)
 
 
+class PromiseMet(BaseException):
+    """What is to be sent holds the result of a call that is not there. Not for hooks to catch either."""
+
+    def __init__(self, promise: Promising) -> None:
+        super().__init__("holds a promise: the result of a call, which is not there yet; await it first")
+        self.promise = promise
+
+
+class HoldsPromise(Unjellyable):
+    """The arguments of a call hold a promise."""
+
+    def __init__(self, promise: Promising) -> None:
+        super().__init__("the arguments hold a promise: the result of a call; await it first")
+        self.promise = promise
+
+
 class NotShared(BaseException):
     """A value differs between receivers. A BaseException, so that no hook in between takes it for its own."""
 
@@ -220,7 +249,7 @@ class SharedTables:
         """Raise: ids differ between connections."""
         raise NotShared
 
-    observe = home_of = produce = refer
+    observe = home_of = promise = produce = refer
 
 
 SHARED = SharedTables()

@@ -6,7 +6,6 @@ Spec: spec/3-messages.md, CALL and CANCEL; spec/5-errors.md for what the caller 
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Callable, Coroutine
 from types import CoroutineType, MethodType
 from typing import TYPE_CHECKING, Any, Final
@@ -14,23 +13,22 @@ from typing import TYPE_CHECKING, Any, Final
 from jelly import SCALARS, MalformedJelly
 
 from . import messages
-from ._answers import Answers
+from ._answers import Answers, Told
 from ._budget import Budget
-from ._calls import NOTHING
 from ._export import Export
 from ._fields import without_options
 from ._outbox import Outbox
 from ._payloads import PAYLOADS, Pack, refused
+from ._postponing import Postponing
 from ._replica import Replica
 from ._reserved import Reserved
-from ._running import Held, Relay, Served
+from ._running import Held, Relay, Served, Waiting
 from ._why import why_bad_arguments, why_no_method
 from .context import deadline, serving
-from .dispatch import Kind, bind_error, check_arguments, find_method, no_such_method
+from .dispatch import Kind, bind_error, check_arguments, find_method, why_nothing
 from .errors import (
     BadArguments,
     Busy,
-    Cancelled,
     DeadlineExceeded,
     Gone,
     NoSuchMethod,
@@ -54,7 +52,7 @@ IGNORED: Final = NoSuchObject("an update for a cache that is not held here")
 _PLAIN: Final = SCALARS | {list, dict, tuple, set, frozenset}
 
 
-class Serving:
+class Serving(Postponing):
     """The calls of the peer on one connection.
 
     Args:
@@ -66,8 +64,6 @@ class Serving:
     __slots__ = (
         "_arrived",
         "_exports",
-        "_held",
-        "_limits",
         "_quiet",
         "_spawn",
         "_tables",
@@ -77,8 +73,10 @@ class Serving:
         "count",
         "deadlines",
         "fail",
-        "is_held",
         "last_id",
+        "limits",
+        "outbox",
+        "pack",
         "reserved",
         "running",
         "settled",
@@ -101,6 +99,7 @@ class Serving:
         budget: Budget,
         debug: bool,
     ) -> None:
+        super().__init__()
         self.base = base
         self.reserved = Reserved(base)
         self.count = 0  # calls and updates that are running
@@ -108,21 +107,19 @@ class Serving:
         self.last_id = 0
         self.taken = 0  # calls that want an answer; each of them earns what a CANCEL may cost
         self.budget = budget
-        self.running: dict[int, Served | Relay | Held] = {}
-        # Decoded, counted and in order, but not run while the peer does not read: so the answers that wait
-        # for it are bounded, and reading goes on (spec/2-frames.md, PB-F25 and PB-F26).
-        self.is_held = False
-        self._held = NOTHING
-        self._quiet: set[Served | Relay | Held] = set()
+        self.running: dict[int, Served | Relay | Held | Waiting] = {}
+        self._quiet: set[Served | Relay | Held | Waiting] = set()
         self._tables: Tables = base.tables
         self._exports = base.tables.exports
-        self._limits = limits
+        self.limits = limits
         self._spawn = spawn
         self.settled = settled
         self.deadlines = deadlines
         answers = Answers(base.tables, outbox, pack, limits, incident=incident, debug=debug)
-        self.answer = answers.answer
-        self.fail = answers.fail
+        self.outbox = outbox
+        self.pack = pack
+        self.answer: Callable[[int, Scope, object], Told] = answers.answer
+        self.fail: Callable[..., Told] = answers.fail
         self.tell = answers.tell
         self._arrived = base.tables.arrived
 
@@ -130,10 +127,11 @@ class Serving:
         """Run one call; answer it now, or when what it returned has finished."""
         refusal: BaseException | None = None
         ttl_ms: int | None = None
+        options: dict[str, Any] | None = None
         if len(envelope) == 5:
             _, id, target, method, payload = envelope
         else:
-            (_, id, target, method, payload), ttl_ms = without_options(envelope)
+            (_, id, target, method, payload), ttl_ms, options = without_options(envelope)
         if type(id) is not int or type(target) is not int or type(method) is not str:
             raise ProtocolError("CALL whose id or target is no integer, or whose method is no string")
         if type(payload) not in PAYLOADS:
@@ -143,32 +141,49 @@ class Serving:
                 raise ProtocolError(f"CALL id {id} after {self.last_id}; ids increase and stay below 2^53")
             self.last_id = id
             self.taken += 1
+        if options is not None and self.pipelines(id, target, method, payload, ttl_ms, options):
+            return
         export = self._exports.get(target)
         function: Any = None
         if export is None:
+            if target < 0 and self.pipelines(id, target, method, payload, ttl_ms, {}):
+                return
             if not -messages.MAX_ID <= target <= messages.MAX_ID:
                 raise ProtocolError("CALL whose target is out of range")
             scope = self.base
             refusal = NoSuchObject(f"no object {target}")
-            self._refuse_useless(id, "a call of an object that is not there")
+            self.refuse_useless(id, "a call of an object that is not there")
         else:
             scope = export.scope
             if export.prefix:
                 try:
                     function = find_method(export.object, export.prefix, method)
                 except BaseException as error:  # the object's own __getattr__ may raise anything
-                    refusal = error
-                    if type(error) is NoSuchMethod and ":" in method:
-                        function = self.reserved.find(export, method)
-                        refusal = error if function is None else None
-                    elif type(error) is NoSuchMethod and log.isEnabledFor(logging.INFO):
-                        why = why_no_method(export.object, export.prefix, method)
-                        log.info("refused a call of %s: %s", self._tables.peer_name, why)
-            elif export.kind is Kind.GONE:
-                refusal = Gone(f"object {target} was revoked")
-            elif export.kind is not Kind.PROXY:
-                refusal = no_such_method(method)
+                    function, refusal = self._find_reserved(export, method, error)
+            else:
+                refusal = why_nothing(export, method)
         self.start(id, export, scope, function, method, payload, refusal, ttl_ms)
+
+    def find(self, export: Export, method: str) -> tuple[Any, BaseException | None]:
+        """Return what a call on an object runs, or why it is refused; neither for one that is passed on."""
+        if not export.prefix:
+            return None, why_nothing(export, method)
+        try:
+            return find_method(export.object, export.prefix, method), None
+        except BaseException as error:  # as above
+            return self._find_reserved(export, method, error)
+
+    def _find_reserved(
+        self, export: Export, method: str, error: BaseException
+    ) -> tuple[Any, BaseException | None]:
+        """Return the method of the specification that has this name, or the error that there is none."""
+        if type(error) is NoSuchMethod and ":" in method:
+            function = self.reserved.find(export, method)
+            return function, error if function is None else None
+        if type(error) is NoSuchMethod and log.isEnabledFor(logging.INFO):
+            why = why_no_method(export.object, export.prefix, method)
+            log.info("refused a call of %s: %s", self._tables.peer_name, why)
+        return None, error
 
     def start(
         self,
@@ -187,11 +202,11 @@ class Serving:
             at = self.deadlines.after(ttl_ms / 1000)
             if not ttl_ms:
                 refusal = refusal or DeadlineExceeded("no time was left for the call; it was not run")
-        if self.count - self.updates >= self._limits.max_calls and (id or type(export) is not Replica):
+        if self.count - self.updates >= self.limits.max_calls and (id or type(export) is not Replica):
             refusal = Busy(f"{self.count} calls are running, the limit max_calls; it was not run")
             # Not where messages that want no answer take the places: their sender does not count those.
-            if len(self.running) >= self._limits.max_calls and id:
-                self._refuse_useless(id, "a call over max_calls")
+            if len(self.running) >= self.limits.max_calls and id:
+                self.refuse_useless(id, "a call over max_calls")
         # Decoded even when refused: its references must be counted to be released (spec/1-values.md).
         try:
             args, kwargs = scope.decoder.loads_call(payload, scope)
@@ -209,8 +224,8 @@ class Serving:
             return
         assert export is not None
         # Not an update: no answer must overtake it.
-        if (self.is_held or self._held) and type(export) is Export:
-            self._hold(Held(self, id, export, function, method, args, kwargs, at))
+        if self.holds and type(export) is Export:
+            self.postpone(Held(self, id, export, function, method, args, kwargs, at))
             return
         self.run(id, export, function, method, args, kwargs, at)
 
@@ -263,7 +278,7 @@ class Serving:
             if limit is not None:
                 deadline.reset(limit)
 
-    def _refuse_useless(self, id: int, why: str) -> None:
+    def refuse_useless(self, id: int, why: str) -> None:
         """Count a call that its sender could know to be useless; it earns nothing."""
         self.taken -= bool(id)
         self.budget.draw(self.taken, why)
@@ -298,11 +313,11 @@ class Serving:
             Busy: it is an update, and as many are running as calls may be.
         """
         if served.is_update:
-            if self.updates >= self._limits.max_calls:
+            if self.updates >= self.limits.max_calls:
                 served.drop()
                 raise Busy(f"{self.updates} updates are running, the limit max_calls")
             self.updates += 1
-        self._begin(served.id, served)
+        self.begin(served.id, served)
         if at is not None:
             self.deadlines.add(served, at, served.expire)
         served.task = self._spawn(self._await(served))
@@ -332,7 +347,7 @@ class Serving:
             other.calls.send(handle, method, tuple(args), kwargs, handle.scope.relay())
             return
         relay = Relay(self, id, export)
-        self._begin(id, relay)
+        self.begin(id, relay)
         try:
             relay.relayed_id = other.calls.make(
                 handle, method, tuple(args), kwargs, relay, handle.scope.relay()
@@ -342,31 +357,8 @@ class Serving:
             relay.scope.direct.leave()
             raise
 
-    def _hold(self, held: Held) -> None:
-        """Run it later: the peer does not read what the calls before it answered."""
-        self._begin(held.id, held)
-        if self._held is NOTHING:
-            self._held = deque()
-        self._held.append(held)
-
-    def start_held(self) -> None:
-        """Run the calls that were held, in their order, as long as the peer takes their answers."""
-        self.is_held = False
-        while self._held and not self.is_held:
-            held = self._held.popleft()
-            self.finish(held.id, held)
-            self.run(held.id, held.export, held.function, held.method, held.args, held.kwargs, held.at)
-            held.export.scope.direct.leave()
-        self.settled()
-
-    def drop_held(self, held: Held) -> None:
-        """Answer a held call that was cancelled; it never ran."""
-        self._held.remove(held)
-        self.finish(held.id, held)
-        self.fail(held.id, held.export.scope, Cancelled("cancelled by caller"))
-        held.export.scope.direct.leave()
-
-    def _begin(self, id: int, served: Served | Relay | Held) -> None:
+    def begin(self, id: int, served: Served | Relay | Held | Waiting) -> None:
+        """Put a call on the list of the running."""
         self.count += 1
         scope = served.export.scope if isinstance(served, Held) else served.scope
         scope.direct.running += 1
@@ -375,7 +367,7 @@ class Serving:
         else:
             self._quiet.add(served)
 
-    def finish(self, id: int, served: Served | Relay | Held) -> None:
+    def finish(self, id: int, served: Served | Relay | Held | Waiting) -> None:
         """Take a call off the list of the running. Once it is answered, it has to leave its scope."""
         self.count -= 1
         if self.deadlines:
@@ -398,3 +390,5 @@ class Serving:
         for served in [*self.running.values(), *self._quiet]:
             if not served.is_cancelled:
                 served.cancel()
+        if self.slots is not None:
+            self.slots.clear()

@@ -15,6 +15,7 @@ from .messages import (
     CANCEL,
     END,
     ERROR,
+    FINISH,
     GONE,
     HELLO,
     ITEMS,
@@ -44,6 +45,7 @@ _OPEN: Final = {
     ANSWER: "receive_answer",
     ERROR: "receive_error",
     CANCEL: "receive_cancel",
+    FINISH: "receive_finish",
     RELEASE: "receive_release",
     OBSERVE: "receive_observe",
     GONE: "receive_gone",
@@ -63,6 +65,7 @@ RECEIVES: Final[dict[State, dict[int, str]]] = {
     State.STRANGER: {
         CALL: "receive_stranger_call",
         CANCEL: "receive_cancel",
+        FINISH: "receive_finish",
         RELEASE: "receive_release",
         PING: "receive_ping",
         PONG: "receive_pong",

@@ -85,7 +85,7 @@ class Updates:
         if len(envelope) == 5:
             _, id, number, method, payload = envelope
         else:
-            (_, id, number, method, payload), ttl_ms = without_options(envelope)
+            (_, id, number, method, payload), ttl_ms, _ = without_options(envelope)
         if type(id) is not int or type(number) is not int or type(method) is not str:
             raise ProtocolError("OBSERVE whose id or cache is no integer, or whose method is no string")
         if type(payload) not in PAYLOADS:

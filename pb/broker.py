@@ -24,6 +24,7 @@ from ._greeting import Greeting
 from ._hello import read_hello
 from ._holdings import Holdings
 from ._outbox import Outbox
+from ._payloads import ending
 from ._scope import Scope
 from ._serving import Serving
 from ._state import NEXT, RECEIVES, State, why_unexpected
@@ -127,7 +128,7 @@ class Broker:
         self.scope = Scope(self.tables, self, codec.encoder(limits), codec.decoder(limits))
         self.holdings = Holdings(self.tables, self.outbox, codec.pack, self.scope)
         self.deadlines = Deadlines(face.clock, face.wake_at)
-        self.calls = Calls(self.outbox, codec.pack, self.deadlines)
+        self.calls = Calls(self.outbox, codec.pack, self.deadlines, self.tables, face)
         self.serving = self.serving_type(
             self.scope,
             self.outbox,
@@ -205,8 +206,7 @@ class Broker:
         except ProtocolError as error:
             self.fail(error)  # does nothing where a handler has closed the connection meanwhile
         except MalformedJelly as error:
-            code = messages.BYE_TOO_LARGE if error.too_large else messages.BYE_MALFORMED
-            self.fail(ProtocolError(f"payload: {error}", code))
+            self.fail(ending(error))
         except Exception:
             log.exception("a fault of this side ends the connection with %s", self.tables.peer_name)
             self.fail(ProtocolError("internal error", messages.BYE_INTERNAL))
@@ -297,6 +297,7 @@ class Broker:
         self.scope.encoder = self.codec.encoder(limits)
         self.streams.meet(hello)
         self.calls.peer_max_calls = limits.max_calls
+        self.calls.peer_pipelines = "pipeline" in hello.features
         self.calls.is_open = True
         self.face.opened()
 

@@ -15,7 +15,7 @@ from types import FunctionType, MethodType
 from typing import Any
 
 from . import messages
-from .errors import BadArguments, NoSuchMethod
+from .errors import BadArguments, Gone, NoSuchMethod, PeerError
 
 _MAX_NAME = messages.MAX_METHOD_BYTES
 
@@ -58,6 +58,13 @@ def find_method(target: object, prefix: str, name: str) -> Callable[..., Any]:
 def no_such_method(name: str) -> NoSuchMethod:
     """Return the refusal of a name; the text is the same whatever the reason."""
     return NoSuchMethod(f"no method {name!r}" if is_method_name(name) else "no method of that name")
+
+
+def why_nothing(export: Any, name: str) -> PeerError | None:
+    """Return why a call on what publishes no methods is refused; None where it is passed on."""
+    if export.kind is Kind.GONE:
+        return Gone(f"object {export.id} was revoked")
+    return None if export.kind is Kind.PROXY else no_such_method(name)
 
 
 def bind_error(error: TypeError, function: Callable[..., Any], name: str) -> BadArguments | None:

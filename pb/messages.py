@@ -121,7 +121,7 @@ CALL_OPTIONS: Final[dict[str, type]] = {
 
 FEATURES: Final[dict[str, str]] = {
     "cache": "built",
-    "pipeline": "defined",
+    "pipeline": "built",
     "stream": "built",
     "resync": "built",
     "gift": "reserved",

@@ -26,6 +26,7 @@ PAGE_OF_LETTER = {
     "C": "7-caches.md",
     "T": "8-tracked.md",
     "A": "9-login.md",
+    "P": "11-pipelining.md",
     "K": "12-reconnecting.md",
     "S": "10-streams.md",
 }

@@ -71,7 +71,6 @@ class Link(asyncio.BufferedProtocol):
         "_sweep",
         "_tasks",
         "_watchers",
-        "_writes_at_once",
         "broker",
         "loop",
         "lost",
@@ -104,7 +103,6 @@ class Link(asyncio.BufferedProtocol):
         self._connection: Connection | None = None
         self._root = root
         self._owned = False
-        self._writes_at_once = False  # the next message, without waiting for the end of the turn
         self._check = check
         self._links = links
         self._insecure = insecure
@@ -172,10 +170,7 @@ class Link(asyncio.BufferedProtocol):
 
     def wants_write(self) -> None:
         """Write soon, together with all else that this turn of the loop produces."""
-        if self._writes_at_once:
-            self._writes_at_once = False
-            self.write_now()
-        elif self._flush.links:
+        if self._flush.links:
             self._flush.links.append(self)  # a change told to many comes here for each
         else:
             self._flush.add(self)
@@ -267,13 +262,10 @@ class Link(asyncio.BufferedProtocol):
             self.write_now()
         elif pending == len(broker.calls.pending):
             outbox.due = False  # no answer has come, nobody was woken: whoever wakes later will say so
-        elif pending == 1:
-            # Somebody makes one call at a time: the next needs no further turn of the loop.
-            outbox.due = False
-            self._writes_at_once = True
         else:
             # Answers have come, and woken tasks are about to run: what they call is written behind them,
-            # in the same turn of the loop and as one frame.
+            # in the same turn of the loop and as one frame. Not sooner: what is called on a promise in the
+            # expression that made it must find that call unsent (spec/11-pipelining.md).
             self.loop.call_soon(self.write_now)
 
     def _continue(self) -> None:
@@ -328,7 +320,7 @@ class Link(asyncio.BufferedProtocol):
         """The network takes no more for now: new calls wait."""
         self._pulse.stalled_since = self.loop.time()
         self.broker.calls.hold()
-        self.broker.serving.is_held = True
+        self.broker.serving.hold()
         self.broker.streams.hold()
         self._pulse.check_stall()
 

@@ -3,32 +3,77 @@
 from __future__ import annotations
 
 import asyncio
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
+from jelly import Promising
+from pb._pipelining import call_promised
+from pb._promised import Promised
+from pb.errors import Cancelled
+
+from .delivery import check_name, deliver_to
 from .stream import Rows
 
 if TYPE_CHECKING:
     from pb._calls import Calls
 
+    from .link import Link
 
-class Promise(asyncio.Future[Any]):
-    """What a remote call returns: await it for the value.
+
+class Promise(asyncio.Future[Any], Promising):
+    """What a remote call returns: await it for the value, or call it before that is there.
+
+    `await room_of("lobby").look()` is one round trip: whatever is called on a promise, or given it among its
+    arguments, leaves at once, and the peer does the rest. Where that cannot be (it was made in an earlier
+    turn of the loop, or the arguments hold a cache), the call waits here for the answer, and nothing else is
+    different. If the first call fails, those on it fail with BrokenPromise, whose `__cause__` says why. Names
+    that a Future has, such as `result` and `cancel`, are those of the Future: for a remote method of such a
+    name there is `pb.call_remote(promise, "result")`.
 
     It is an `asyncio.Future`, so that `gather`, `wait_for`, `wait` and `add_done_callback` take it as it
     is, without a task around it. Cancelling it asks the callee to stop. One that nobody awaits is
     not cancelled; its error is logged once, with the name of the method.
     """
 
-    __slots__ = ("_pb_calls", "_pb_id", "_pb_name", "_pb_reference")
+    __slots__ = ("_pb_calls", "_pb_id", "_pb_name", "_pb_promised", "_pb_reference")
 
     _pb_calls: Calls
     _pb_id: int
     _pb_name: str
+    _pb_promised: Promised  # made by who first calls it, or names it
     _pb_reference: object  # kept: what is called must not be released while it answers
+
+    def __getattr__(self, name: str) -> PromisedMethod:
+        # Asked for what a Future has not got.
+        if name[0] == "_":
+            raise AttributeError(f"a Promise has no {name!r}, and no remote method is called that")
+        return PromisedMethod(self, name)
 
     def call_started(self, id: int) -> None:
         """Note the id of a call that had to wait for its turn."""
         self._pb_id = id
+
+    def call_moved(self, calls: Any) -> None:
+        """Note who carries the call now: another connection, or this side."""
+        self._pb_calls = calls
+
+    def _pb_settled(self) -> tuple[Any] | BaseException | None:
+        if not self.done():
+            return None
+        if self.cancelled():
+            return Cancelled("the call was cancelled")
+        error = self.exception()
+        return (self.result(),) if error is None else error
+
+    def _pb_promise(self) -> Promised:
+        """Return what the core knows of it. From here on it hears of the outcome before anybody else."""
+        try:
+            return self._pb_promised
+        except AttributeError:
+            promised = self._pb_promised = Promised(self._pb_calls, self._pb_id, self._pb_settled())
+            if promised.settled is None:
+                self.__class__ = Followed
+            return promised
 
     def cancel(self, msg: Any | None = None) -> bool:
         """Ask the callee to stop, and give up waiting. Returns False if the outcome is already there."""
@@ -54,3 +99,83 @@ class Promise(asyncio.Future[Any]):
         # exception() would count as having looked at it, and then nobody logs it.
         error: BaseException | None = self._exception
         return "done" if error is None else f"failed with {type(error).__name__}"
+
+
+class Followed(Promise):
+    """A promise that others wait for. Promises become such, so that those that do not cost nothing for it."""
+
+    __slots__ = ()
+
+    def call_started(self, id: int) -> None:
+        """Note the id of the call."""
+        super().call_started(id)
+        self._pb_promised.id = id
+
+    def set_result(self, value: Any, /) -> None:
+        """Take the value, and make the calls that wait for it."""
+        self._pb_promised.settle((value,))
+        super().set_result(value)
+
+    def set_exception(self, error: Any, /) -> None:
+        """Take the error, which those who wait are told too: so it does not go unseen."""
+        self._pb_promised.settle(error)
+        super().set_exception(error)
+        self.exception()
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Ask the callee to stop, and fail what was called on it."""
+        if not super().cancel(msg):
+            return False
+        self._pb_promised.settle(Cancelled("the call was cancelled"))
+        return True
+
+
+class PromisedMethod:
+    """A method of what a call will return; to be used like a `RemoteMethod`."""
+
+    __slots__ = ("_pb_name", "_pb_promise", "_pb_within_s")
+
+    def __init__(self, promise: Promise, name: str, within_s: float | None = None) -> None:
+        self._pb_promise = promise
+        self._pb_name = name
+        self._pb_within_s = within_s
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Call the method, as soon as it can be; see `RemoteMethod`.
+
+        Returns:
+            A `Promise`, out of which every error comes; or None where `pbcallback` or `pberrback` is given.
+        """
+        deliver = None
+        if "pbcallback" in kwargs or "pberrback" in kwargs:
+            deliver = deliver_to(kwargs, self._pb_name)
+        link = self._check_thread()
+        at = None if self._pb_within_s is None else link.loop.time() + self._pb_within_s
+        made = Promise(loop=link.loop)
+        made._pb_calls = self._pb_promise._pb_calls
+        made._pb_name = self._pb_name
+        made._pb_id = 0
+        call_promised(self._pb_promise._pb_promise(), self._pb_name, args, kwargs, made, at)
+        if deliver is None:
+            return made
+        made.add_done_callback(deliver)
+        return None
+
+    def within(self, seconds: float) -> PromisedMethod:
+        """Return this method with a deadline, which counts from the call on; see `RemoteMethod.within`."""
+        return PromisedMethod(self._pb_promise, self._pb_name, seconds)
+
+    def send(self, /, *args: Any, **kwargs: Any) -> None:
+        """Call the method and hear nothing of it, in order with what else is called on the promise."""
+        check_name(self._pb_name)
+        self._check_thread()
+        call_promised(self._pb_promise._pb_promise(), self._pb_name, args, kwargs, None)
+
+    def _check_thread(self) -> Link:
+        link: Link = self._pb_promise._pb_calls.face
+        if link.thread != get_ident():
+            link.check_thread()
+        return link
+
+    def __repr__(self) -> str:
+        return f"<PromisedMethod {self._pb_name} of {self._pb_promise!r}>"

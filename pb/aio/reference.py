@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Callable
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
-from pb.dispatch import is_method_name
-from pb.errors import NoSuchMethod
 from pb.reference import Import, RemoteReference
 
-from .promise import Promise
+from .delivery import check_name, deliver_to
+from .promise import Promise, PromisedMethod
 
 if TYPE_CHECKING:
     from .link import Link
-
-log = logging.getLogger("pb")
 
 # Reads the one slot of a reference without asking its __getattribute__.
 _import_of: Callable[[RemoteReference], Import] = RemoteReference.__dict__["_pb_import"].__get__
@@ -62,14 +57,9 @@ class RemoteMethod:
             `pberrback` is given.
         """
         if kwargs and ("pbcallback" in kwargs or "pberrback" in kwargs):
-            callback, errback = kwargs.pop("pbcallback", None), kwargs.pop("pberrback", None)
-            for function in (callback, errback):
-                if function is not None and not callable(function):
-                    raise TypeError(
-                        f"pbcallback and pberrback are functions, not a {type(function).__name__}"
-                    )
+            deliver = deliver_to(kwargs, self._pb_name)
             promise: Promise = self(*args, **kwargs)
-            promise.add_done_callback(_Deliver(callback, errback, self._pb_name))
+            promise.add_done_callback(deliver)
             return None
         handle = _import_of(self._pb_reference)
         broker = handle.scope.broker
@@ -113,7 +103,7 @@ class RemoteMethod:
             jelly.Unjellyable: an argument cannot be sent.
         """
         handle = _import_of(self._pb_reference)
-        _check_name(self._pb_name)
+        check_name(self._pb_name)
         link: Link = handle.scope.broker.face
         if link.thread != get_ident():
             link.check_thread()
@@ -133,13 +123,18 @@ class _Timed(RemoteMethod):
         self._pb_within_s = seconds
 
 
-def call_remote(reference: RemoteReference, name: str, /, *args: Any, **kwargs: Any) -> Any:
+def call_remote(reference: RemoteReference | Promise, name: str, /, *args: Any, **kwargs: Any) -> Any:
     """Call a method by its name; for names that Python or this library uses itself.
+
+    Args:
+        reference: what to call, or the promise of it.
 
     Raises:
         NoSuchMethod: `name` can be no remote method: it starts with an underscore, say.
     """
-    _check_name(name)
+    check_name(name)
+    if isinstance(reference, Promise):
+        return PromisedMethod(reference, name)(*args, **kwargs)
     return remote_method(reference, name)(*args, **kwargs)
 
 
@@ -156,33 +151,3 @@ def remote_method(reference: object, name: str) -> RemoteMethod:
     if isinstance(reference, Reference):
         return reference._pb_method(name)
     return RemoteMethod(reference, name)  # those of blocking programs have methods that block
-
-
-def _check_name(name: str) -> None:
-    if not is_method_name(name):
-        raise NoSuchMethod("method names match [A-Za-z][A-Za-z0-9_]* and have at most 128 characters")
-
-
-class _Deliver:
-    """Hands the outcome of a call to the callbacks that the paper's form of a call names."""
-
-    __slots__ = ("_callback", "_errback", "_name")
-
-    def __init__(
-        self, callback: Callable[[Any], object] | None, errback: Callable[[Any], object] | None, name: str
-    ) -> None:
-        self._callback = callback
-        self._errback = errback
-        self._name = name
-
-    def __call__(self, promise: asyncio.Future[Any]) -> None:
-        if promise.cancelled():
-            return
-        error = promise.exception()
-        if error is None:
-            if self._callback is not None:
-                self._callback(promise.result())
-        elif self._errback is not None:
-            self._errback(error)
-        else:
-            log.error("%s failed and has no pberrback", self._name, exc_info=error)

@@ -330,7 +330,7 @@ def test_a_question_is_refused_while_answers_are_held_back():
     pump = Pump(shop, registry=REGISTRY)
     replica = pump.call("get", "stock")
     (observer,) = shop.stock._observers
-    pump.client.broker.serving.is_held = True
+    pump.client.broker.serving.hold()
     asked = observer.double(4)
     shop.stock.tell("set", 6)
     pump.run()

@@ -246,7 +246,7 @@ def test_a_call_held_too_long_is_not_begun():
     """Its time went by while the peer did not read."""
     shop = Shop()
     script = Script(shop)
-    script.broker.serving.is_held = True
+    script.broker.serving.hold()
     script.say([messages.CALL, 1, 0, "note", packed([[], {}]), {"ttl": 1000}])
     script.side.now += 2.0
     script.broker.serving.start_held()
@@ -330,7 +330,7 @@ def test_a_call_whose_object_was_revoked_while_it_was_held_is_not_run():
     inner.remote_poke = lambda: shop.left.append("poke")
     script.say([messages.CALL, 1, 0, "give", packed([[], {}])])
     script.side.output()
-    script.broker.serving.is_held = True
+    script.broker.serving.hold()
     script.say([messages.CALL, 2, 1, "poke", packed([[], {}])])
     script.broker.holdings.revoke_object(inner)
     script.broker.serving.start_held()

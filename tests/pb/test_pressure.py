@@ -23,7 +23,7 @@ class Server(pb.Root):
         return await self.gate
 
     def remote_stop_reading(self):
-        self.pump.server.broker.serving.is_held = True
+        self.pump.server.broker.serving.hold()
 
 
 def make(**options):
@@ -36,7 +36,7 @@ def test_calls_are_held_in_order_and_run_when_the_peer_reads_again():
     """What waits for a peer that does not read stays bounded, and nothing is lost."""
     root, pump = make()
     serving = pump.server.broker.serving
-    serving.is_held = True
+    serving.hold()
     outcomes = [pump.root.note(number) for number in range(5)]
     send(pump.root, "note", "quiet")
     pump.run()
@@ -55,7 +55,7 @@ def test_holding_again_stops_in_the_middle():
     """Each answer may be the one that is too much."""
     root, pump = make()
     serving = pump.server.broker.serving
-    serving.is_held = True
+    serving.hold()
     for call in (pump.root.note(1), pump.root.stop_reading(), pump.root.note(2)):
         assert not call.done()
     pump.run()
@@ -74,7 +74,7 @@ def test_a_held_call_can_be_cancelled_and_is_answered_once():
     """It never ran."""
     root, pump = make()
     serving = pump.server.broker.serving
-    serving.is_held = True
+    serving.hold()
     outcome, other = pump.root.note(1), pump.root.note(2)
     pump.run()
     cancel(pump.root, outcome)
@@ -91,7 +91,7 @@ def test_held_calls_count_toward_the_limit():
     """A peer that does not read cannot make us hold any number."""
     _, pump = make(limits=pb.Limits(max_calls=3))
     pump.client.broker.calls.peer_max_calls = 100
-    pump.server.broker.serving.is_held = True
+    pump.server.broker.serving.hold()
     outcomes = [pump.root.note(number) for number in range(4)]
     pump.run()
 
@@ -103,7 +103,7 @@ def test_losing_the_connection_drops_held_calls():
     """Nobody waits for them any longer."""
     root, pump = make()
     serving = pump.server.broker.serving
-    serving.is_held = True
+    serving.hold()
     pump.root.note(1)
     pump.run()
     pump.lose()

@@ -117,7 +117,7 @@ def test_an_update_is_applied_before_a_later_answer_though_calls_are_held(step):
     shop = Shop()
     pump = Pump(shop, registry=REGISTRY, step=step)
     replica = pump.call("get", "stock")
-    pump.client.broker.serving.is_held = True
+    pump.client.broker.serving.hold()
 
     assert 9 == pump.call("tell", "stock", "set", 9)
     assert (9, False) == (replica.n, pb.is_stale(replica))

@@ -1,0 +1,61 @@
+"""Where the outcome of a call goes that is made with callbacks, and what may be called at all."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from pb.dispatch import is_method_name
+from pb.errors import NoSuchMethod
+
+log = logging.getLogger("pb")
+
+
+def check_name(name: str) -> None:
+    """Refuse what can be no remote method.
+
+    Raises:
+        NoSuchMethod: it cannot.
+    """
+    if not is_method_name(name):
+        raise NoSuchMethod("method names match [A-Za-z][A-Za-z0-9_]* and have at most 128 characters")
+
+
+def deliver_to(kwargs: dict[str, Any], name: str) -> Deliver:
+    """Take `pbcallback` and `pberrback` out of the arguments of a call.
+
+    Raises:
+        TypeError: one of them cannot be called.
+    """
+    callback, errback = kwargs.pop("pbcallback", None), kwargs.pop("pberrback", None)
+    for function in (callback, errback):
+        if function is not None and not callable(function):
+            raise TypeError(f"pbcallback and pberrback are functions, not a {type(function).__name__}")
+    return Deliver(callback, errback, name)
+
+
+class Deliver:
+    """Hands the outcome of a call to the callbacks that the paper's form of a call names."""
+
+    __slots__ = ("_callback", "_errback", "_name")
+
+    def __init__(
+        self, callback: Callable[[Any], object] | None, errback: Callable[[Any], object] | None, name: str
+    ) -> None:
+        self._callback = callback
+        self._errback = errback
+        self._name = name
+
+    def __call__(self, promise: asyncio.Future[Any]) -> None:
+        if promise.cancelled():
+            return
+        error = promise.exception()
+        if error is None:
+            if self._callback is not None:
+                self._callback(promise.result())
+        elif self._errback is not None:
+            self._errback(error)
+        else:
+            log.error("%s failed and has no pberrback", self._name, exc_info=error)
