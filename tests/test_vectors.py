@@ -9,7 +9,6 @@ import gc
 import logging
 from collections.abc import Callable
 
-import msgpack
 import pytest
 
 import cred
@@ -19,7 +18,8 @@ from pb import messages
 from pb._reserved import METHODS
 from pb._state import State
 
-from .pb import binders_flavours, binders_login, binders_resync, binders_streams
+from .pb import binders_flavours, binders_login, binders_pipelining, binders_resync, binders_streams
+from .pb.comparing import assert_same, joined
 from .pb.peers import BankError, Insufficient, Point, ask, envelopes_in
 from .pb.peers import frame as frame_of
 from .pb.promises import tell
@@ -58,23 +58,7 @@ class Door(pb.Referenceable):
         return "open"
 
 
-class Library(pb.Referenceable):
-    def remote_find(self, name):
-        assert "sicp" == name
-        return Book()
-
-    def remote_lend(self, book, days):
-        return [book.title, days]
-
-
-class Book(pb.Referenceable):
-    title = "SICP"
-
-    def remote_title(self):
-        return self.title
-
-
-class Root(binders_streams.StreamRoot, binders_flavours.FlavourRoot):
+class Root(binders_streams.StreamRoot, binders_flavours.FlavourRoot, binders_pipelining.LibraryRoot):
     """The root objects of all conversations in one: their methods have different names."""
 
     def __init__(self):
@@ -100,9 +84,6 @@ class Root(binders_streams.StreamRoot, binders_flavours.FlavourRoot):
 
     async def remote_slow(self):
         await Gate()
-
-    def remote_library(self):
-        return Library()
 
     @pb.idempotent
     def remote_look(self):
@@ -195,29 +176,6 @@ ACTS: dict[tuple[str, str], Acts] = {
         2: lambda play: play.ask("open", of=0),  # before the GONE is read: afterwards it would fail here
         5: lambda play: play.drop(0),
     },
-    ("08-pipeline", "C"): {
-        0: lambda play: [
-            play.ask("library"),
-            play.ask_result(0, "find", "sicp"),
-            play.ask_result(1, "title"),
-        ],
-        7: lambda play: [play.drop(0), play.drop(1)],
-    },
-    ("45-pipelined-argument", "C"): {
-        0: lambda play: [
-            play.ask("library"),
-            play.ask_result(0, "find", "sicp"),
-            play.ask_result(0, "lend", play.replies[1], 14),
-        ],
-        7: lambda play: [play.drop(0), play.drop(1)],
-    },
-    ("46-broken-promise", "C"): {
-        0: lambda play: [
-            play.ask("withdraw", 9),
-            play.ask_result(0, "count"),
-            play.ask_result(1, "sum"),
-        ],
-    },
     ("14-home-before-release", "C"): {0: lambda play: play.ask("offer", Watcher())},
     ("15-batch", "C"): {
         0: lambda play: [play.ask("echo", 1), play.ask("echo", 2), play.side.broker.ping(7)],
@@ -226,6 +184,7 @@ ACTS: dict[tuple[str, str], Acts] = {
 
 
 ACTS |= binders_flavours.ACTS | binders_login.ACTS | binders_resync.ACTS | binders_streams.ACTS
+ACTS |= binders_pipelining.ACTS
 
 
 def ask_unknown(play):
@@ -235,36 +194,6 @@ def ask_unknown(play):
     reply = ask(forged, "x")
     forged._pb_import.count = 0  # nothing is owed for it
     return reply
-
-
-def assert_same(expected, found, compare):
-    """Compare two envelopes as `compare` says."""
-    if compare is None:
-        assert expected.hex() == found.hex()
-        return
-    if compare == "ids":
-        binders_flavours.assert_same_ids(expected, found)
-        return
-    expected, found = unpack(expected), unpack(found)
-    if compare == "hello":
-        assert expected[:3] == found[:3]
-        return
-    if compare == "bye":
-        assert [expected[0], expected[1], expected[3]] == [found[0], found[1], found[3]]
-        return
-    assert expected[:2] == found[:2]
-    expected, found = unpack(expected[2]), unpack(found[2])
-    assert expected["type"] == found["type"]
-    if not expected["type"].startswith("pb."):
-        assert expected == found
-
-
-def joined(first, size, said):
-    """Return FINISH with so many ids, made of several that follow each other."""
-    code, ids = unpack(first)
-    while len(ids) < size and said and unpack(said[0])[0] == code:
-        ids += unpack(said.pop(0))[1]
-    return msgpack.packb([code, ids])
 
 
 def runs():

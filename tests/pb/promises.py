@@ -7,10 +7,10 @@ from pb._pipelining import call_promised
 from pb._promised import Promised
 from pb.errors import Cancelled
 
-from .peers import Reply
+from .pump import Outcome
 
 
-class Told(Reply, jelly.Promising):
+class Told(Outcome, jelly.Promising):
     """The outcome of a call, which others may be made on, and which can stand among their arguments."""
 
     def __init__(self):

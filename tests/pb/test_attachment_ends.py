@@ -100,7 +100,7 @@ def test_a_call_keeps_its_attachment_until_it_is_answered(step, how):
         target = call(pump, ann, "get", "far")
         name = "door" if how == "passed on" else "nothing"
     elif how.startswith("held"):
-        serving.is_held = True
+        serving.hold()
     outcome = target.get_later("door") if how == "running" else target.get("door" if how[0] == "h" else name)
     pump.run()
     del ann, target
