@@ -119,7 +119,7 @@ def test_stream_of_infinite_ints_is_never_more_than_the_window_ahead_of_a_stoppe
             stream = await ref.ints()
             for taken in range(10):
                 for _ in range(3):
-                    assert root.made <= taken + 4 == await ref.made() + taken + 4 - root.made
+                    assert await ref.made() <= taken + 4
                 assert taken == await anext(stream)
             await stream.aclose()
             await root.closed.wait()
