@@ -12,7 +12,7 @@ from ._checks import check_form, too_deep, unpack
 from ._depth import count_openers, depth_of, preflight
 from ._errormap import build_error
 from ._ext import GRAPH, HOME, REF, STR_ONLY
-from ._extcount import EXT_HEADS, LEAST_BYTES, CountedReading
+from ._extcount import EXT_HEADS, LEAST_BYTES, CountedReading, is_to_be_counted
 from ._holes import Holes
 from ._reading import Reading
 from .errors import MalformedJelly, RemoteError
@@ -136,7 +136,9 @@ class Decoder:
         return error
 
     def _begin(self, payload: bytes | memoryview, tables: Any) -> Reading:
-        return (Reading if len(payload) <= self._uncounted else CountedReading)(self, tables)
+        if len(payload) <= self._uncounted or not is_to_be_counted(payload, self.limits.max_exts):
+            return Reading(self, tables)
+        return CountedReading(self, tables)
 
     def _read(self, reading: Reading, payload: bytes | memoryview) -> Any:
         cut = cut_bulk(payload) if len(payload) > BULK_BYTES else None

@@ -28,7 +28,7 @@ class Limits:
     """
 
     max_depth: int = 64
-    max_exts: int = 16_384
+    max_exts: int = 20_480
     max_floodable_keys: int = 4096
     max_int_bits: int = 4096
     max_decimal_digits: int = 4096

@@ -102,7 +102,7 @@ HELLO_KEYS: Final[dict[str, tuple[type, object]]] = {
     "max_calls": (int, 16),
     "max_refs": (int, 1_024),
     "max_depth": (int, 64),
-    "max_exts": (int, 16_384),
+    "max_exts": (int, 20_480),
     "max_floodable_keys": (int, 4_096),
     "window": (int, 0),
     "max_streams": (int, 16),

@@ -82,7 +82,7 @@ def test_silence_has_a_meaning():
 
     assert ("", frozenset(), (), ()) == (hello.agent, hello.features, hello.auth, hello.bindings)
     assert (0, 16) == (limits.window, limits.max_streams)
-    assert (65_536, 16, 1024, 64, 16_384, 4096, 0) == (
+    assert (65_536, 16, 1024, 64, 20_480, 4096, 0) == (
         limits.max_frame,
         limits.max_calls,
         limits.max_refs,

@@ -325,7 +325,7 @@ def test_too_many_exts_end_the_connection_and_cost_no_more_than_those_allowed(un
 
     assert time.process_time() - started < 0.25
     assert messages.BYE_TOO_LARGE == bye_of(side)
-    assert "max_exts=16384" in str(side.broker.error)
+    assert "max_exts=20480" in str(side.broker.error)
 
 
 @pytest.mark.parametrize("code", [17, 18, 19], ids=["set", "frozenset", "map"])
