@@ -21,6 +21,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "ls": ("pb.cli.ls", "list what may be called at a server"),
     "call": ("pb.cli.call", "call a method of a server and print the result"),
     "describe": ("pb.cli.describe", "say for programs what may be called at a server"),
+    "conformance": ("pb.cli.conformance", "judge an implementation, in any language, by its frames"),
     "dump": ("pb.cli.dump", "show in words what a captured connection says"),
     "keygen": ("pb.cli.keygen", "make the TLS key and certificate of a server"),
 }

@@ -1,0 +1,1 @@
+"""The conformance object, and a server and a client that publish it to `pb conformance`."""

@@ -1,0 +1,102 @@
+"""The end: BYE that drains, BYE that aborts, and what becomes of calls. Spec: spec/2-frames.md, 2.7."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import values
+from ..case import Group
+from ..peer import ANSWERED, BYE, CALL, CANCEL, ERROR, Peer, Unmet, shown
+
+GROUP = Group("closing")
+
+
+@GROUP.case("a BYE that drains is answered by one", "PB-F30", level="leaf")
+def bye_for_bye(peer: Peer) -> None:
+    peer.send(BYE, 0, "", 0)
+    said = peer.expect(BYE)
+    if said[1] not in (0, 1):
+        raise Unmet(f"{shown(said)} came; expected a BYE that drains")
+
+
+@GROUP.case("last of its BYE is the highest call that it has run", "PB-M37", "PB-F27")
+def last(peer: Peer) -> None:
+    for number in range(3):
+        peer.ask(0, "echo", number)
+    peer.send(BYE, 0, "", 0)
+    said = peer.expect(BYE)
+    if said[3] != 3:
+        raise Unmet(f"last of its BYE is {said[3]}; expected 3")
+
+
+@GROUP.case("what runs when BYE comes is finished and answered", "PB-F32")
+def drain(peer: Peer) -> None:
+    call = peer.call(0, "slow", 30)
+    peer.send(BYE, 0, "", 0)
+    seen: dict[int, list[Any]] = {}
+    while len(seen) < 2:
+        envelope = peer.read()
+        seen[envelope[0]] = envelope
+    if seen.get(ANSWERED, [None, None])[1] != call:
+        raise Unmet(f"a call that ran when BYE came was not answered: {seen}")
+
+
+@GROUP.case("a handler may call back while both sides drain", "PB-F31", "PB-F32")
+def callback_while_draining(peer: Peer) -> None:
+    id = peer.new_id()
+    call = peer.call(0, "call_later", values.ref(id), "hear", ["late"], 30)
+    peer.send(BYE, 0, "", 0)
+    said = False
+    while True:
+        envelope = peer.read()
+        if envelope[0] == BYE:
+            said = True
+        elif envelope[0] == CALL:
+            if envelope[2:4] != [id, "hear"]:
+                raise Unmet(f"{shown(envelope)} came; expected hear on object {id}")
+            peer.send(ANSWERED, envelope[1], values.pack("heard"))
+        elif envelope[:2] == [ANSWERED, call]:
+            break
+        else:
+            raise Unmet(f"{shown(envelope)} came while it drained")
+    if not said:
+        raise Unmet("it has not answered our BYE")
+
+
+@GROUP.case("it cancels on request while it drains", "PB-F32")
+def cancel_while_draining(peer: Peer) -> None:
+    call = peer.call(0, "slow", 60_000)
+    peer.send(BYE, 0, "", 0)
+    peer.send(CANCEL, call)
+    seen = {envelope[0]: envelope for envelope in (peer.read(), peer.read())}
+    if ERROR not in seen or seen[ERROR][1] != call:
+        raise Unmet(f"a call cancelled while it drains was not answered: {seen}")
+
+
+@GROUP.case("nothing is sent after an aborting BYE was seen", "PB-F34", "PB-F28")
+def abort(peer: Peer) -> None:
+    peer.call(0, "slow", 20)
+    peer.send(BYE, 8, "go away", 0)
+    said = peer.bye(*range(16), may_be_silent=True)
+    if said is not None:
+        raise Unmet(f"{shown(said)} came after our aborting BYE")
+
+
+@GROUP.case("an unknown code aborts", "PB-F28")
+def unknown_abort(peer: Peer) -> None:
+    peer.send(BYE, 77, "", 0)
+    if peer.bye(*range(256), may_be_silent=True) is not None:
+        raise Unmet("it answered a BYE of an unknown code, which aborts")
+
+
+@GROUP.case("a BYE that is none is a violation", "PB-M38", "PB-F8", level="leaf")
+def bad_bye(peer: Peer) -> None:
+    peer.send(BYE, 0, 5, 0)
+    peer.bye(3)
+
+
+@GROUP.case("a half closed stream ends the connection, and nothing waits for ever", "PB-F36")
+def cut(peer: Peer) -> None:
+    peer.call(0, "slow", 60_000)
+    peer.alive()
+    peer.stream.close()

@@ -1,0 +1,176 @@
+"""The vectors of the specification as cases: values echoed, payloads and frames that must be refused.
+
+They are read from the folder spec/vectors, whose README says what each row means.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from . import values
+from .case import Case
+from .peer import ANSWERED, CALL, ERROR, Peer, Unmet, shown
+
+_REFERENCES = ("$ref", "$home", "$answer", "$stream", "$cached", "$cache", "$refx")
+
+
+def from_folder(folder: Path) -> list[Case]:
+    """Return the cases of the vectors in a folder.
+
+    Raises:
+        OSError, ValueError: they cannot be read.
+    """
+    # A call nests two deeper than its argument, so what is as deep as may be cannot be echoed.
+    rows = [row for row in _load(folder, "values.json") if not row["name"].startswith("depth ")]
+    cases = [_echo(row) for row in rows if not _holds_references(row["value"])]
+    cases += [_refused(row) for row in _load(folder, "reject-values.json")]
+    for name in ("frames-reject", "flavours"):
+        path = folder / f"{name}.json"
+        if path.exists():
+            content = json.loads(path.read_text(encoding="utf-8"))
+            cases += [_frames(name, content["hello"], row) for row in content["cases"]]
+    counts: dict[str, int] = {}
+    numbered = []
+    for case in cases:
+        counts[case.name] = counts.get(case.name, 0) + 1
+        name = f"{case.name}.{counts[case.name]:03}"
+        numbered.append(Case(name, case.title, case.rules, case.level, case.run, case.is_raw))
+    return numbered
+
+
+def _load(folder: Path, name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((folder / name).read_text(encoding="utf-8"))
+    return found
+
+
+def _holds_references(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(key in _REFERENCES or _holds_references(item) for key, item in value.items())
+    return isinstance(value, list) and any(map(_holds_references, value))
+
+
+def _payload(row: dict[str, Any]) -> bytes:
+    if "hex" in row:
+        return bytes.fromhex(row["hex"])
+    piece, times = row["hex_repeat"]
+    head, tail = bytes.fromhex(row.get("hex_head", "")), bytes.fromhex(row.get("hex_tail", ""))
+    return head + bytes.fromhex(piece) * int(times) + tail
+
+
+def _call_of(value: bytes) -> bytes:
+    """Return the payload of echo(value); where the value is a GRAPH, the whole payload is one."""
+    graph = values.array_of(_unpacked(value), values.GRAPH)
+    if not graph or not isinstance(graph[-1], bytes):
+        return b"\x92\x91" + value + b"\x80"
+    root = values.pack(values.ExtType(values.NODE, values.uint(len(graph) - 1)))
+    parts = [*graph, b"\x92\x91" + root + b"\x80"]
+    return values.pack(values.ExtType(values.GRAPH, values.pack(parts)))
+
+
+def _unpacked(value: bytes) -> Any:
+    try:
+        return values.unpack(value)
+    except Exception:
+        return None
+
+
+def _echo(row: dict[str, Any]) -> Case:
+    payload = _payload(row)
+
+    def run(peer: Peer) -> None:
+        peer.send(CALL, 1, 0, "echo", _call_of(payload))
+        envelope = peer.settled(1)
+        if envelope[0] == ERROR:
+            raise Unmet(f"the echo failed with {shown(envelope)}")
+        if row.get("decode_only") or row.get("lossy"):
+            return
+        if envelope[2] != payload and not _same(envelope[2], payload):
+            raise Unmet(f"the echo is {envelope[2].hex()}; expected {payload.hex()}")
+
+    return Case("values", f"echo: {row['name']}", tuple(row.get("rules", ("PB-V1",))), "core", run)
+
+
+def _same(one: bytes, other: bytes) -> bool:
+    """Tell whether two payloads differ in the order of members only, which is the sender's to choose."""
+    return bool(_sorted(_unpacked(one)) == _sorted(_unpacked(other)))
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, values.ExtType) and value.code in (17, 18):
+        found = values.unpack(value.data)
+        return value.code, sorted(map(values.pack, found)) if isinstance(found, list) else found
+    if isinstance(value, dict):
+        return {key: _sorted(item) for key, item in value.items()}
+    return [_sorted(item) for item in value] if isinstance(value, list) else value
+
+
+def _refused(row: dict[str, Any]) -> Case:
+    payload = _payload(row)
+
+    def run(peer: Peer) -> None:
+        limit = peer.info.get("max_frame", 65_536)
+        if len(payload) + 32 > limit:
+            return
+        peer.send(CALL, 1, 0, "echo", _call_of(payload))
+        if row["expect"] == "fatal":
+            peer.bye(4, 5)
+            return
+        envelope = peer.read()
+        if row["expect"] == "either":
+            if envelope[0] == 15 and envelope[1] in (4, 5):
+                return
+        elif envelope[0] != ERROR:
+            raise Unmet(f"{shown(envelope)} came; expected the error {row.get('type')}")
+        if envelope[0] == ERROR and row.get("type") and row["expect"] == "call":
+            found = values.unpack(envelope[2]).get("type")
+            if found != row["type"]:
+                raise Unmet(f"the call failed with {found}; expected {row['type']}")
+        if envelope[0] not in (ANSWERED, ERROR):
+            raise Unmet(f"{shown(envelope)} came; expected an answer")
+        peer.alive()
+
+    return Case("refused", f"{row['name']}", (row["rule"],), "core", run)
+
+
+def _frames(group: str, hello: str, row: dict[str, Any]) -> Case:
+    def run(peer: Peer) -> None:
+        if row.get("first"):
+            peer.read_hello()
+        else:
+            peer.send_bytes(bytes.fromhex(row.get("hello", hello)))
+            peer.read_hello()
+        features = peer.info.get("features", [])
+        if any(feature in features for feature in row.get("without", [])):
+            return
+        for need in row.get("needs", []):
+            if need in ("cache", "pipeline", "stream"):
+                peer.need(need)
+            else:
+                peer.need("ability " + need)
+        peer.send_bytes(_payload(row))
+        _expect(peer, row["expect"])
+
+    level = "full" if group == "flavours" or row.get("needs") else "core"
+    return Case(group, row["name"], (row["rule"],), level, run, is_raw=True)
+
+
+def _expect(peer: Peer, expect: dict[str, Any]) -> None:
+    for body in expect.get("answers", []):
+        wanted = values.unpack(bytes.fromhex(body))
+        found = peer.read()
+        if found != wanted:
+            raise Unmet(f"{shown(found)} came; expected {shown(wanted)}")
+    if "bye" in expect:
+        peer.bye(*expect["bye"], may_be_silent=bool(expect.get("silent")))
+        return
+    if "error" in expect:
+        peer.fails(expect["error"]["id"], expect["error"]["type"])
+    releases = dict(expect.get("releases", []))
+    for _ in range(20):
+        peer.alive()
+        if all(peer.released[id] >= count for id, count in releases.items()):
+            break
+    if dict(peer.released) != releases:
+        raise Unmet(f"it has released {dict(peer.released)}; expected {releases}")
