@@ -153,3 +153,13 @@ def test_import_pb_loads_neither_ssl_nor_cryptography_nor_a_loop():
 
     assert "" == done.stderr
     assert 0 == done.returncode
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "pb" / "conformance").rglob("*.py")), ids=lambda path: path.name
+)
+def test_the_conformance_kit_shares_no_code_with_what_it_judges(path):
+    """It could not find a fault that it has itself."""
+    ours = {name for name in imports_of(path) if name.partition(".")[0] in OURS}
+
+    assert set() == {name for name in ours if not name.startswith("pb.conformance")}

@@ -23,9 +23,9 @@ async def main(url: str) -> None:
             return
         except (OSError, pb.Error):
             continue  # a case that was about how a connection begins
-        ended = asyncio.Event()
-        pb.on_disconnect(root, lambda _: ended.set())
-        await ended.wait()
+        ended = asyncio.get_running_loop().create_future()
+        pb.on_disconnect(root, ended.set_result)
+        await ended
 
 
 if __name__ == "__main__":

@@ -96,6 +96,15 @@ class Peer:
         if lacking:
             raise Missing(f"does not announce {', '.join(lacking)}")
 
+    def need_lengths(self) -> None:
+        """Skip the case over WebSocket, where frames have no lengths.
+
+        Raises:
+            Missing: it is so.
+        """
+        if not self.stream.has_lengths:
+            raise Missing("is about the lengths of frames, which WebSocket has not")
+
     def call(
         self, target: int, method: str, *args: Any, opts: dict[str, Any] | None = None, **kwargs: Any
     ) -> int:

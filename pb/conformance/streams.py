@@ -25,7 +25,13 @@ class Closed(Exception):
 
 
 class FrameStream(Protocol):
-    """What carries frames."""
+    """What carries frames.
+
+    Attributes:
+        has_lengths: whether frames have lengths of their own: over WebSocket they have none.
+    """
+
+    has_lengths: bool
 
     def send(self, data: bytes) -> None:
         """Send bytes that hold frames with their lengths, or what is none."""
@@ -45,11 +51,12 @@ class FrameStream(Protocol):
 class TcpStream:
     """Frames over a connected socket."""
 
+    has_lengths = True
+
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
         self._data = bytearray()
-        with contextlib.suppress(OSError):
-            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _without_delay(connected)
 
     def send(self, data: bytes) -> None:
         """Send bytes as they are."""
@@ -96,8 +103,11 @@ class TcpStream:
 class WebStream:
     """Frames over WebSocket, on a connected socket, at either end of it."""
 
+    has_lengths = False
+
     def __init__(self, connected: socket.socket, protocol: Any) -> None:
         self._socket = connected
+        _without_delay(connected)
         self._protocol = protocol
         self._bodies: list[bytes] = []
         self._part = b""
@@ -198,8 +208,15 @@ class WebStream:
             for data in self._protocol.data_to_send():
                 if data:
                     self._socket.sendall(data)
+                else:  # the closing handshake is over
+                    self._socket.shutdown(socket.SHUT_WR)
         except OSError as error:
             raise Closed(str(error)) from None
+
+
+def _without_delay(connected: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # a unix socket has no such option
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def dial(url: str, timeout_s: float) -> FrameStream:

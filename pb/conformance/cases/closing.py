@@ -44,7 +44,7 @@ def drain(peer: Peer) -> None:
 @GROUP.case("a handler may call back while both sides drain", "PB-F31", "PB-F32")
 def callback_while_draining(peer: Peer) -> None:
     id = peer.new_id()
-    call = peer.call(0, "call_later", values.ref(id), "hear", ["late"], 30)
+    call = peer.call(0, "call_later", values.ref(id), "hear", ["late"], 200)
     peer.send(BYE, 0, "", 0)
     said = False
     while True:

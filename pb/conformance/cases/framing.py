@@ -72,6 +72,7 @@ def zero_round_trips(peer: Peer) -> None:
 
 @GROUP.case("frames that arrive byte by byte are the same frames", "PB-F5", "PB-F3")
 def bytewise(peer: Peer) -> None:
+    peer.need_lengths()
     body = values.pack([CALL, 1, 0, "echo", values.pack([["slowly"], {}])])
     for byte in len(body).to_bytes(4, "big") + body:
         peer.stream.send(bytes([byte]))
@@ -128,6 +129,7 @@ def longest_frame(peer: Peer) -> None:
 
 @GROUP.case("a length beyond its limit ends the connection before the body has come", "PB-F3", level="leaf")
 def too_long(peer: Peer) -> None:
+    peer.need_lengths()
     peer.send_bytes((peer.info.get("max_frame", 65_536) + 1).to_bytes(4, "big") + b"\x95")
     peer.bye(5)
 
