@@ -74,6 +74,14 @@ def test_bytes_that_look_like_exts_are_not_counted() -> None:
     assert value == Decoder(Registry(), limits).loads(payload)
 
 
+def test_a_payload_too_short_for_so_many_is_not_looked_at() -> None:
+    """At three bytes an Ext; the heads of Exts in it are text or numbers."""
+    value = [b"\xd4" * (5 * MOST // 2)]
+    limits = Limits(max_exts=MOST)
+
+    assert value == Decoder(Registry(), limits).loads(Encoder(Registry(), limits).dumps(value))
+
+
 def test_times_in_utc_are_not_counted() -> None:
     """They have a form of msgpack's own, which costs nothing more."""
     payload = b"\xdc\x03\xe8" + b"\xd6\xff\0\0\0\1" * 1000
