@@ -65,6 +65,7 @@ from .limits import Limits
 from .observers import Observers
 from .reference import RemoteReference
 from .root import Root
+from .tracing import Trace, trace
 from .tracked import Tracked
 
 if TYPE_CHECKING:
@@ -150,6 +151,8 @@ __all__ = [
     "RemoteIdentity",
     "CurrentCall",
     "current_call",
+    "Trace",
+    "trace",
     "Attachment",
     # errors
     "Error",

@@ -16,13 +16,13 @@ from jelly import Bulk, MalformedJelly, Oversized
 from . import messages
 from ._ending import NOTHING, Ending
 from ._observing import ObserverHandle
+from ._options import expire, make_with_options, put_quiet
 from ._outbox import LARGE_PAYLOAD, Outbox
 from ._payloads import PAYLOADS, Pack, put_message, refused
 from ._pipelining import call_naming
 from ._question import Question
 from ._scope import HoldsPromise, PromiseMet
-from ._timed import expire, make_timed
-from .context import deadline, serving
+from .context import Inherited, due, inherited, serving
 from .errors import (
     Busy,
     Cancelled,
@@ -51,7 +51,7 @@ Waiting = tuple[
     tuple[Any, ...],
     Mapping[str, Any],
     "Scope | None",
-    float | None,
+    Inherited | None,
     Any,
 ]
 
@@ -135,9 +135,9 @@ class Calls(Ending):
             Gone, DeadReference: the reference is dead.
             DeadlineExceeded: no time is left; nothing was sent.
         """
-        limit = deadline.get()
-        if limit is not None and (at is None or limit < at):
-            at = limit
+        passed = inherited.get()
+        if passed is not None:
+            at = passed.due(at)
         if type(handle) is ObserverHandle:
             return self._ask(handle, method, args, kwargs, outcome)
         if (
@@ -149,7 +149,9 @@ class Calls(Ending):
             self._check_open(handle)
             if not self._serves_peer(handle.scope):
                 # The reference itself waits too: its RELEASE must not go before the call (R5).
-                self._wait((handle(), handle, method, args, kwargs, scope, at, outcome))
+                if at is not None:
+                    passed = due(at)
+                self._wait((handle(), handle, method, args, kwargs, scope, passed, outcome))
                 if at is not None:
                     self.deadlines.add(outcome, at, partial(expire, self, 0, outcome))
                 return 0
@@ -158,8 +160,8 @@ class Calls(Ending):
             payload = self.encode(scope, method, args, kwargs)
         except HoldsPromise as held:
             return call_naming(self, handle, method, args, kwargs, outcome, scope, at, held)  # type: ignore[arg-type]
-        if at is not None:
-            return make_timed(self, handle, method, payload, outcome, scope, at)
+        if at is not None or passed is not None:
+            return make_with_options(self, handle, method, payload, outcome, scope, at, passed)
         id = self.next_id
         self.next_id = id + 1
         self.pending[id] = (outcome, scope)
@@ -228,7 +230,7 @@ class Calls(Ending):
             self._check_open(handle)
         # Updates of replicas do not wait: an answer must not overtake the change that came before it.
         if self._waiting and handle.code == messages.CALL and not self._serves_peer(handle.scope):
-            self._wait((handle(), handle, method, args, kwargs, scope, None, None))
+            self._wait((handle(), handle, method, args, kwargs, scope, inherited.get(), None))
             return
         self._send(handle, method, args, kwargs, scope)
 
@@ -252,7 +254,11 @@ class Calls(Ending):
                 raise
             call_naming(self, handle, method, args, kwargs, None, scope, None, held)  # type: ignore[arg-type]
             return
-        put_message(self.outbox, self.pack, [handle.code, 0, handle.id, method], payload)
+        passed = inherited.get()
+        if passed is None or passed.trace is None:
+            put_message(self.outbox, self.pack, [handle.code, 0, handle.id, method], payload)
+        else:
+            put_quiet(self, handle, method, payload, passed.trace)
         if scope.tables.fresh:
             scope.tables.observing.sent(scope.tables)
 
@@ -348,17 +354,20 @@ class Calls(Ending):
         """Send the calls that waited for their turn, as many as may go."""
         self.is_held = False
         while self._waiting and not self.is_held and len(self.pending) < self.peer_max_calls:
-            _, handle, method, args, kwargs, scope, at, outcome = self._waiting.popleft()
+            _, handle, method, args, kwargs, scope, passed, outcome = self._waiting.popleft()
+            token = inherited.set(passed)  # of who has called, not of who makes room
             try:
                 if outcome is None:
                     self._send(handle, method, args, kwargs, scope)
                 elif not outcome.done():
-                    outcome.call_started(self.make(handle, method, args, kwargs, outcome, scope, at))
+                    outcome.call_started(self.make(handle, method, args, kwargs, outcome, scope))
             except Exception as error:
                 if outcome is not None:
                     outcome.set_exception(error)
                 else:
                     log.error("a call that wanted no answer was not sent", exc_info=error)
+            finally:
+                inherited.reset(token)
 
     def _serves_peer(self, scope: Scope) -> bool:
         """Whether the caller is a handler that serves a call of this very peer."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ._calls import of_own_call
 from ._ending import NOTHING
 from ._stream_state import CONSUMER, Phase
-from .context import deadline
+from .context import due_at
 from .errors import DeadlineExceeded
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ class Consumer(weakref.ref["RemoteStream"]):
         if not self.credit:
             self.pull(max(self.owed, self.streams.limits.window, 1))
         self.waiter = waiter = self.streams.face.make_future()
-        limit = deadline.get()
+        limit = due_at()
         deadlines = self.streams.deadlines
         if limit is not None:
             deadlines.add(self, limit, self.expire)

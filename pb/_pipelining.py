@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from . import messages
 from ._naming import Naming, NotNow
+from ._options import expire
 from ._payloads import bytes_of, put_message
 from ._promised import LaterCall, Promised, broken, make_now, wait_for
-from ._timed import expire
-from .context import deadline
+from .context import due_at, inherited
 from .errors import BrokenPromise, NotPipelinable
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def call_promised(
         outcome: as for `Calls.make`; None where no answer is wanted.
     """
     outcome = outcome or Unheard(method)
-    limit = deadline.get()
+    limit = due_at()
     if limit is not None and (at is None or limit < at):
         at = limit
     calls = promised.calls
@@ -207,6 +207,9 @@ def _send(calls: Calls, call: LaterCall, scope: Scope, target: int, on: Promised
     if at is not None:
         options["ttl"] = max(math.ceil(calls.deadlines.left_s(at) * 1000), 0)
         calls.deadlines.add(outcome, at, partial(expire, calls, id, outcome))
+    passed = inherited.get()
+    if passed is not None and passed.trace is not None:
+        options["trace"] = passed.trace.option
     message = [messages.CALL, id, target, call.method]
     if options:
         calls.outbox.put(calls.pack([*message, bytes_of(payload), options]))

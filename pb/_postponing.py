@@ -37,7 +37,6 @@ class Postponing:
         fail: Callable[..., Told]
         begin: Callable[..., None]
         finish: Callable[..., None]
-        run: Callable[..., None]
 
     def __init__(self) -> None:
         self.is_held = False
@@ -92,7 +91,7 @@ class Postponing:
                 self._held = deque()
             self._held.append(held)
             return
-        self.run(held.id, held.export, held.function, held.method, held.args, held.kwargs, held.at)
+        held.run()
 
     def start_held(self) -> None:
         """Run the calls that were held, in their order, as long as the peer takes their answers."""
@@ -100,7 +99,7 @@ class Postponing:
         while self._held and not self.is_held:
             held = self._held.popleft()
             self.finish(held.id, held)
-            self.run(held.id, held.export, held.function, held.method, held.args, held.kwargs, held.at)
+            held.run()
             held.export.scope.direct.leave()
         self.check_holds()
         self.settled()

@@ -18,7 +18,7 @@ from ._consumer import Passed
 from ._outbox import LARGE_PAYLOAD
 from ._payloads import put_message
 from ._stream_state import PRODUCER, Phase
-from .context import deadline
+from .context import due_at
 from .errors import Cancelled, ConnectionLost, DeadlineExceeded, Gone, TooLarge
 from .stream import RemoteStream
 
@@ -96,7 +96,7 @@ class Producer:
         """Begin to make items: the payload that announces the stream is queued."""
         if self.phase is Phase.ENDED:  # pragma: no cover - a hook has ended the connection meanwhile
             return
-        limit = self._context.get(deadline)
+        limit = self._context.run(due_at)
         if limit is not None:
             self.streams.deadlines.add(self, limit, self.expire)
         self._task = self._context.run(self.streams.face.spawn, self._run())

@@ -15,7 +15,7 @@ from jelly import Promising, Referenceable
 
 from . import messages
 from ._keep import ask_to_keep
-from ._timed import expire
+from ._options import expire
 from .dispatch import Kind, find_method
 from .errors import BrokenPromise, Cancelled, ConnectionLost, NotPipelinable
 from .reference import RemoteReference

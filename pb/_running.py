@@ -6,9 +6,10 @@ Each has `cancel()` and `is_cancelled`. Spec: spec/3-messages.md, CALL and CANCE
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .context import Inherited, inherited
 from .dispatch import Kind
 from .errors import Cancelled, DeadlineExceeded, Gone, NotExecuted
 
@@ -80,6 +81,17 @@ class Held:
     kwargs: dict[str, Any]
     at: float | None
     is_cancelled: bool = False
+    passed: Inherited | None = field(default_factory=inherited.get)
+
+    def run(self) -> None:
+        """Run it now, with all that its caller has passed on."""
+        token = inherited.set(self.passed)
+        try:
+            self.serving.run(
+                self.id, self.export, self.function, self.method, self.args, self.kwargs, self.at
+            )
+        finally:
+            inherited.reset(token)
 
     def cancel(self) -> None:
         """Take it back."""
@@ -95,7 +107,18 @@ class Waiting:
         scope: that of the object; until it is known, that of the root.
     """
 
-    __slots__ = ("_slots", "at", "id", "is_cancelled", "method", "needs", "payload", "scope", "target")
+    __slots__ = (
+        "_slots",
+        "at",
+        "id",
+        "is_cancelled",
+        "method",
+        "needs",
+        "passed",
+        "payload",
+        "scope",
+        "target",
+    )
 
     def __init__(
         self,
@@ -116,6 +139,7 @@ class Waiting:
         self.needs = needs
         self.scope = scope
         self.at = at
+        self.passed = inherited.get()
         self.is_cancelled = False
 
     def cancel(self) -> None:

@@ -24,7 +24,7 @@ from ._replica import Replica
 from ._reserved import Reserved
 from ._running import Held, Relay, Served, Waiting
 from ._why import why_bad_arguments, why_no_method
-from .context import deadline, serving
+from .context import due, inherited, serving
 from .dispatch import Kind, bind_error, check_arguments, find_method, why_nothing
 from .errors import (
     BadArguments,
@@ -35,6 +35,7 @@ from .errors import (
     NoSuchObject,
     ProtocolError,
 )
+from .tracing import receive_traced
 
 if TYPE_CHECKING:
     from ._deadlines import Deadlines
@@ -132,6 +133,9 @@ class Serving(Postponing):
             _, id, target, method, payload = envelope
         else:
             (_, id, target, method, payload), ttl_ms, options = without_options(envelope)
+            if "trace" in options:
+                receive_traced(self.receive_call, envelope)
+                return
         if type(id) is not int or type(target) is not int or type(method) is not str:
             raise ProtocolError("CALL whose id or target is no integer, or whose method is no string")
         if type(payload) not in PAYLOADS:
@@ -251,7 +255,7 @@ class Serving(Postponing):
         if export.kind is VIEW:
             args.insert(0, scope.perspective)  # the actor: never the peer's to choose
         token = serving.set((scope, id))
-        limit = None if at is None else deadline.set(at)
+        limit = None if at is None else inherited.set(due(at))
         try:
             try:
                 if kwargs or export.guards is not None or type(function) is not MethodType:
@@ -276,7 +280,7 @@ class Serving(Postponing):
         finally:
             serving.reset(token)
             if limit is not None:
-                deadline.reset(limit)
+                inherited.reset(limit)
 
     def refuse_useless(self, id: int, why: str) -> None:
         """Count a call that its sender could know to be useless; it earns nothing."""

@@ -18,7 +18,7 @@ from ._fields import numbers_of
 from ._needing import Needing
 from ._payloads import ending, put_message, refused
 from ._running import Held, Waiting
-from .context import deadline, serving
+from .context import inherited, serving
 from .errors import Busy, NoSuchObject, ProtocolError
 
 if TYPE_CHECKING:
@@ -179,14 +179,14 @@ class Slots:
             return
         self._is_starting = True
         # Whoever answers may be a handler with little time; what starts now is none of its calls.
-        tokens = serving.set(None), deadline.set(None)
+        tokens = serving.set(None), inherited.set(None)
         try:
             while self._due:
                 self._start_first(self._due.popleft())
         finally:
             self._is_starting = False
             serving.reset(tokens[0])
-            deadline.reset(tokens[1])
+            inherited.reset(tokens[1])
             self._serving.check_holds()
 
     def _start_first(self, on: Slot | Export | None) -> None:
@@ -212,6 +212,7 @@ class Slots:
         if type(call) is Held:
             self._serving.run_held(call)
         else:
+            inherited.set(call.passed)
             self._start(call)  # type: ignore[arg-type]
         scope.direct.leave()
 

@@ -15,6 +15,7 @@ from ._running import Served
 from ._serving import IGNORED
 from .dispatch import bind_error, check_arguments, find_method
 from .errors import Busy, NoSuchObject, ProtocolError
+from .tracing import receive_traced
 
 if TYPE_CHECKING:
     from ._serving import Serving
@@ -85,7 +86,10 @@ class Updates:
         if len(envelope) == 5:
             _, id, number, method, payload = envelope
         else:
-            (_, id, number, method, payload), ttl_ms, _ = without_options(envelope)
+            (_, id, number, method, payload), ttl_ms, options = without_options(envelope)
+            if "trace" in options:
+                receive_traced(self._receive_other, envelope)
+                return
         if type(id) is not int or type(number) is not int or type(method) is not str:
             raise ProtocolError("OBSERVE whose id or cache is no integer, or whose method is no string")
         if type(payload) not in PAYLOADS:

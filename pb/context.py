@@ -1,6 +1,7 @@
-"""Who is calling: what a handler may know about the call it is serving.
+"""Who is calling: what a handler may know about the call it is serving, and what its own calls inherit.
 
-Spec: none of this is on the wire; the caller cannot influence it.
+Spec: spec/3-messages.md, CALL; all else is not on the wire, and the caller cannot
+influence it.
 """
 
 from __future__ import annotations
@@ -8,18 +9,50 @@ from __future__ import annotations
 import contextvars
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from ._scope import Scope
     from .attachment import Attachment
+    from .tracing import Trace
 
 # What the handler runs under: (scope, call id). A plain tuple, because it is made for every call and
 # looked at by few; `current_call` dresses it up.
 serving: contextvars.ContextVar[tuple[Scope, int] | None] = contextvars.ContextVar("pb_serving", default=None)
 
-# By when what is called from here has to be over, as face.clock() counts; None: it may take its time.
-deadline: contextvars.ContextVar[float | None] = contextvars.ContextVar("pb_deadline", default=None)
+
+class Inherited(NamedTuple):
+    """What calls made from here inherit.
+
+    Attributes:
+        at: by when they have to be over, as face.clock() counts; None: they may take their time.
+        trace: the trace they belong to, if any.
+        call: what hooks are told of the call that is being served; None where there are none.
+    """
+
+    at: float | None = None
+    trace: Trace | None = None
+    call: Any = None
+
+    def due(self, at: float | None) -> float | None:
+        """Return the earlier of two times, None being never."""
+        return self.at if at is None or (self.at is not None and self.at < at) else at
+
+
+# One variable for all of it: None costs a call one look-up.
+inherited: contextvars.ContextVar[Inherited | None] = contextvars.ContextVar("pb_inherited", default=None)
+
+
+def due(at: float) -> Inherited:
+    """Return what is inherited here, with this time instead of what was there."""
+    found = inherited.get()
+    return Inherited(at) if found is None else found._replace(at=at)
+
+
+def due_at() -> float | None:
+    """Return by when what is called from here has to be over; None: it may take its time."""
+    found = inherited.get()
+    return None if found is None else found.at
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +63,13 @@ class CurrentCall:
         connection: the connection it came over, as the face made it.
         perspective: on whose behalf it is made; None where no one has logged in.
         answer_wanted: whether the caller waits for a result.
+        trace: the trace that the caller says it belongs to, or that a hook has put it in; None for none.
     """
 
     connection: Any
     perspective: Any
     answer_wanted: bool
+    trace: Trace | None = None
     _scope: Any = field(default=None, repr=False, compare=False)
     _id: int = field(default=0, repr=False, compare=False)
 
@@ -64,4 +99,6 @@ def current_call() -> CurrentCall | None:
     if found is None:
         return None
     scope, id = found
-    return CurrentCall(scope.broker.connection, scope.perspective, id != 0, scope, id)
+    passed = inherited.get()
+    trace = None if passed is None else passed.trace
+    return CurrentCall(scope.broker.connection, scope.perspective, id != 0, trace, scope, id)

@@ -41,6 +41,7 @@ NOT_BUILT = {}
 NOT_THIS_ROLE = {
     ("11-cancel", "C"): "callers cannot give a ttl yet",
     ("37-stream-beyond-credit", "C"): "no honest producer does that",
+    ("70-trace", "C"): "no trace of zeros can be given here",
 }
 
 

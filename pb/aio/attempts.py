@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from pb.context import deadline
+from pb.context import inherited
 from pb.errors import DeadlineExceeded, DeadReference, NotExecuted, OutcomeUnknown
 from pb.reference import Import, RemoteReference
 
@@ -48,6 +48,7 @@ class Attempt:
         "_is_safe",
         "_kwargs",
         "_name",
+        "_passed",
         "_timer",
         "calls",
         "outcome",
@@ -65,14 +66,14 @@ class Attempt:
         at: float | None,
         is_safe: bool,
     ) -> None:
-        limit = deadline.get()  # of who calls: it is made again in another context
+        self._passed = passed = inherited.get()  # of who calls: it is made again in another context
         self._home = home
         self.outcome = outcome
         self.reference = reference
         self._name = name
         self._args = args
         self._kwargs = kwargs
-        self._at = limit if at is None or (limit is not None and limit < at) else at
+        self._at = at if passed is None else passed.due(at)
         self._is_safe = is_safe
         self._id = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -89,6 +90,7 @@ class Attempt:
                 self._wait(NotExecuted("the call was not sent: the connection is down"))
                 return
         self.calls = handle.scope.broker.calls
+        token = inherited.set(self._passed)
         try:
             id = self.calls.make(handle, self._name, self._args, self._kwargs, self, None, self._at)
         except Exception as error:
@@ -96,6 +98,8 @@ class Attempt:
         else:
             if id:
                 self.call_started(id)
+        finally:
+            inherited.reset(token)
 
     # --- IOutcome
 

@@ -20,6 +20,7 @@ on every write, and a unix socket does it as well.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import errno
 from collections import deque
 from collections.abc import Callable
@@ -137,6 +138,7 @@ class MemoryTransport(asyncio.Transport):
         url = f"memory://{name}"
         super().__init__({"peername": url, "sockname": url})
         self._loop = loop
+        self._context = contextvars.Context()  # what arrives is not done on behalf of who wrote it
         self._peer: MemoryTransport = self  # connect() joins the two
         self._protocol: Any = None  # None: not accepted yet, or told that the connection is lost
         self._buffered = False
@@ -258,7 +260,7 @@ class MemoryTransport(asyncio.Transport):
     def _wake(self) -> None:
         if not self._scheduled and self._ready():
             self._scheduled = True
-            self._loop.call_soon(self._receive)
+            self._loop.call_soon(self._receive, context=self._context)
 
     def _receive(self) -> None:
         self._scheduled = False
@@ -326,7 +328,7 @@ class MemoryTransport(asyncio.Transport):
         self._eof_sent = True
         self._drop_inbox()
         # Later, because this may be called by one protocol and tells the other.
-        self._loop.call_soon(self._peer._drained)
+        self._loop.call_soon(self._peer._drained, context=self._peer._context)
         self._peer._wake()
         self._drained()
 

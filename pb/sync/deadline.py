@@ -28,15 +28,15 @@ class deadline:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._token: Token[float | None] | None = None
+        self._token: Token[context.Inherited | None] | None = None
 
     def __enter__(self) -> None:
         at = background().loop.time() + self._seconds
-        before = context.deadline.get()
-        self._token = context.deadline.set(at if before is None else min(at, before))
+        before = context.due_at()
+        self._token = context.inherited.set(context.due(at if before is None else min(at, before)))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._token is not None
-        context.deadline.reset(self._token)
+        context.inherited.reset(self._token)

@@ -6,6 +6,7 @@ See `pb.aio.link`. Everything here runs in the thread of the loop, except where 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
@@ -132,7 +133,7 @@ class SyncLink(Link):
     def _lowered(self) -> None:
         """Read again. Called in any thread, with a lock held."""
         try:
-            self.loop.call_soon_threadsafe(self._read_on)
+            self.loop.call_soon_threadsafe(self._read_on, context=contextvars.Context())
         except RuntimeError:
             pass  # the loop is closed: the program ends
 

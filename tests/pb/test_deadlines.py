@@ -218,11 +218,11 @@ def test_what_is_called_in_turn_has_no_more_time():
 def test_the_earlier_of_two_deadlines_counts():
     """A block with a deadline does not give a call more time, nor less than its own."""
     pump = Pump(Shop())
-    token = context.deadline.set(pump.client.now + 2.0)
+    token = context.inherited.set(context.due(pump.client.now + 2.0))
     try:
         outcome = call(pump, "slow", within=50.0)
     finally:
-        context.deadline.reset(token)
+        context.inherited.reset(token)
     pump.run()
     go_on(pump, 3.0)
 

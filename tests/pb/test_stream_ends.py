@@ -55,7 +55,7 @@ class Root(pb.Root):
 
     async def remote_who(self):
         yield pb.current_call().answer_wanted
-        yield context.deadline.get()
+        yield context.due_at()
 
     async def remote_waits(self):
         try:
@@ -87,11 +87,11 @@ def test_a_generator_knows_the_call_it_serves(pump):
 
 def timed(pump, name, *args, within=5.0):
     """Make a call that has to be over after so long."""
-    token = context.deadline.set(pump.client.now + within)
+    token = context.inherited.set(context.due(pump.client.now + within))
     try:
         outcome = getattr(pump.root, name)(*args)
     finally:
-        context.deadline.reset(token)
+        context.inherited.reset(token)
     pump.run()
     return outcome.result()
 
@@ -133,7 +133,7 @@ def test_who_waits_for_an_item_waits_no_longer_than_there_is_time(pump):
     found = []
 
     async def wait():
-        context.deadline.set(5.0)
+        context.inherited.set(context.due(5.0))
         try:
             await stream._pb_row.next()
         except pb.DeadlineExceeded as error:
@@ -158,9 +158,9 @@ def test_a_call_that_is_late_stops_the_streams_it_brought():
 
     pump = Pump(Slow())
     source = Source()
-    token = context.deadline.set(5.0)
+    token = context.inherited.set(context.due(5.0))
     outcome = pump.root.keep(source)
-    context.deadline.reset(token)
+    context.inherited.reset(token)
     pump.run()
     pump.server.now = 6
     pump.server.broker.deadlines.sweep()
