@@ -46,6 +46,7 @@ from .errors import (
     DeadReference,
     Error,
     Forbidden,
+    ForkedConnection,
     Gone,
     LoginFailed,
     NoSuchMethod,
@@ -84,7 +85,7 @@ if TYPE_CHECKING:
     from .aio.server import Server, serve
     from .aio.status import Change, ConnectionState, Status
     from .aio.stream import Stream
-    from .aio.threads import in_thread
+    from .aio.threads import from_thread, in_thread
     from .aio.url import BadURL
     from .aio.web import Web
     from .auth.application import Application
@@ -125,6 +126,7 @@ __all__ = [
     "visible_if",
     "HIDDEN",
     "in_thread",
+    "from_thread",
     "idempotent",
     # references and calls
     "RemoteReference",
@@ -177,6 +179,7 @@ __all__ = [
     "NotExecuted",
     "DeadReference",
     "OutcomeUnknown",
+    "ForkedConnection",
     "ProtocolError",
     "InsecureJelly",
     "Unjellyable",
@@ -216,6 +219,7 @@ _LAZY: Final = {
     "Stream": "pb.aio.stream",
     "stream_file": "pb.aio.files",
     "receive_file": "pb.aio.files",
+    "from_thread": "pb.aio.threads",
     "BadURL": "pb.aio.url",
     "Web": "pb.aio.web",
 }

@@ -194,6 +194,10 @@ class OutcomeUnknown(ConnectionLost):
     """The call was sent and the connection ended before its answer: it may or may not have run."""
 
 
+class ForkedConnection(Error, RuntimeError):
+    """The connection belongs to the process from which this one was forked. Open another one here."""
+
+
 class ProtocolError(Error):
     """The peer broke the protocol; the connection is closed with the BYE code it carries.
 

@@ -19,9 +19,10 @@ import jelly
 from pb import interfaces, messages
 from pb._state import State
 from pb.broker import Broker
-from pb.errors import Forbidden, ProtocolError
+from pb.errors import Forbidden, ForkedConnection, ProtocolError
 from pb.limits import Limits
 
+from . import forking
 from ._thread import shared
 from .connection import Connection
 from .pulse import Pulse
@@ -178,6 +179,8 @@ class Link(asyncio.BufferedProtocol):
     def wants_release(self) -> None:
         """Write soon; called by the garbage collector, from any thread."""
         try:
+            if self.thread == forking.FORKED_THREAD:
+                return  # the pipe to the loop is shared with the parent
             if self.thread != get_ident():
                 self.loop.call_soon_threadsafe(self.write_now)
             elif not self.broker.outbox.due:
@@ -211,6 +214,7 @@ class Link(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Say HELLO, unless the peer is not who it should be."""
         self.transport = transport
+        forking.note(self)
         if self._links is not None:
             self._links.add(self)
         self.broker.tables.peer_name = peer_name(transport)
@@ -296,9 +300,8 @@ class Link(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Settle everything."""
-        self._pulse.stop()
-        if self._sweep is not None:
-            self._sweep.cancel()
+        self.stop_timers()
+        forking.forget(self)
         if self.transport is None:
             return
         self.transport = None
@@ -315,6 +318,12 @@ class Link(asyncio.BufferedProtocol):
             self._links.discard(self)
         if self.lost is not None and not self.lost.done():
             self.lost.set_result(None)
+
+    def stop_timers(self) -> None:
+        """Let nothing come of time any more."""
+        self._pulse.stop()
+        if self._sweep is not None:
+            self._sweep.cancel()
 
     def pause_writing(self) -> None:
         """The network takes no more for now: new calls wait."""
@@ -357,11 +366,14 @@ class Link(asyncio.BufferedProtocol):
 
         Raises:
             RuntimeError: it is; the text says what to do instead.
+            ForkedConnection: this is a copy in a child process.
         """
+        if self.thread == forking.FORKED_THREAD:
+            raise ForkedConnection(forking.WHY)
         if self.thread != get_ident():
             raise RuntimeError(
-                "a connection is used in another thread than its loop's; from here, hand the loop an async "
-                "function that makes the call: asyncio.run_coroutine_threadsafe(function(), loop)"
+                "a connection is used in another thread than its loop's; from here, call through the loop: "
+                "pb.from_thread(reference.method, ...)"
             )
 
     def abort(self) -> None:

@@ -28,7 +28,7 @@ A GUI never waits: it has the outcome called back, and what threads have put int
 
 Hooks run in the thread of the connections and must not block: `observe_` methods, `changed`, those of copies
 and caches, and `async def` methods. There, as in a thread with a running loop, blocking calls raise
-RuntimeError. After a fork the connections belong to the parent; in the child they raise RuntimeError.
+RuntimeError. After a fork the connections belong to the parent; in the child they raise ForkedConnection.
 """
 
 from __future__ import annotations

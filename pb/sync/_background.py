@@ -14,6 +14,9 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from pb.aio.forking import WHY
+from pb.errors import ForkedConnection
+
 from ._floor import Desk, Floor, Frame, Waiting
 
 if TYPE_CHECKING:
@@ -62,11 +65,10 @@ class Background:
 
         Raises:
             RuntimeError: the text says what to do instead.
+            ForkedConnection: this is a copy in a child process.
         """
         if self.is_forked:
-            raise RuntimeError(
-                "this connection belongs to the process that this one was forked from; open another one here"
-            )
+            raise ForkedConnection(WHY)
         if self.is_over:
             if threading.current_thread().daemon:
                 threading.Event().wait()  # the interpreter is about to stop it anyhow, and silently

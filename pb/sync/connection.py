@@ -116,6 +116,8 @@ class Connection:
         """
         link = self._link
         if link.transport is None:
+            if link.background.is_forked:
+                link.background.check_caller()
             return
         found = serving.get()
         if found is not None and found[0].tables is link.broker.tables:

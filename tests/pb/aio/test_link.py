@@ -156,7 +156,7 @@ def test_a_reference_used_in_another_thread_says_what_to_do(loop):
             thread.start()
             await asyncio.to_thread(thread.join)
             assert 2 == len(errors)
-            assert all("run_coroutine_threadsafe" in error for error in errors)
+            assert all("pb.from_thread(" in error for error in errors)
 
     run(main(), loop)
 

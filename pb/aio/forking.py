@@ -1,0 +1,59 @@
+"""What becomes of connections in a forked child: they stay the parent's.
+
+A child has copies of the parent's sockets and of its selector, which is one for both: a socket that the
+parent closes stays open, and what the child takes out of the selector is out of the parent's too; over TLS it
+would even say goodbye in the parent's name. So nothing is left of them in the child that could reach the
+network.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from .link import Link
+
+
+class _Process:
+    """What a process has one of: it is forked as a whole."""
+
+    def __init__(self) -> None:
+        self.links: set[Link] = set()
+        self.is_hooked = False
+
+
+_process: Final = _Process()
+FORKED_THREAD: Final = 0  # no thread has this identity
+WHY: Final = "this connection belongs to the process that this one was forked from; open another one here"
+
+
+def note(link: Link) -> None:
+    """Remember a link that has a transport, until `forget`."""
+    if not _process.is_hooked and hasattr(os, "register_at_fork"):
+        _process.is_hooked = True
+        os.register_at_fork(after_in_child=_after_fork)
+    _process.links.add(link)
+
+
+def forget(link: Link) -> None:
+    """Forget a link whose transport is gone."""
+    _process.links.discard(link)
+
+
+def _after_fork() -> None:
+    links, _process.links = _process.links, set()
+    if not links:
+        return
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for link in links:
+        transport, link.transport = link.transport, None
+        link.thread = FORKED_THREAD  # so that each use is noticed where the thread is looked at anyway
+        link.broker.calls.is_open = False
+        link.broker.outbox.clear()
+        link.stop_timers()
+        found = None if transport is None else transport.get_extra_info("socket")
+        if found is not None and found.fileno() >= 0:
+            # The number stays taken, so whatever the copies of transports do to it, they do to nothing.
+            os.dup2(nothing, found.fileno(), inheritable=False)
+    os.close(nothing)
