@@ -20,11 +20,11 @@ from ._options import expire, make_with_options, put_quiet
 from ._outbox import LARGE_PAYLOAD, Outbox
 from ._payloads import PAYLOADS, Pack, put_message, refused
 from ._pipelining import call_naming
-from ._question import Question
+from ._question import Question, ask
+from ._room import Room
 from ._scope import HoldsPromise, PromiseMet
 from .context import Inherited, due, inherited, serving
 from .errors import (
-    Busy,
     Cancelled,
     DeadReference,
     NotExecuted,
@@ -79,6 +79,7 @@ class Calls(Ending):
         "outbox",
         "pack",
         "peer_pipelines",
+        "room",
         "settling",
         "tables",
     )
@@ -110,6 +111,7 @@ class Calls(Ending):
         self.outbox = outbox
         self.pack = pack
         self._waiting = NOTHING
+        self.room = Room()
 
     def make(
         self,
@@ -139,15 +141,15 @@ class Calls(Ending):
         if passed is not None:
             at = passed.due(at)
         if type(handle) is ObserverHandle:
-            return self._ask(handle, method, args, kwargs, outcome)
+            return ask(self, handle, method, args, kwargs, outcome)
         if (
             self.is_held
             or not self.is_open
             or handle.dead is not None
             or len(self.pending) >= self.peer_max_calls
         ):
-            self._check_open(handle)
-            if not self._serves_peer(handle.scope):
+            self.check_open(handle)
+            if not self.serves_peer(handle.scope):
                 # The reference itself waits too: its RELEASE must not go before the call (R5).
                 if at is not None:
                     passed = due(at)
@@ -177,29 +179,6 @@ class Calls(Ending):
             scope.tables.observing.sent(scope.tables)
         return id
 
-    def _ask(
-        self,
-        handle: ObserverHandle,
-        method: str,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        outcome: Any,
-    ) -> int:
-        """Make an update that is answered. It keeps its place among the updates, so it never waits its turn.
-
-        Raises:
-            Busy: it would be over the peer's `max_calls`; nothing was sent.
-        """
-        self._check_open(handle)
-        if len(self.pending) >= self.peer_max_calls and not self._serves_peer(handle.scope):
-            raise of_own_call(Busy(f"{len(self.pending)} calls wait for an answer, the peer's max_calls"))
-        question = Question(self, handle, method, args, kwargs, outcome)
-        late = handle.late
-        if late is None:
-            return question.send()
-        late.append(question)
-        return 0
-
     def encode(
         self, scope: Scope, method: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> bytes | Bulk:
@@ -225,13 +204,20 @@ class Calls(Ending):
         """Call a method and want no answer: none is sent. Raises like `make`.
 
         It does not count toward the peer's `max_calls`, but it keeps its place behind calls that wait.
+
+        Raises:
+            Busy: too much waits already for a peer that does not take it; this was not sent.
         """
         if handle.code == messages.CALL or handle.dead is not None or not handle.scope.tables.is_open:
-            self._check_open(handle)
+            self.check_open(handle)
         # Updates of replicas do not wait: an answer must not overtake the change that came before it.
-        if self._waiting and handle.code == messages.CALL and not self._serves_peer(handle.scope):
-            self._wait((handle(), handle, method, args, kwargs, scope, inherited.get(), None))
-            return
+        if handle.code == messages.CALL:
+            if self._waiting and not self.serves_peer(handle.scope):
+                self.room.wait()
+                self._wait((handle(), handle, method, args, kwargs, scope, inherited.get(), None))
+                return
+            if self.is_held:
+                self.room.check()
         self._send(handle, method, args, kwargs, scope)
 
     def _send(
@@ -259,14 +245,16 @@ class Calls(Ending):
             put_message(self.outbox, self.pack, [handle.code, 0, handle.id, method], payload)
         else:
             put_quiet(self, handle, method, payload, passed.trace)
+        if self.is_held:
+            self.room.put(len(payload))
         if scope.tables.fresh:
             scope.tables.observing.sent(scope.tables)
 
-    def _check_open(self, handle: Import | ObserverHandle) -> None:
+    def check_open(self, handle: Import | ObserverHandle) -> None:
         """Refuse what cannot be called any more."""
         if handle.dead is not None:
             raise of_own_call(handle.dead("the reference was released or its object revoked; get a new one"))
-        if not self.is_open and not self._serves_peer(handle.scope):
+        if not self.is_open and not self.serves_peer(handle.scope):
             error = NotExecuted if handle.scope.tables.is_open else DeadReference
             remedy = "; get a new reference over a new connection" if error is DeadReference else ""
             raise error(f"the call was not sent: {self.end_reason}{remedy}")
@@ -341,6 +329,11 @@ class Calls(Ending):
         if self._waiting and not self.is_held:
             self.start_waiting()
 
+    def would_wait(self, handle: Import | ObserverHandle) -> bool:
+        """Whether a call made now would have to wait for its turn."""
+        is_full = self.is_held or len(self.pending) >= self.peer_max_calls
+        return is_full and self.is_open and not self.serves_peer(handle.scope)
+
     def hold(self) -> None:
         """Let new calls wait: the network takes no more for now."""
         self.is_held = True
@@ -352,12 +345,15 @@ class Calls(Ending):
 
     def start_waiting(self) -> None:
         """Send the calls that waited for their turn, as many as may go."""
-        self.is_held = False
+        if self.is_held:
+            self.is_held = False
+            self.room.resumed()
         while self._waiting and not self.is_held and len(self.pending) < self.peer_max_calls:
             _, handle, method, args, kwargs, scope, passed, outcome = self._waiting.popleft()
             token = inherited.set(passed)  # of who has called, not of who makes room
             try:
                 if outcome is None:
+                    self.room.started()
                     self._send(handle, method, args, kwargs, scope)
                 elif not outcome.done():
                     outcome.call_started(self.make(handle, method, args, kwargs, outcome, scope))
@@ -369,7 +365,7 @@ class Calls(Ending):
             finally:
                 inherited.reset(token)
 
-    def _serves_peer(self, scope: Scope) -> bool:
+    def serves_peer(self, scope: Scope) -> bool:
         """Whether the caller is a handler that serves a call of this very peer."""
         found = serving.get()
         return found is not None and found[0].tables is scope.tables and self.peer_max_calls > 0

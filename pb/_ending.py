@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from .errors import ConnectionLost, NotExecuted, OutcomeUnknown
 
 if TYPE_CHECKING:
+    from ._room import Room
     from ._scope import Scope
 
 # What nobody waits in: an empty deque takes 760 bytes of an idle connection. Nothing is ever appended to it.
@@ -39,6 +40,7 @@ class Ending:
     written_id: int
     bye_id: int
     _waiting: deque[Any]
+    room: Room
 
     def fail_not_run(self, last: int, reason: str) -> None:
         """Fail the calls that the peer's BYE says did not run."""
@@ -82,6 +84,7 @@ class Ending:
 
     def _fail_waiting(self, reason: str) -> None:
         waiting, self._waiting = self._waiting, NOTHING
+        self.room.waiting = 0
         for *_, outcome in waiting:
             if outcome is not None and not outcome.done():
                 outcome.set_exception(NotExecuted(f"the call was not sent: {reason}"))

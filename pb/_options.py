@@ -55,7 +55,7 @@ def put_quiet(
 ) -> None:
     """Queue a call that wants no answer, with its trace."""
     options = {"trace": trace.option}
-    calls.outbox.put(calls.pack([handle.code, 0, handle.id, method, bytes_of(payload), options]))
+    calls.outbox.put_counted(calls.pack([handle.code, 0, handle.id, method, bytes_of(payload), options]))
 
 
 def expire(calls: Calls, id: int, outcome: Any) -> None:

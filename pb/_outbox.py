@@ -14,6 +14,8 @@ from . import messages
 # From here on a payload travels as its own frame, written next to its header and never copied.
 LARGE_PAYLOAD = 16 * 1024
 _WRITE_NOW_BYTES = 128 * 1024
+# What an envelope costs while it waits, beside its bytes.
+_ENVELOPE_BYTES = 64
 _LENGTH = struct.Struct(">I").pack
 
 
@@ -28,7 +30,7 @@ class Outbox:
         write_now: called when too much has been put to wait for anything.
     """
 
-    __slots__ = ("_large_bytes", "batch", "due", "frames", "has_spoken", "max_frame", "wake", "write_now")
+    __slots__ = ("_bytes", "batch", "due", "frames", "has_spoken", "max_frame", "wake", "write_now")
 
     def __init__(self, wake: Callable[[], None], write_now: Callable[[], None]) -> None:
         self.max_frame = messages.HELLO_MAX_FRAME
@@ -36,7 +38,7 @@ class Outbox:
         self.has_spoken = False  # whether something was taken since the last tick of the keepalive
         self.wake = wake
         self.write_now = write_now
-        self._large_bytes = 0
+        self._bytes = 0
         self.batch: list[bytes] = []
         self.frames: list[bytes] = []
 
@@ -47,16 +49,24 @@ class Outbox:
             self.due = True
             self.wake()
 
+    def put_counted(self, envelope: bytes) -> None:
+        """Queue one packed envelope of those that nothing else keeps from being many in one turn."""
+        self.batch.append(envelope)
+        self._count(len(envelope))
+
     def put_alone(self, head: bytes, *rest: bytes) -> None:
         """Queue one envelope as a frame of its own: its bytes are `head` followed by `rest`."""
         self._seal()
         size = len(head) + sum(map(len, rest))
         self.frames.append(size.to_bytes(4, "big") + head)
         self.frames.extend(rest)
-        self._large_bytes += size
-        if self._large_bytes > _WRITE_NOW_BYTES:
+        self._count(size)
+
+    def _count(self, size: int) -> None:
+        self._bytes += size + _ENVELOPE_BYTES
+        if self._bytes > _WRITE_NOW_BYTES:
             # Not at the end of the turn: the network must be able to say that it takes no more.
-            self._large_bytes = 0
+            self._bytes = 0
             self.write_now()
         elif not self.due:
             self.due = True

@@ -20,7 +20,7 @@ def put_message(outbox: Outbox, pack: Pack, message: list[Any], payload: bytes |
     size = len(payload)
     if size < LARGE_PAYLOAD:
         message.append(payload)
-        outbox.put(pack(message))
+        outbox.put_counted(pack(message))
         return
     head = pack([*message, b""])[:-2]  # all but the two bytes of the empty bin
     width = b"\xc5" + size.to_bytes(2, "big") if size < 0x10000 else b"\xc6" + size.to_bytes(4, "big")

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ._payloads import put_message
-from .errors import NotExecuted
+from .errors import Busy, NotExecuted
 
 if TYPE_CHECKING:
     from ._calls import Calls
@@ -78,3 +78,29 @@ class Question:
         """Settle it: the replica it is for never came to be, or is gone."""
         if self._outcome is not None and not self._outcome.done():
             self._outcome.set_exception(NotExecuted("the replica that was to be asked is not there"))
+
+
+def ask(
+    calls: Calls,
+    handle: ObserverHandle,
+    method: str,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    outcome: Any,
+) -> int:
+    """Make an update that is answered. It keeps its place among the updates, so it never waits its turn.
+
+    Raises:
+        Busy: it would be over the peer's `max_calls`; nothing was sent.
+    """
+    calls.check_open(handle)
+    if len(calls.pending) >= calls.peer_max_calls and not calls.serves_peer(handle.scope):
+        error = Busy(f"{len(calls.pending)} calls wait for an answer, the peer's max_calls")
+        error.is_of_own_call = True  # where a handler lets it pass, it is that handler's own
+        raise error
+    question = Question(calls, handle, method, args, kwargs, outcome)
+    late = handle.late
+    if late is None:
+        return question.send()
+    late.append(question)
+    return 0

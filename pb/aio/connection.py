@@ -99,6 +99,18 @@ class Connection:
     async def __aexit__(self, *exc: object) -> None:
         await self.close()
 
+    async def drain(self) -> None:
+        """Wait until the peer has taken enough of what was sent to it: for `send` in a loop.
+
+            for line in lines:
+                reference.note.send(line)
+                await connection.drain()
+
+        Returns at once where the network takes more, and where the connection is lost: the next `send` tells.
+        """
+        self._link.check_thread()
+        await self._link.drain()
+
     async def login(
         self,
         user: str | None = None,

@@ -327,18 +327,11 @@ class Link(asyncio.BufferedProtocol):
 
     def pause_writing(self) -> None:
         """The network takes no more for now: new calls wait."""
-        self._pulse.stalled_since = self.loop.time()
-        self.broker.calls.hold()
-        self.broker.serving.hold()
-        self.broker.streams.hold()
-        self._pulse.check_stall()
+        self._pulse.stalled()
 
     def resume_writing(self) -> None:
         """The network takes more again."""
-        self._pulse.stalled_since = 0.0
-        self.broker.calls.start_waiting()
-        self.broker.serving.start_held()
-        self.broker.streams.go_on()
+        self._pulse.resumed()
 
     # --- what faces of this link use
 
@@ -380,6 +373,10 @@ class Link(asyncio.BufferedProtocol):
         """End it at once."""
         if self.transport is not None:
             self.transport.abort()
+
+    async def drain(self) -> None:
+        """Wait until there is room for more that wants no answer, or the connection is lost."""
+        await self._pulse.drained()
 
     def own(self) -> None:
         """From here on the references keep the connection: with the last of them it closes."""

@@ -25,7 +25,7 @@ class Pulse:
         stalled_since: when the network took no more; 0.0 while it does.
     """
 
-    __slots__ = ("_link", "_opened_at", "_quiet_since", "_timer", "stalled_since")
+    __slots__ = ("_link", "_opened_at", "_quiet_since", "_room", "_timer", "stalled_since")
 
     def __init__(self, link: Link) -> None:
         self._link = link
@@ -33,6 +33,7 @@ class Pulse:
         self._opened_at = 0.0
         self._quiet_since = 0.0
         self.stalled_since = 0.0
+        self._room: asyncio.Future[None] | None = None  # made by who waits for it
 
     def await_hello(self) -> None:
         """Begin: the peer's HELLO must come."""
@@ -55,6 +56,7 @@ class Pulse:
 
     def stop(self) -> None:
         """End."""
+        self._free()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -90,6 +92,39 @@ class Pulse:
             self.check_stall()
         if link.transport is not None:
             self._wind()
+
+    def stalled(self) -> None:
+        """The network takes no more."""
+        broker = self._link.broker
+        self.stalled_since = self._link.loop.time()
+        broker.calls.hold()
+        broker.serving.hold()
+        broker.streams.hold()
+        self.check_stall()
+
+    def resumed(self) -> None:
+        """The network takes more again."""
+        broker = self._link.broker
+        self.stalled_since = 0.0
+        broker.calls.start_waiting()
+        broker.serving.start_held()
+        broker.streams.go_on()
+
+    async def drained(self) -> None:
+        """Wait until there is room for more that wants no answer, or the transport is gone."""
+        link = self._link
+        link.write_now()
+        calls = link.broker.calls
+        while link.transport is not None and (calls.is_held or calls.room.is_short):
+            if self._room is None:
+                self._room = link.loop.create_future()
+            calls.room.when_free = self._free
+            await asyncio.shield(self._room)
+
+    def _free(self) -> None:
+        room, self._room = self._room, None
+        if room is not None:
+            room.set_result(None)
 
     def check_stall(self) -> None:
         """Close on a peer that does not read: what waits for it is bounded in bytes and in time."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
+from pb.errors import Busy
 from pb.reference import Import, RemoteReference
 
 from .delivery import check_name, deliver_to
@@ -95,10 +96,27 @@ class RemoteMethod:
         """
         return self
 
+    def nowait(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Call the method, but only if that can be done at once.
+
+        Raises:
+            Busy: the call would wait for its turn: as many have no answer as the peer takes, or it does not
+                read. It was not made. A call of `reference.method(...)` waits instead, and never raises here.
+        """
+        handle = _import_of(self._pb_reference)
+        link: Link = handle.scope.broker.face
+        if link.thread != get_ident():
+            link.check_thread()
+        if handle.scope.broker.calls.would_wait(handle):
+            raise Busy("the call was not made: it would wait for its turn")
+        return self(*args, **kwargs)
+
     def send(self, /, *args: Any, **kwargs: Any) -> None:
         """Call the method and want no answer: none is sent, and no error comes back.
 
         Raises:
+            Busy: the peer does not read, and as much waits for it as may: it was not sent. Await
+                `connection.drain()` between messages, or call the method and await its answer.
             NotExecuted: the connection has ended.
             jelly.Unjellyable: an argument cannot be sent.
         """

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pb.dispatch import is_method_name
-from pb.errors import ConnectionLost, NoSuchMethod
+from pb.errors import Busy, ConnectionLost, NoSuchMethod
 from pb.reference import Import, RemoteReference
 
 from ._floor import Frame, Sitter, Waiting
@@ -123,14 +123,24 @@ class RemoteMethod:
     def send(self, /, *args: Any, **kwargs: Any) -> None:
         """Call the method and want no answer: none is sent, and no error comes back.
 
+        Waits while the peer takes no more; what it calls here is run meanwhile.
+
         Raises:
+            Busy: it would wait in the thread of all connections.
             NotExecuted: the connection has ended.
             jelly.Unjellyable: an argument cannot be sent.
         """
         _check_name(self._pb_name)
         link = _link_of(self._pb_reference)
         handle = _import_of(self._pb_reference)
-        link.background.call(link.broker.calls.send, handle, self._pb_name, args, kwargs)
+        while True:
+            try:
+                link.background.call(link.broker.calls.send, handle, self._pb_name, args, kwargs)
+                return
+            except Busy:
+                if link.background.is_here:
+                    raise
+            link.background.run(link.drain, link.desk)
 
     def __repr__(self) -> str:
         return f"<RemoteMethod {self._pb_name} of {self._pb_reference!r}>"

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 
 # What one program does: a server in a process of its own, so that all that it hears comes from the parent.
 PROGRAM = """
-import asyncio, gc, subprocess, warnings
+import asyncio, gc, warnings
 warnings.simplefilter("ignore", DeprecationWarning)  # that threads exist when it forks: an executor's
 url, scheme = sys.argv[1:]
 class Callback(pb.Referenceable):
@@ -31,9 +31,11 @@ def in_child(connection, root):
         else: print("nothing raised")
     print("open", connection.is_open)
 async def own():
+    asyncio.get_running_loop().slow_callback_duration = 60
     async with pb.open_connection(url) as connection:
         print("its own", await connection.root.echo("works"))
 async def main():
+    asyncio.get_running_loop().slow_callback_duration = 60  # to fork takes a while
     async with pb.open_connection(url) as connection:
         root = connection.root
         callback = Callback()
@@ -120,6 +122,7 @@ def test_a_peer_learns_of_the_parents_end_while_a_forked_child_lives(tmp_path):
 import asyncio, signal
 url = sys.argv[1]
 async def main():
+    asyncio.get_running_loop().slow_callback_duration = 60
     connection = await pb.open_connection(url)
     child = os.fork()
     if not child:

@@ -124,7 +124,7 @@ def test_after_the_loop_nothing_waits_for_ever():
 
     async def main():
         root = Root()
-        server = await pb.serve(root, "memory://from-thread")
+        server = await pb.serve(root, "pb://127.0.0.1:0")
         connection = await pb.open_connection(server.url)
         thread = threading.Thread(target=wait_for, args=[connection.root])
         thread.start()
