@@ -21,7 +21,7 @@ from ._ext import CONTAINERS, SCALARS
 from ._extcount import LEAST_BYTES, has_more_exts
 from ._inert import Opaque, Relayed
 from ._plain import is_plain
-from ._unfit import SharedContainer, Unfit
+from ._unfit import SharedContainer, TooDeep, Unfit
 from ._walk import Walk
 from .builtins_ import LEAF_WRITERS, NeedsWalk
 from .errors import InsecureJelly, Oversized, RemoteError, Unjellyable
@@ -346,14 +346,15 @@ class Encoder:
             return payload
         except Unfit as unfit:
             self._undo(walk, walk.referred)
-            raise Unjellyable(_tell(unfit, where, call is not None)) from unfit.__cause__
+            error = Oversized if isinstance(unfit, TooDeep) else Unjellyable
+            raise error(_tell(unfit, where, call is not None)) from unfit.__cause__
         except BaseException:
             self._undo(walk, walk.referred)
             raise
 
     def _finish(self, walk: Walk, tree: Any) -> bytes:
         if walk.top + walk.weight > self.limits.max_depth:
-            raise Unfit(f"nests deeper than max_depth={self.limits.max_depth}")
+            raise TooDeep(f"nests deeper than max_depth={self.limits.max_depth}")
         return self._within_limit(walk.pack_checked(tree))
 
     def _within_limit(self, payload: bytes) -> bytes:

@@ -41,3 +41,7 @@ class Unfit(Exception):
             at = int(self.steps.pop()[1:-1])
             self.steps.append(f"[{list(items)[at >> 1]!r:.80}]" if at & 1 else "<a key or member>")
         return self
+
+
+class TooDeep(Unfit):
+    """Say that it nests deeper than its receiver takes."""

@@ -30,7 +30,7 @@ from ._ext import (
 )
 from ._flood import count_floodable
 from ._inert import Opaque
-from ._unfit import SharedContainer, Unfit
+from ._unfit import SharedContainer, TooDeep, Unfit
 from .builtins_ import LEAF_WRITERS, write_datetime, write_foreign_datetime
 from .errors import Unjellyable
 
@@ -127,7 +127,7 @@ class Walk:
         level += 1
         if level > self.top:
             if level > self.max_depth:
-                raise Unfit(f"nests deeper than max_depth={self.max_depth}")
+                raise TooDeep(f"nests deeper than max_depth={self.max_depth}")
             self.top = level
         return level
 
@@ -184,7 +184,7 @@ class Walk:
         """Go back from the data of an Ext to the object it stands in."""
         mine = 1 + self.top - self.base + self.weight
         if mine > self.max_depth:
-            raise Unfit(f"nests deeper than max_depth={self.max_depth}")
+            raise TooDeep(f"nests deeper than max_depth={self.max_depth}")
         self.base, self.top = base, top
         self.weight = weight if weight > mine else mine
 

@@ -20,7 +20,7 @@ class Unjellyable(JellyError):
 
 
 class Oversized(Unjellyable):
-    """Say that a payload would be larger than its receiver takes. Send less, or in pieces."""
+    """Say that a payload is larger, or nests deeper, than its receiver takes. Send less, or in pieces."""
 
 
 class InsecureJelly(JellyError):

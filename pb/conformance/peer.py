@@ -143,6 +143,16 @@ class Peer:
         self._arrived.extend(frame if isinstance(frame[0], list) else [frame])
         return self._arrived.popleft()
 
+    def next_of_any_kind(self, timeout_s: float) -> list[Any] | None:
+        """Return the next message as it is, None where none comes in time."""
+        usual, self.timeout_s = self.timeout_s, timeout_s
+        try:
+            return self._read()
+        except Silence:
+            return None
+        finally:
+            self.timeout_s = usual
+
     def read(self) -> list[Any]:
         """Return the next message; RELEASE, STOP and PING are noted and answered, and not returned."""
         while True:

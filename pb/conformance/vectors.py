@@ -89,7 +89,7 @@ def _echo(row: dict[str, Any]) -> Case:
         if envelope[2] != payload and not _same(envelope[2], payload):
             raise Unmet(f"the echo is {envelope[2].hex()}; expected {payload.hex()}")
 
-    return Case("values", f"echo: {row['name']}", tuple(row.get("rules", ("PB-V1",))), "core", run)
+    return Case("values", f"echo: {row['name']}", ("PB-V1", *row.get("rules", ())), "core", run)
 
 
 def _same(one: bytes, other: bytes) -> bool:

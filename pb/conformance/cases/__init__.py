@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from ..case import Case
-from . import caches, calls, closing, errors, framing, pipelining, references, shuffled, streams
+from . import (
+    caches,
+    calls,
+    closing,
+    errors,
+    framing,
+    limits,
+    pipelining,
+    references,
+    shuffled,
+    streams,
+)
 
 GROUPS = (
     framing.GROUP,
@@ -14,6 +25,7 @@ GROUPS = (
     streams.GROUP,
     pipelining.GROUP,
     shuffled.GROUP,
+    limits.GROUP,
     closing.GROUP,
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .. import values
 from ..case import Group
-from ..peer import Peer, Unmet
+from ..peer import CALL, ERROR, Peer, Unmet
 
 GROUP = Group("errors")
 
@@ -64,7 +64,7 @@ def hostile_names(peer: Peer) -> None:
     peer.alive()
 
 
-@GROUP.case("an answer that cannot be sent fails its call, and no other", "PB-M15")
+@GROUP.case("an answer that cannot be sent fails its call, and no other", "PB-M15", "PB-V26")
 def unsendable(peer: Peer) -> None:
     call = peer.call(0, "fail", "unsendable")
     error = peer.fails(call)
@@ -86,3 +86,13 @@ def no_map(peer: Peer) -> None:
             raise Unmet(f"BYE {found[1]} came; expected 4")
     elif found[:2] != [3, call]:
         raise Unmet(f"{found} came; expected BYE 4")
+
+
+@GROUP.case("a pb. error of a callback is not told as one of the call itself", "PB-E10", "PB-E12")
+def callbacks_own(peer: Peer) -> None:
+    for told in ("pb.Gone", "pb.NoSuchMethod", "pb.Busy"):
+        id = peer.new_id()
+        call = peer.call(0, "call", values.ref(id), "hear", [])
+        back = peer.expect(CALL)
+        peer.send(ERROR, back[1], values.pack({"type": told, "msg": "of the callback"}))
+        peer.fails(call, "pb.Internal")

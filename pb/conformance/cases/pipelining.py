@@ -147,7 +147,7 @@ def cancel_waiting(peer: Peer) -> None:
     peer.alive()
 
 
-@GROUP.case("a chain of 300 does not make it fail", "PB-M8", level="full")
+@GROUP.case("a chain of 300 does not make it fail", "PB-M8", "PB-P20", level="full")
 def long_chain(peer: Peer) -> None:
     peer.need("pipeline")
     length = min(300, peer.info.get("max_calls", 16) - 2)
@@ -166,3 +166,19 @@ def long_chain(peer: Peer) -> None:
         raise Unmet("the objects of a chain are not one")
     peer.send(FINISH, calls)
     peer.alive()
+
+
+@GROUP.case("more results kept than max_calls end the connection with BYE 6", "PB-P4", level="full")
+def kept_too_many(peer: Peer) -> None:
+    peer.need("pipeline")
+    limit = peer.info.get("max_calls", 16)
+    if limit > 5000:
+        return
+    for _ in range(limit):
+        peer.result(peer.call(0, "echo", None, opts=KEEP))
+    peer.call(0, "echo", None, opts=KEEP)
+    said = peer.read()
+    while said[0] == ANSWERED:
+        said = peer.read()
+    if said[:2] != [15, 6]:
+        raise Unmet(f"{shown(said)} came; expected BYE 6")
