@@ -49,7 +49,7 @@ class FrameReader:
     then take bodies with `next_body` until it returns None. What was not taken stays, after `hold`.
     """
 
-    __slots__ = ("_data", "_have", "_length", "_offset", "frame", "left", "max_frame")
+    __slots__ = ("_begun", "_data", "_have", "_length", "_offset", "frame", "left", "max_frame")
 
     def __init__(self) -> None:
         self.max_frame = messages.HELLO_MAX_FRAME
@@ -59,6 +59,12 @@ class FrameReader:
         self.frame: bytearray | None = None  # a frame that is arriving, as far as there is room for it
         self._length = 0
         self._have = 0
+        self._begun = 0
+
+    @property
+    def arriving(self) -> tuple[int, int] | None:
+        """Which frame has begun to arrive, and how many bytes of it are there; None between frames."""
+        return None if self.frame is None else (self._begun, self._have)
 
     def room(self) -> memoryview | None:
         """Return the rest of the buffer of a long frame that is arriving, or None to read elsewhere."""
@@ -123,6 +129,7 @@ class FrameReader:
 
     def _begin_frame(self, length: int, beginning: bytes | memoryview) -> None:
         have = len(beginning)
+        self._begun += 1
         self.frame = bytearray(min(length, max(_FIRST_PART, have)))
         self.frame[:have] = beginning
         self._length = length

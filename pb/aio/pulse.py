@@ -6,7 +6,7 @@ One timer per connection, whatever goes on over it. Spec: spec/2-frames.md, "Liv
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pb import messages
 from pb._state import State
@@ -17,6 +17,10 @@ from pb.limits import tick_interval_s
 if TYPE_CHECKING:
     from .link import Link
 
+# What comes of a frame that has begun more slowly than this counts as silence (PB-F43). Signs of life alone
+# are about one byte a second.
+_LEAST_BYTES_PER_S: Final = 8
+
 
 class Pulse:
     """The timer of one link.
@@ -25,13 +29,24 @@ class Pulse:
         stalled_since: when the network took no more; 0.0 while it does.
     """
 
-    __slots__ = ("_link", "_opened_at", "_quiet_since", "_room", "_timer", "stalled_since")
+    __slots__ = (
+        "_arriving",
+        "_link",
+        "_looked_at",
+        "_opened_at",
+        "_quiet_since",
+        "_room",
+        "_timer",
+        "stalled_since",
+    )
 
     def __init__(self, link: Link) -> None:
         self._link = link
         self._timer: asyncio.TimerHandle | None = None
         self._opened_at = 0.0
         self._quiet_since = 0.0
+        self._arriving: tuple[int, int] | None = None
+        self._looked_at = 0.0
         self.stalled_since = 0.0
         self._room: asyncio.Future[None] | None = None  # made by who waits for it
 
@@ -75,9 +90,12 @@ class Pulse:
         if broker.greeting.stranger is not None and now - self._opened_at >= LOGIN_TIMEOUT_S:
             broker.fail(ProtocolError(f"nobody logged in within {LOGIN_TIMEOUT_S:g} s", messages.BYE_POLICY))
             return
+        arriving = broker.reader.arriving
         if broker.heard:
             broker.heard = False
-            self._quiet_since = now
+            if not self._trickles(arriving, now):
+                self._quiet_since = now
+        self._arriving, self._looked_at = arriving, now
         quiet_s = now - self._quiet_since
         limits = broker.limits
         if limits.idle_s and quiet_s >= limits.idle_s:
@@ -125,6 +143,17 @@ class Pulse:
         room, self._room = self._room, None
         if room is not None:
             room.set_result(None)
+
+    def _trickles(self, arriving: tuple[int, int] | None, now: float) -> bool:
+        """Whether all that came belongs to one frame and is too little to be its rest.
+
+        A length that is wrong looks like this: the peer's signs of life are taken for the rest of a frame,
+        which no call would outlive (PB-F43).
+        """
+        before = self._arriving
+        if arriving is None or before is None or arriving[0] != before[0]:
+            return False
+        return arriving[1] - before[1] < _LEAST_BYTES_PER_S * (now - self._looked_at)
 
     def check_stall(self) -> None:
         """Close on a peer that does not read: what waits for it is bounded in bytes and in time."""

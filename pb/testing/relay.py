@@ -99,6 +99,8 @@ class Lane:
                 size = min(
                     size, self._chance.randint(1, faults.segment) if faults.is_random else faults.segment
                 )
+            if faults.bytes_per_s:  # it trickles, and does not come all at once when its time is over
+                size = min(size, max(1, int(faults.bytes_per_s / 4)))
             self._queue(data[:size])
             data = data[size:]
         if at_end:

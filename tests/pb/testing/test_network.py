@@ -345,3 +345,29 @@ def test_it_stands_before_sockets_too(scheme, tmp_path):
                 await connection.wait_closed()
 
     run_for_real(main())
+
+
+def test_a_frame_that_is_longer_than_it_should_be_is_found_out():
+    """One flipped bit in a length: what follows is taken for the rest of it, signs of life too."""
+
+    async def act(served, client, server, root, network):
+        await root.echo(0)
+        (relay,) = network.connections
+        network.flip(8 * (relay.down.carried + 1), "down")  # 65,536 bytes longer
+        began = now()
+        with pytest.raises(pb.OutcomeUnknown, match="silent"):
+            await root.echo("x")
+        return now() - began
+
+    limits = pb.Limits(idle_s=40.0, ping_after_s=15.0)
+    assert faulty(act, limits=limits) <= 3 * 40.0
+
+
+def test_a_long_frame_over_a_slow_network_is_not_silence():
+    """It takes minutes, and every look finds more of it."""
+
+    async def act(served, client, server, root, network):
+        network.slow(200, "down")
+        return len(await root.echo(b"x" * 60_000))
+
+    assert 60_000 == faulty(act, limits=pb.Limits(idle_s=40.0, ping_after_s=15.0, write_stall_s=1_000.0))
