@@ -33,6 +33,7 @@ from jelly import (
 )
 
 from .attachment import Attachment
+from .audit import AuditLog
 from .context import CurrentCall, current_call
 from .description import Description
 from .errors import (
@@ -61,6 +62,7 @@ from .errors import (
     Unregistered,
     Unsupported,
 )
+from .hooks import CallEvent, Hooks, LoginEvent, ReferenceEvent
 from .idempotent import idempotent
 from .limits import Limits
 from .observers import Observers
@@ -70,7 +72,7 @@ from .tracing import Trace, trace
 from .tracked import Tracked
 
 if TYPE_CHECKING:
-    from . import testing
+    from . import otel, testing
     from .aio import tls
     from .aio.backoff import Reconnect
     from .aio.client import get_object_at, open_connection
@@ -155,6 +157,13 @@ __all__ = [
     "current_call",
     "Trace",
     "trace",
+    # watching
+    "Hooks",
+    "CallEvent",
+    "ReferenceEvent",
+    "LoginEvent",
+    "AuditLog",
+    "otel",
     "Attachment",
     # errors
     "Error",
@@ -224,7 +233,7 @@ _LAZY: Final = {
     "Web": "pb.aio.web",
 }
 # Modules that are public names themselves.
-_MODULES: Final = {"tls": "pb.aio.tls", "testing": "pb.testing"}
+_MODULES: Final = {"tls": "pb.aio.tls", "testing": "pb.testing", "otel": "pb.otel"}
 
 
 def __getattr__(name: str) -> Any:

@@ -69,6 +69,8 @@ class Calls(Ending):
     `outcome` below is anything with `done()`, `set_result(value)` and `set_exception(error)`.
     """
 
+    watch: Any = None  # tells hooks of them; see pb._watching
+
     __slots__ = (
         "deadlines",
         "face",

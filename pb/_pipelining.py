@@ -134,7 +134,21 @@ def call_promised(
     Args:
         outcome: as for `Calls.make`; None where no answer is wanted.
     """
-    outcome = outcome or Unheard(method)
+    if promised.calls.watch is None:
+        call_result(promised, method, args, kwargs, outcome or Unheard(method), at)
+    else:
+        promised.calls.watch.call_promised(promised, method, args, kwargs, outcome, at)
+
+
+def call_result(
+    promised: Promised,
+    method: str,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    outcome: Any,
+    at: float | None,
+) -> None:
+    """Do what `call_promised` says, for an outcome that wants the answer."""
     limit = due_at()
     if limit is not None and (at is None or limit < at):
         at = limit

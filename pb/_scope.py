@@ -50,6 +50,7 @@ class Scope:
         "encoder",
         "exports",
         "has_begun",
+        "identity",
         "is_over",
         "on_empty",
         "perspective",
@@ -74,6 +75,7 @@ class Scope:
         self.perspective = perspective
         self.exports: dict[int, Export] | None = None if is_base else {}
         self.has_begun = False
+        self.identity = ""  # who has logged in to get it, for those who are told
         self.running = 0  # calls under it that have not been answered
         self.is_over = False
         self.on_empty: Any = None  # called when the last of what was handed out has been released

@@ -59,7 +59,9 @@ class Broker:
         proxy: let references of other connections pass through this one.
     """
 
-    serving_type: ClassVar[type[Serving]] = Serving
+    serving_type: ClassVar[type[Serving]] = Serving  # these three are others where hooks are told
+    tables_type: ClassVar[type[Tables]] = Tables
+    watch: Any = None
 
     __slots__ = (
         "_batch",
@@ -117,7 +119,7 @@ class Broker:
         self.speaks_pb = False  # whether what came first was a HELLO, good or bad
         self.reader = FrameReader()
         self.outbox = Outbox(face.wants_write, face.write_now)
-        self.tables = Tables(
+        self.tables = self.tables_type(
             make_reference=face.make_reference,
             max_refs=limits.max_refs,
             wake=face.wants_release,
@@ -270,11 +272,10 @@ class Broker:
 
     def _enter(self, state: State) -> None:
         self.state = state
-        row = self.greeting.row(state)
         owners = (self, self.calls, self.serving, self.updates, self.holdings, self.greeting, self.streams)
         self._receivers = {
             code: next(getattr(owner, name) for owner in owners if hasattr(owner, name))
-            for code, name in RECEIVES[row].items()
+            for code, name in RECEIVES[self.greeting.row(state)].items()
         }
 
     def receive_hello(self, envelope: list[Any]) -> None:
@@ -283,8 +284,7 @@ class Broker:
         hello = read_hello(envelope, self.limits)
         self.greeting.heard(hello)
         self.peer_agent = hello.agent
-        limits = hello.limits
-        self.peer_limits = limits
+        self.peer_limits = limits = hello.limits
         if self.greeting.stranger is None:
             self.enter("hello")
             self.reader.max_frame = self.limits.max_frame
@@ -346,8 +346,8 @@ class Broker:
 
     def check_settled(self) -> None:
         """Close the transport if this side is the one to do so and nothing is under way any longer."""
-        is_settled = not (self.calls.pending or self.serving.count or self.is_cut or self.streams)
-        if is_settled and self.is_initiator and self.state is State.DRAINING:
+        is_busy = self.calls.pending or self.serving.count or self.is_cut or self.streams
+        if not is_busy and self.is_initiator and self.state is State.DRAINING:
             self._end(None)
 
     def fail(self, error: ProtocolError) -> None:

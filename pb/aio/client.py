@@ -16,7 +16,7 @@ from .connection import Connection
 from .lasting import LastingLink
 from .link import Link
 from .opening import Opening
-from .options import check_registry, listener_address
+from .options import check_hooks, check_registry, listener_address
 from .unreachable import cannot_connect
 from .url import Address
 
@@ -40,6 +40,7 @@ def open_connection(
     debug: bool = False,
     proxy: bool = True,
     reconnect: bool | Reconnect = False,
+    hooks: Any = None,
 ) -> Opening[Any]:
     """Connect to a server: `async with open_connection(url) as connection`, or await it.
 
@@ -54,6 +55,7 @@ def open_connection(
         insecure: let logins run over `pb://` or `ws://` to another machine, where somebody may listen.
         debug: tell the peer text and traceback of internal errors. Not for production.
         proxy: let references of other connections be passed on over this one.
+        hooks: a `pb.Hooks`, or several in a list: told of connections, calls, references and logins.
         reconnect: True, or a `pb.Reconnect` with options, for a `LastingConnection`: one that is made again
             whenever it is lost, until it is closed.
 
@@ -64,6 +66,7 @@ def open_connection(
     """
     address = listener_address(url)
     check_registry(registry)
+    check_hooks(hooks)
     _check_tls(tls)
 
     def make_link(kind: type[Link]) -> Link:
@@ -73,6 +76,7 @@ def open_connection(
             root=root,
             debug=debug,
             proxy=proxy,
+            hooks=hooks,
             check=transports.pin_check(address),
             insecure=insecure,
         )
@@ -119,6 +123,7 @@ async def get_object_at(
     debug: bool = False,
     proxy: bool = True,
     reconnect: bool | Reconnect = False,
+    hooks: Any = None,
 ) -> Any:
     """Return a reference to the root object of the server at `url`.
 
@@ -133,6 +138,7 @@ async def get_object_at(
         timeout=timeout,
         debug=debug,
         proxy=proxy,
+        hooks=hooks,
         reconnect=reconnect,
     )
     reference: RemoteReference = connection.root

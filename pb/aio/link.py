@@ -25,6 +25,7 @@ from pb.limits import Limits
 from . import forking
 from ._thread import shared
 from .connection import Connection
+from .options import broker_kind
 from .pulse import Pulse
 from .reference import Reference
 from .secure import security_of
@@ -51,6 +52,7 @@ class Link(asyncio.BufferedProtocol):
         links: where this link is listed while its transport lives; None at a client.
         insecure: let logins run where somebody may listen.
         certificate: the server's own, DER, at a server.
+        hooks: are told what happens; None for nobody.
     """
 
     broker_type: ClassVar[type[Broker]] = Broker
@@ -92,6 +94,7 @@ class Link(asyncio.BufferedProtocol):
         links: set[Link] | None = None,
         insecure: bool = False,
         certificate: bytes | None = None,
+        hooks: Any = None,
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.thread = get_ident()
@@ -112,14 +115,9 @@ class Link(asyncio.BufferedProtocol):
         self._sweep: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] | None = None
         self._watchers: list[Callable[[], None]] | None = None
-        self.broker = self.broker_type(
-            self,
-            shared.codec(registry),
-            limits,
-            agent=AGENT,
-            debug=debug,
-            proxy=proxy,
-        )
+        kind = broker_kind(self.broker_type, hooks)
+        codec = shared.codec(registry)
+        self.broker: Broker = kind(self, codec, limits, agent=AGENT, debug=debug, proxy=proxy)
 
     # --- what the broker asks of its face
 

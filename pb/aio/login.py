@@ -150,6 +150,7 @@ def connect(
     debug: bool = False,
     proxy: bool = True,
     reconnect: bool | Reconnect = False,
+    hooks: Any = None,
 ) -> Connecting:
     """Connect, log in and attach in one: `perspective = await pb.connect(url, user, password, service)`.
 
@@ -164,7 +165,7 @@ def connect(
         client: an object of ours, a Referenceable, that the perspective may call.
         timeout: seconds for all of it; None is what connecting alone may take.
         key: instead of a password: an Ed25519 key, as a file of OpenSSH, its content, or a cred.PrivateKey.
-        registry, limits, tls, insecure, debug, proxy, reconnect: as for `open_connection`.
+        registry, limits, tls, insecure, debug, proxy, reconnect, hooks: as for `open_connection`.
 
     Raises (when awaited or entered):
         LoginFailed: refused; the server does not say why.
@@ -181,6 +182,7 @@ def connect(
         "proxy": proxy,
         "timeout": timeout,
         "reconnect": reconnect,
+        "hooks": hooks,
     }
     credentials = credentials_of(user, password, key)
     return Connecting((url, credentials, service, perspective, client), options, timeout)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import inspect
+from functools import partial
+from typing import Any
 
 import jelly
+from pb._watch import hooks_of
 from pb.interfaces import IRootFactory
 
 from .secure import is_loopback
@@ -34,6 +37,25 @@ def check_registry(registry: object) -> None:
     if registry is not None and not isinstance(registry, jelly.Registry):
         what = "the class itself" if registry is jelly.Registry else f"a {type(registry).__name__}"
         raise TypeError(f"registry= is {what}; a pb.Registry() is expected")
+
+
+def check_hooks(hooks: object) -> None:
+    """Refuse what are no hooks where they were given.
+
+    Raises:
+        TypeError: they are something else.
+    """
+    if hooks is not None:
+        hooks_of(hooks)
+
+
+def broker_kind(plain: Any, hooks: object) -> Any:
+    """Return what makes the broker of a connection: a plain one, or one that tells hooks what happens."""
+    if hooks is None:
+        return plain
+    from pb._watching import WatchedBroker  # of no use to those who have no hooks
+
+    return partial(getattr(plain, "watched_type", WatchedBroker), hooks=hooks)
 
 
 def check_root(root: object) -> None:

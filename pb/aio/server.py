@@ -17,7 +17,7 @@ from . import transports
 from .connection import Connection
 from .link import Link
 from .opening import Opening
-from .options import check_privacy, check_registry, check_root, listener_address
+from .options import check_hooks, check_privacy, check_registry, check_root, listener_address
 from .unreachable import cannot_listen
 from .url import Address
 from .web import Web
@@ -85,6 +85,7 @@ def serve(
     insecure: bool = False,
     debug: bool = False,
     proxy: bool = True,
+    hooks: Any = None,
 ) -> Opening[Server]:
     """Publish `root` at `url`: `async with serve(root, url) as server`, or await it.
 
@@ -101,6 +102,7 @@ def serve(
         insecure: let logins run over `pb://` or `ws://` with other machines, where somebody may listen.
         debug: tell peers text and traceback of internal errors; logged loudly. Not for production.
         proxy: let references of other connections be passed on to peers of this server.
+        hooks: a `pb.Hooks`, or several in a list: told of connections, calls, references and logins.
 
     Raises (when awaited or entered):
         BadURL: the URL cannot be understood, or asks for logins where somebody may listen.
@@ -110,6 +112,7 @@ def serve(
     address = listener_address(url)
     limits = limits or Limits()
     check_registry(registry)
+    check_hooks(hooks)
     check_root(root)
 
     if getattr(root, "needs_privacy", False) and not insecure:
@@ -126,6 +129,7 @@ def serve(
                 root=root,
                 debug=debug,
                 proxy=proxy,
+                hooks=hooks,
                 links=links,
                 insecure=insecure,
                 certificate=certificate,

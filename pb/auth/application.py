@@ -71,7 +71,7 @@ class Application:
         """Listen at a URL once the application is started.
 
         Args:
-            options: those of `pb.serve`: registry, limits, tls, web, insecure, debug, proxy.
+            options: those of `pb.serve`: registry, limits, tls, web, insecure, debug, proxy, hooks.
         """
         self.listeners.append((url, options))
 

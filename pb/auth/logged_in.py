@@ -55,6 +55,7 @@ class LoggedIn(jelly.Referenceable):
         if call is None or not call.answer_wanted:
             raise Forbidden("a call that wants no answer cannot attach")
         attachment = call.attach()
+        attachment.scope.identity = self.name
         try:
             live = await self._attach(attachment, service, perspective, client)
         except BaseException:

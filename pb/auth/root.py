@@ -16,6 +16,7 @@ import cred
 import jelly
 from pb import interfaces
 from pb.errors import Forbidden, LoginFailed, ProtocolError
+from pb.hooks import LoginEvent
 from pb.messages import BYE_POLICY
 
 from .channel import channel_of
@@ -140,9 +141,10 @@ class LoginRoot(jelly.Referenceable):
         try:
             if not isinstance(mechanism, str):
                 raise cred.LoginFailed("a mechanism that is no str")
+            responder.mechanism = mechanism[:64]
             responder.login = self._auth.authorizer.begin_login(mechanism, channel, self._auth.verifiers)
         except cred.LoginFailed:
-            await self.refuse(None)
+            await self.refuse(None, responder.mechanism)
         return await responder.receive(initial)
 
     async def hold_back(self, user: str | None) -> None:
@@ -155,8 +157,14 @@ class LoginRoot(jelly.Referenceable):
         if not self._attempts.left:
             raise cred.LoginFailed("a try more than there are")
 
-    async def refuse(self, user: str | None) -> None:
+    def _tell(self, what: str, user: str, mechanism: str) -> None:
+        watch = self._face.broker.watch
+        if watch is not None:
+            watch.tell(what, LoginEvent(self._face.connection, user, mechanism))
+
+    async def refuse(self, user: str | None, mechanism: str) -> None:
         """Raise LoginFailed, in due time; after the third the connection ends."""
+        self._tell("login_refused", user or "", mechanism)
         self._attempts.failed(user)
         if not self._attempts.left:
             self._face.spawn(self._hang_up())  # on its own: CANCEL ends the call, and must not end this
@@ -168,13 +176,14 @@ class LoginRoot(jelly.Referenceable):
         await self._face.sleep(0)  # until the answer is queued
         self._face.broker.fail(ProtocolError("too many logins failed", BYE_POLICY))
 
-    def accept(self, identity: cred.Identity) -> LoggedIn:
+    def accept(self, identity: cred.Identity, mechanism: str) -> LoggedIn:
         """Let somebody in."""
         self._attempts.succeeded(identity.name)
         self._leave()
         self._face.broker.greeting.admit()
         logged_in = LoggedIn(identity, self._auth, self._face)
         self._logged_in.add(logged_in)
+        self._tell("logged_in", identity.name, mechanism)
         return logged_in
 
     def _lost(self) -> None:
@@ -188,6 +197,7 @@ class Responder(jelly.Referenceable):
 
     def __init__(self, root: LoginRoot) -> None:
         self.login: cred.Login | None = None
+        self.mechanism = ""
         self.is_void = False
         self._root = root
         self._is_busy = False
@@ -213,11 +223,11 @@ class Responder(jelly.Referenceable):
                 raise cred.LoginFailed("another login was begun meanwhile")
         except cred.LoginFailed:
             self.is_void = True
-            await self._root.refuse(login.user)
+            await self._root.refuse(login.user, self.mechanism)
             raise AssertionError from None  # pragma: no cover
         if step.identity is None:
             self._is_busy = False
             return {"data": step.data, "next": self}
         self.is_void = True
-        logged_in = self._root.accept(step.identity)
+        logged_in = self._root.accept(step.identity, self.mechanism)
         return {"data": step.data, "identity": logged_in, "user": step.identity.name}

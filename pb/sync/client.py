@@ -10,7 +10,7 @@ import jelly
 from pb.aio import client as aio
 from pb.aio import login as aio_login
 from pb.aio import transports
-from pb.aio.options import check_registry, listener_address
+from pb.aio.options import check_hooks, check_registry, listener_address
 from pb.limits import Limits
 
 from ._background import Background, background
@@ -29,13 +29,14 @@ def open_connection(
     insecure: bool = False,
     debug: bool = False,
     proxy: bool = True,
+    hooks: Any = None,
 ) -> Connection:
     """Connect to a server: `with open_connection(url) as connection`, or close it yourself.
 
     Arguments and errors as for `pb.open_connection`. Methods of `root` and of whatever is passed to the peer
     run in a thread that waits in a call on this connection, or else in a worker thread.
     """
-    options = _options(root, registry, limits, tls, insecure, debug, proxy)
+    options = _options(root, registry, limits, tls, insecure, debug, proxy, hooks)
     home = background()
     connection: Connection = home.run(lambda: _open(home, url, options, tls, timeout)).connection
     return connection
@@ -50,13 +51,14 @@ def get_object_at(
     timeout: float | None = None,
     debug: bool = False,
     proxy: bool = True,
+    hooks: Any = None,
 ) -> Any:
     """Return a reference to the root object of the server at `url`.
 
     The connection closes by itself when the last reference that came over it is gone; or close it by
     `connection_of(reference).close()`. Arguments and errors as for `pb.open_connection`.
     """
-    options = _options(None, registry, limits, tls, False, debug, proxy)
+    options = _options(None, registry, limits, tls, False, debug, proxy, hooks)
     home = background()
 
     async def get() -> Any:
@@ -84,6 +86,7 @@ def connect(
     insecure: bool = False,
     debug: bool = False,
     proxy: bool = True,
+    hooks: Any = None,
 ) -> Any:
     """Connect, log in and attach in one: `perspective = connect(url, user, password, service)`.
 
@@ -91,7 +94,7 @@ def connect(
     `connection_of(perspective).close()`. Arguments and errors as for `pb.connect`.
     """
     credentials = aio_login.credentials_of(user, password, key)
-    options = _options(None, registry, limits, tls, insecure, debug, proxy)
+    options = _options(None, registry, limits, tls, insecure, debug, proxy, hooks)
     home = background()
 
     async def attach() -> Any:
@@ -123,8 +126,10 @@ def _options(
     insecure: bool,
     debug: bool,
     proxy: bool,
+    hooks: Any,
 ) -> dict[str, Any]:
     check_registry(registry)
+    check_hooks(hooks)
     aio._check_tls(tls)
     return {
         "root": root,
@@ -133,6 +138,7 @@ def _options(
         "insecure": insecure,
         "debug": debug,
         "proxy": proxy,
+        "hooks": hooks,
     }
 
 

@@ -19,6 +19,7 @@ from pb.limits import Limits
 from ._floor import Desk, Job
 from ._handlers import ThreadServing
 from ._sources import Source
+from ._watching import WatchedSyncBroker
 from .connection import Connection
 from .reference import SyncReference
 from .stream import Stream
@@ -40,6 +41,7 @@ class _SyncBroker(Broker):
     __slots__ = ()
 
     serving_type = ThreadServing
+    watched_type = WatchedSyncBroker  # where hooks are given
 
 
 class SyncLink(Link):

@@ -10,7 +10,7 @@ import jelly
 from pb.aio import server as aio
 from pb.aio import transports
 from pb.aio.link import Link
-from pb.aio.options import check_registry, check_root, listener_address
+from pb.aio.options import check_hooks, check_registry, check_root, listener_address
 from pb.aio.unreachable import cannot_listen
 from pb.aio.web import Web
 from pb.interfaces import IRootFactory
@@ -72,6 +72,7 @@ def serve(
     insecure: bool = False,
     debug: bool = False,
     proxy: bool = True,
+    hooks: Any = None,
 ) -> Server:
     """Publish `root` at `url`, from now on: `with serve(root, url) as server`.
 
@@ -84,6 +85,7 @@ def serve(
     address = listener_address(url)
     limits = limits or Limits()
     check_registry(registry)
+    check_hooks(hooks)
     check_root(root)
     if IRootFactory.providedBy(root):
         raise TypeError("an application runs on a loop: serve it by pb.serve(...), or by `pb run`")
@@ -101,6 +103,7 @@ def serve(
                 root=root,
                 debug=debug,
                 proxy=proxy,
+                hooks=hooks,
                 links=links,
                 insecure=insecure,
                 certificate=certificate,

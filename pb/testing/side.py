@@ -10,6 +10,7 @@ from zope.interface import implementer
 import jelly
 from pb import interfaces
 from pb._codec import Codec
+from pb._watching import WatchedBroker
 from pb.broker import Broker
 from pb.limits import Limits
 from pb.reference import RemoteReference
@@ -90,7 +91,8 @@ class Side:
         self.watchers: list[Callable[[], None]] = []
         self.sleepers: list[tuple[float, Gate]] = []
         codec = registry if isinstance(registry, Codec) else Codec(registry)
-        self.broker = Broker(self, codec, limits, agent=name, **options)
+        kind = Broker if options.get("hooks") is None else WatchedBroker
+        self.broker: Broker = kind(self, codec, limits, agent=name, **options)
         self.broker.tables.peer_name = f"the peer of {name}"
         if interfaces.IRootFactory.providedBy(root):
             root = root.make_root(self)

@@ -247,3 +247,16 @@ def test_a_trace_is_told_to_whoever_a_call_is_passed_on():
 
     assert PARENT == outcome.result()[0]
     assert [] == front.seen
+
+
+def test_a_block_may_be_async():
+    """As a deadline's is."""
+
+    async def block():
+        async with pb.trace(PARENT) as trace:
+            return trace
+
+    step = block()
+    with pytest.raises(StopIteration) as done:
+        step.send(None)
+    assert PARENT == done.value.value.traceparent
