@@ -1,0 +1,100 @@
+/** References to objects of the peer, and calls on them and on results to come. Spec: 4-references.md, 11-pipelining.md. */
+import type { Connection } from "./broker.js";
+import { RemoteStream } from "./streams.js";
+import { State } from "./values.js";
+
+export interface CallOptions {
+  /** Ends the call: CANCEL is sent, and the promise is rejected with the reason of the signal. */
+  signal?: AbortSignal;
+  /** How many milliseconds the answer is waited for. */
+  ttl?: number;
+  /** Arguments by name. */
+  named?: State;
+  meta?: Record<string, string>;
+}
+/** Of one handle: what was counted for it. */
+export interface Import {
+  id: number;
+  count: number;
+  pins: number;
+  gone: boolean;
+  released: boolean;
+  handle: WeakRef<RemoteReference>;
+}
+/** The methods of an interface as those of a remote object. */
+export type Remote<T> = T & { readonly reference: RemoteReference };
+
+/** An object of the peer. The same object is the same reference, as long as this one is held. */
+export class RemoteReference {
+  /** @internal */
+  constructor(readonly connection: Connection, /** @internal */ readonly entry: Import, readonly meta: State = {}) {}
+
+  call(method: string, ...args: unknown[]): Promise<any> {
+    return this.callWith({}, method, ...args);
+  }
+  callWith(options: CallOptions, method: string, ...args: unknown[]): Promise<any> {
+    return this.connection.call(this, method, args, options);
+  }
+  /** Call without wanting an answer. */
+  notify(method: string, ...args: unknown[]): void {
+    this.connection.notify(this, method, args);
+  }
+  /** Give the reference up now; else that happens when it is collected. */
+  release(): void {
+    this.connection.releaseImport(this.entry);
+  }
+  /** This object with its methods as methods: `await ref.as<Shop>().price("tea")`. */
+  as<T extends object = Record<string, (...args: any[]) => any>>(): Remote<T> {
+    return methods(this, (method, args) => streaming(this.call(method, ...args))) as Remote<T>;
+  }
+  /** The same, but what a method returns can be called before it has come: `await ref.pipe().library().find("sicp").title()`. */
+  pipe(): Pipe {
+    return methods(this, (method, args) => this.connection.pipe(this, method, args)) as Pipe;
+  }
+  get [Symbol.toStringTag](): string {
+    return `RemoteReference ${this.entry.id}`;
+  }
+}
+export type Pipe = { [method: string]: (...args: any[]) => Pipelined } & { readonly reference: RemoteReference };
+export type Pipelined = Pipe & Promise<any>;
+
+function methods(reference: RemoteReference, call: (method: string, args: unknown[]) => unknown): object {
+  return new Proxy(Object.create(null) as object, {
+    get: (_, name) =>
+      name === "reference" ? reference : typeof name === "symbol" || name === "then" ? undefined : (...args: unknown[]) => call(name, args),
+  });
+}
+/** A promise of a stream is something to iterate over, too. */
+function streaming(promise: Promise<any>): Promise<any> & AsyncIterable<unknown> {
+  return Object.assign(promise, {
+    async *[Symbol.asyncIterator]() {
+      const found: unknown = await promise;
+      if (!(found instanceof RemoteStream)) throw new TypeError("the result is no stream");
+      yield* found;
+    },
+  });
+}
+
+/** A call whose result others use before it is there. */
+export class Kept {
+  id = 0; // 0: the call was made without `keep`, or its result can be named no more
+  users = 1; // the call itself, and those that name it and are not answered
+  constructor(readonly promise: Promise<any>) {}
+}
+const kepts = new WeakMap<object, Kept>();
+export const keptOf = (value: object): Kept | undefined => kepts.get(value);
+export function pipelined(connection: Connection, kept: Kept): Pipelined {
+  const { promise } = kept;
+  promise.catch(() => undefined);
+  const proxy = new Proxy(promise, {
+    get: (target, name) => {
+      if (typeof name === "symbol" || ["then", "catch", "finally"].includes(name)) {
+        const found: unknown = Reflect.get(target, name);
+        return typeof found === "function" ? found.bind(target) : found;
+      }
+      return (...args: unknown[]) => connection.pipe(proxy, name, args);
+    },
+  });
+  kepts.set(proxy, kept);
+  return proxy as Pipelined;
+}

@@ -1,0 +1,153 @@
+/** What carries frames: TCP, TLS, WebSocket. Spec: 2-frames.md, 2.1 and 2.2. */
+import { ConnectionLost, ProtocolError } from "./errors.js";
+import { OURS } from "./hello.js";
+
+export interface Handlers {
+  body(body: Uint8Array): void;
+  fault(error: ProtocolError): void;
+  lost(): void;
+}
+export interface Transport {
+  start(handlers: Handlers): void;
+  send(body: Uint8Array): void;
+  /** Close when what was sent is written; a BYE code becomes that of WebSocket. */
+  close(code: number): void;
+  /** How many bytes wait to be taken. */
+  buffered(): number;
+  /** Whether a login may run here (PB-A3). */
+  readonly isPrivate: boolean;
+  /** The certificate of the TLS server, as DER, where it can be seen. */
+  readonly certificate?: Uint8Array;
+}
+export interface TransportOptions {
+  /** SHA-256 of the server's certificate (DER) in hex, with or without colons: the only one that is accepted. */
+  fingerprint?: string;
+  /** A WebSocket constructor, where there is no global one. */
+  WebSocket?: new (url: string, protocols: string[]) => any;
+}
+
+/** Open pb://host:port, pbs://host:port, ws:// or wss://. */
+export async function dial(url: string, options: TransportOptions = {}): Promise<Transport> {
+  const { protocol, hostname, port } = new URL(url.replace(/^pb(s?):/, "http$1:"));
+  if (/^wss?:/.test(url)) return webSocket(url, options);
+  if (!/^pbs?:/.test(url)) throw new TypeError("a URL of pb:, pbs:, ws: or wss: is wanted");
+  return stream(hostname.replace(/^\[|\]$/g, ""), Number(port || 8789), protocol === "https:", options.fingerprint);
+}
+const isLocal = (host: string): boolean => /^(localhost|127(\.\d+){3}|\[?::1\]?)$/.test(host);
+
+async function webSocket(url: string, options: TransportOptions): Promise<Transport> {
+  const Make = options.WebSocket ?? (globalThis as { WebSocket?: any }).WebSocket;
+  if (!Make) throw new TypeError("no WebSocket here: give one as the option WebSocket");
+  const socket = new Make(url, ["pb.1"]);
+  socket.binaryType = "arraybuffer";
+  await new Promise<void>((resolve, reject) => {
+    socket.onopen = () => resolve();
+    socket.onerror = socket.onclose = () => reject(new ConnectionLost(`${url} cannot be reached`));
+  });
+  if (socket.protocol !== "pb.1") {
+    socket.close();
+    throw new ConnectionLost(`${url} does not speak pb.1`);
+  }
+  return {
+    isPrivate: url.startsWith("wss:") || isLocal(new URL(url).hostname),
+    start(handlers) {
+      socket.onmessage = ({ data }: { data: unknown }) => {
+        if (data instanceof ArrayBuffer) return handlers.body(new Uint8Array(data));
+        socket.close(options.WebSocket ? 1003 : 4003);
+        handlers.lost();
+      };
+      socket.onerror = () => undefined;
+      socket.onclose = () => handlers.lost();
+    },
+    send: (body) => void (socket.readyState === 1 && socket.send(body)),
+    close: (code) => void (socket.readyState < 2 && socket.close(code > 1 ? 4000 + code : 1000)),
+    buffered: () => socket.bufferedAmount,
+  };
+}
+
+async function stream(host: string, port: number, isTls: boolean, fingerprint?: string): Promise<Transport> {
+  const [net, tls] = ["node:net", "node:tls"]; // so that no bundler looks for them
+  let certificate: Uint8Array | undefined;
+  let socket: import("node:net").Socket;
+  if (isTls) {
+    const { connect } = (await import(tls)) as typeof import("node:tls");
+    const found = connect({ host, port, servername: /^[\d.]+$|:/.test(host) ? "" : host, ALPNProtocols: ["pb/1"], rejectUnauthorized: !fingerprint, minVersion: "TLSv1.2" });
+    await opened(found, "secureConnect");
+    certificate = new Uint8Array(found.getPeerCertificate().raw);
+    const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", certificate as BufferSource));
+    const hex = Array.from(hash, (b) => b.toString(16).padStart(2, "0")).join("");
+    if (fingerprint && hex !== fingerprint.replaceAll(":", "").toLowerCase()) {
+      found.destroy();
+      throw new ProtocolError(8, "the certificate of the server is not the one that was expected");
+    }
+    socket = found;
+  } else {
+    const { connect } = (await import(net)) as typeof import("node:net");
+    socket = connect({ host, port });
+    await opened(socket, "connect");
+  }
+  socket.setNoDelay(true);
+  return {
+    isPrivate: isTls || isLocal(host),
+    certificate,
+    start(handlers) {
+      const read = frames(handlers);
+      socket.on("data", read);
+      socket.on("error", () => undefined);
+      socket.on("close", () => handlers.lost());
+    },
+    send(body) {
+      const frame = new Uint8Array(4 + body.length);
+      new DataView(frame.buffer).setUint32(0, body.length);
+      frame.set(body, 4);
+      if (socket.writable) socket.write(frame);
+    },
+    close() {
+      socket.end();
+      setTimeout(() => socket.destroy(), 1000).unref();
+    },
+    buffered: () => socket.writableLength,
+  };
+}
+function opened(socket: import("node:net").Socket, event: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.once(event, resolve);
+    socket.once("error", (error) => reject(new ConnectionLost(error.message)));
+  });
+}
+/** Cut a stream into frame bodies; the length is looked at before the body is waited for. */
+export function frames(handlers: Handlers): (data: Uint8Array) => void {
+  let chunks: Uint8Array[] = [];
+  let size = 0, wanted = 4, isBody = false, isFirst = true, isBroken = false;
+  return (data) => {
+    if (isBroken) return;
+    chunks.push(data);
+    size += data.length;
+    while (size >= wanted) {
+      const all = chunks.length === 1 ? chunks[0] : concat(chunks, size);
+      const head = all.subarray(0, wanted);
+      chunks = [all.subarray(wanted)];
+      size -= wanted;
+      if (isBody) {
+        [wanted, isBody, isFirst] = [4, false, false];
+        handlers.body(head);
+        continue;
+      }
+      wanted = new DataView(head.buffer, head.byteOffset).getUint32(0);
+      isBody = true;
+      if (wanted < 1 || wanted > (isFirst ? 4096 : OURS.max_frame)) {
+        isBroken = true;
+        return handlers.fault(new ProtocolError(5, `a frame has 1 to ${isFirst ? 4096 : OURS.max_frame} bytes`));
+      }
+    }
+  };
+}
+function concat(chunks: Uint8Array[], size: number): Uint8Array {
+  const all = new Uint8Array(size);
+  let at = 0;
+  for (const one of chunks) {
+    all.set(one, at);
+    at += one.length;
+  }
+  return all;
+}
