@@ -19,12 +19,31 @@ class Stock extends Cacheable {
   }
 }
 class Board {}
+class Complex {
+  constructor(state) {
+    this.state = state;
+  }
+}
 const registry = new Registry()
   .copy("geo.Point", Point, { fields: ["x", "y"] })
+  .copy("py.complex", Complex, { state: (one) => one.state, build: (state) => new Complex(state) })
   .error("bank.BankError", BankError)
   .error("bank.Insufficient", Insufficient)
   .cache("shop.Stock", Stock)
   .tracked("game.Board", Board, ["title", "notes", "seats"]);
+
+let collecting;
+/** Collect garbage, and let finalisers run. */
+function collect() {
+  return (collecting ??= (async () => {
+    for (let i = 0; i < 2; i++) {
+      await soon(); // what a job has looked at lives until its end
+      globalThis.gc();
+      await soon();
+    }
+    collecting = undefined;
+  })());
+}
 
 class Thing extends Referenceable {
   remote_ping() {
@@ -41,6 +60,7 @@ class Subject extends Referenceable {
   ended = 0;
 
   remote_echo(x) {
+    void collect();
     return x;
   }
   remote_type_of(x) {
@@ -53,13 +73,9 @@ class Subject extends Referenceable {
   remote_kept() {
     return this.kept;
   }
-  async remote_drop() {
+  remote_drop() {
     this.kept = null;
-    for (let i = 0; i < 3; i++) {
-      await soon(); // what a job has looked at lives until its end
-      globalThis.gc();
-      await soon();
-    }
+    void collect(); // finalisers run when no job does: RELEASE follows the answer
     return null;
   }
   remote_same(a, b) {
@@ -103,7 +119,7 @@ class Subject extends Referenceable {
     return null;
   }
   remote_state() {
-    return { ...this.kept };
+    return Object.fromEntries(Object.entries(this.kept).sort(([a], [b]) => (a < b ? -1 : 1)));
   }
   remote_is_stale() {
     return isStale(this.kept);

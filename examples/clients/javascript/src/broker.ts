@@ -10,7 +10,7 @@ import { CallOptions, Import, Kept, keptOf, Pipelined, pipelined, RemoteReferenc
 import { CallOptionsIn, Export, Running, Server } from "./serving.js";
 import { checkItems, Consumer, deliver, finish, lateStream, lostStream, newConsumer, Producer, RemoteStream } from "./streams.js";
 import type { Transport } from "./transports.js";
-import { Entry, isMap, isServed, Registry, State } from "./values.js";
+import { Entry, isMap, isServed, Registry, State, Tuple } from "./values.js";
 import { pack, Sender, Writer } from "./writer.js";
 
 export interface ConnectionOptions {
@@ -39,6 +39,7 @@ type Target = RemoteReference | object;
 const FINAL = typeof FinalizationRegistry === "function";
 const LENGTHS = [[4, 4], [5, 6], [3, 3], [3, 3], [2, 2], [2, 2], [2, 2], [5, 6], [2, 2], [3, 3], [3, 3], [2, 3], [2, 2], [2, 2], [2, 2], [4, 4]];
 const isId = (x: unknown, least = 1): x is number => Number.isSafeInteger(x) && (x as number) >= least;
+const isList = (x: unknown): x is unknown[] => Array.isArray(x) && !(x instanceof Tuple);
 const violated = (text: string): never => {
   throw new ProtocolError(3, text);
 };
@@ -355,9 +356,7 @@ export class Connection {
       return [2, replica.id];
     }
     if (object instanceof Cacheable) return this.cacheOf(object);
-    const root = this.exports.get(0);
     if (isServed(object)) {
-      void root;
       const entry = this.entries.get(object) ?? this.newExport(object);
       this.count(entry);
       return [1, entry.id];
@@ -530,10 +529,10 @@ export class Connection {
     const value = reader.payload();
     let violation = reader.violation ?? refused;
     if (!violation) {
-      if (shape === "call" && !(Array.isArray(value) && Object.getPrototypeOf(value) === Array.prototype && value.length === 2 && Array.isArray(value[0]) && isMap(value[1])))
+      if (shape === "call" && !(isList(value) && value.length === 2 && isList(value[0]) && isMap(value[1])))
         throw malformed("a payload of a call is [args, kwargs]");
       if (shape === "error") violation = checkErrorMap(value);
-      if (shape === "items" && !Array.isArray(value)) throw malformed("ITEMS holds an array");
+      if (shape === "items" && !isList(value)) throw malformed("ITEMS holds an array");
     }
     if (violation || !isWanted) for (const one of back) one();
     return { value, violation, streams };
@@ -579,7 +578,7 @@ export class Connection {
   }
   private take(envelope: unknown[]): void {
     const [code, a, b, c, d, e] = envelope;
-    if (!isId(code, 0)) throw typeof code === "number" || Array.isArray(code) ? new ProtocolError(3, "no message code") : malformed("no message code");
+    if (!isId(code, 0)) throw typeof code === "number" || typeof code === "bigint" || Array.isArray(code) ? new ProtocolError(3, "no message code") : malformed("no message code");
     const lengths = LENGTHS[code];
     if (!lengths || code === 0 || envelope.length < lengths[0] || envelope.length > lengths[1]) violated("a message of no known form");
     const bin = (x: unknown): Uint8Array => (x instanceof Uint8Array ? x : violated("a payload that is no bin"));
@@ -622,7 +621,7 @@ export class Connection {
     const { keep, needs, ttl, trace, meta } = options;
     const texts = (x: unknown): boolean => x === undefined || (isMap(x) && Object.values(x).every((one) => typeof one === "string"));
     if ((keep !== undefined && typeof keep !== "boolean") || (needs !== undefined && !(Array.isArray(needs) && needs.every((q) => isId(q)))) ||
-        (ttl !== undefined && !isId(ttl, 0)) || !(trace === undefined || isMap(trace)) || !texts(meta)) return violated("an option of a wrong type");
+        (ttl !== undefined && !isId(ttl, 0)) || !(trace === undefined || (isMap(trace) && [trace.traceparent, trace.tracestate].every((one) => one === undefined || typeof one === "string"))) || !texts(meta)) return violated("an option of a wrong type");
     if (id && id <= this.seen) violated("an id that is not above all earlier ones");
     if (id) this.seen = id;
     const isLeaving = this.byeSent && this.byeReceived === undefined;
@@ -635,7 +634,7 @@ export class Connection {
     const replica = this.replicas.get(target);
     const call: Running = { id, controller: new AbortController(), keep: false, isAnswered: false, streams: [] };
     const { value, violation } = this.decode(payload, "call", undefined, replica !== undefined);
-    const stale = (): void => void (replica && this.makeStale(replica, true));
+    const stale = (): void => void (replica && this.makeStale(replica));
     if (id) {
       this.server.running.set(id, call);
       return this.server.run(call, () => {
@@ -655,11 +654,10 @@ export class Connection {
       stale();
     }
   }
-  private makeStale(replica: Replica, isOurs: boolean): void {
+  private makeStale(replica: Replica): void {
     if (replica.stale) return;
     replica.stale = true;
     if (replica.hold) this.releaseReplica(replica.hold);
-    void isOurs;
     this.replicas.delete(replica.id);
     for (const listener of replica.listeners) listener("stale", []);
   }
@@ -670,7 +668,6 @@ export class Connection {
     this.calls.delete(call.id);
     if (violation) call.reject(violation);
     else if (isError) call.reject(this.registry.errors.build(value as ErrorMap));
-    else if (typeof value === "object" && value !== null && Object.hasOwn(value, "then")) call.resolve(value); // a map from the peer is no promise
     else call.resolve(value);
     call.settled();
     this.startQueue();
@@ -698,7 +695,7 @@ export class Connection {
         this.imports.delete(id);
       }
       const replica = this.replicas.get(id);
-      if (replica) this.makeStale(replica, false);
+      if (replica) this.makeStale(replica);
     }
   }
   private takeItems(rec: Consumer, payload: Uint8Array): void {
@@ -778,7 +775,7 @@ export class Connection {
     this.server.end();
     for (const producer of this.producers.values()) producer.stop(new Cancelled("the connection ended"));
     for (const rec of this.consumers.values()) finish(rec, lostStream());
-    for (const replica of [...this.replicas.values()]) this.makeStale(replica, true);
+    for (const replica of [...this.replicas.values()]) this.makeStale(replica);
     for (const entry of [...this.exports.values()]) this.forget(entry);
     for (const one of this.imports.values()) one.released = true;
     this.open();

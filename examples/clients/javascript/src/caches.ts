@@ -1,5 +1,5 @@
 /** Caches: originals, replicas, and tracked state. Spec: 7-caches.md, 8-tracked.md. */
-import { BadArguments, BadPayload } from "./errors.js";
+import { BadArguments, BadPayload, NoSuchMethod } from "./errors.js";
 import { checkState, isHashable } from "./reader.js";
 import { assign, Entry, findMethod, isMap, State } from "./values.js";
 
@@ -61,7 +61,7 @@ export class Replica {
     let result: unknown;
     if (found) result = Reflect.apply(found, this.core, bind(found, "observe_" + method, this.core, args, kwargs));
     else if (this.entry.tracked) track(this.core as State, this.entry.tracked, method, args, kwargs);
-    else throw new BadPayload("there is no such update");
+    else throw new NoSuchMethod("no such update");
     for (const listener of this.listeners) listener(method, args);
     return result;
   }
@@ -105,7 +105,8 @@ function track(on: State, fields: readonly string[], method: string, args: unkno
     throw new BadPayload("an update that breaks a rule of tracked state");
   };
   const [field, a, b, c] = args;
-  if (!Object.hasOwn(counts, method) || args.length !== counts[method] || Object.keys(kwargs).length || typeof field !== "string") return bad();
+  if (!Object.hasOwn(counts, method)) throw new NoSuchMethod("no such update");
+  if (args.length !== counts[method] || Object.keys(kwargs).length || typeof field !== "string") return bad();
   if (!/^[A-Za-z][A-Za-z0-9_]{0,127}$/.test(field)) return bad();
   if (!fields.includes(field)) return;
   if (method === "set") return assign(on, { [field]: a });

@@ -23,7 +23,7 @@ export function readHello(envelope: unknown[]): Hello {
   const [code, magic, version, info] = envelope;
   if (code !== 0 || magic !== "PB") throw new ProtocolError(3, "the first frame is no HELLO");
   if (envelope.length !== 4 || !Number.isSafeInteger(version) || !isMap(info)) throw new ProtocolError(3, "HELLO is [0, 'PB', version, info]");
-  if ((version as number) < 1) throw new ProtocolError(3, "a version is 1 or more");
+  if ((version as number) < 1) throw new ProtocolError(2, "a version is 1 or more");
   const numbers: Record<string, number> = {};
   for (const [key, [least, absent]] of Object.entries(NUMBERS)) {
     const value = Object.hasOwn(info, key) ? info[key] : absent;

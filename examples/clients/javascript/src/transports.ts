@@ -16,6 +16,8 @@ export interface Transport {
   buffered(): number;
   /** Whether a login may run here (PB-A3). */
   readonly isPrivate: boolean;
+  /** Whether it stays within this machine, without TLS (PB-A32). */
+  readonly isLocal: boolean;
   /** The certificate of the TLS server, as DER, where it can be seen. */
   readonly certificate?: Uint8Array;
 }
@@ -50,6 +52,7 @@ async function webSocket(url: string, options: TransportOptions): Promise<Transp
   }
   return {
     isPrivate: url.startsWith("wss:") || isLocal(new URL(url).hostname),
+    isLocal: url.startsWith("ws:") && isLocal(new URL(url).hostname),
     start(handlers) {
       socket.onmessage = ({ data }: { data: unknown }) => {
         if (data instanceof ArrayBuffer) return handlers.body(new Uint8Array(data));
@@ -89,6 +92,7 @@ async function stream(host: string, port: number, isTls: boolean, fingerprint?: 
   socket.setNoDelay(true);
   return {
     isPrivate: isTls || isLocal(host),
+    isLocal: !isTls && isLocal(host),
     certificate,
     start(handlers) {
       const read = frames(handlers);

@@ -1,0 +1,16 @@
+/** Dialling: a transport, HELLO, and a login if one is wanted. */
+import { Connection, ConnectionOptions } from "./broker.js";
+import { Credentials, Identity, login, LoginOptions } from "./login.js";
+import { dial, TransportOptions } from "./transports.js";
+
+export interface ConnectOptions extends ConnectionOptions, TransportOptions, LoginOptions {
+  login?: Credentials;
+}
+/** Connect, wait for the peer's HELLO, and log in: then `connection.identity` is there. */
+export async function connect(url: string, options: ConnectOptions = {}): Promise<Connection & { identity?: Identity }> {
+  const connection: Connection & { identity?: Identity } = new Connection(await dial(url, options), options);
+  await connection.ready;
+  if (connection.isClosed) throw await connection.closed;
+  if (options.login) connection.identity = await login(connection, options.login, options);
+  return connection;
+}
