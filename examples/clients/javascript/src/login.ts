@@ -96,7 +96,7 @@ export async function login(connection: Connection, credentials: Credentials, op
     const offered = (name: string): string => (auth.includes(name) ? name : broken(`the server does not offer ${name}`));
     if (credentials === "anonymous") {
       const step = await begin(connection, offered("ANONYMOUS"), new Uint8Array(0));
-      return done(step, "ANONYMOUS", "none", new Uint8Array(0));
+      return done(step, "ANONYMOUS", "none", data(step).length === 0);
     }
     if ("key" in credentials) return await ed25519(connection, credentials.user, credentials.key, helloHash, binding, offered("ED25519"));
     const flag = binding ? `p=${binding[0]}` : connection.transport.certificate ? "y" : "n";
@@ -105,7 +105,7 @@ export async function login(connection: Connection, credentials: Credentials, op
     const challenge = await begin(connection, mechanism, scram.first());
     const final = await scram.final(data(challenge));
     const step = await respond(challenge, final);
-    return done(step, mechanism, binding?.[0] ?? "none", await scram.expected());
+    return done(step, mechanism, binding?.[0] ?? "none", await scram.isProven(data(step)));
   } catch (error) {
     if (error instanceof ProtocolError) connection.fail(error);
     else if (!(error instanceof PbError)) connection.fail(new ProtocolError(8, "the login is given up"));
@@ -125,8 +125,8 @@ async function respond(challenge: State, answer: Uint8Array): Promise<State> {
 function data(step: unknown): Uint8Array {
   return isMap(step) && step.data instanceof Uint8Array && step.data.length <= 4096 ? step.data : broken("a step of no known form");
 }
-function done(step: State, mechanism: string, binding: string, expected: Uint8Array): Identity {
-  if (!isSame(data(step), expected)) return broken("the server did not prove that it knows the password");
+function done(step: State, mechanism: string, binding: string, isProven: boolean): Identity {
+  if (!isProven) return broken("the server did not prove itself");
   if (!(step.identity instanceof RemoteReference) || typeof step.user !== "string") return broken("a step of no known form");
   return new Identity(step.identity, step.user, mechanism, binding);
 }
@@ -167,8 +167,11 @@ export class Scram {
     const signature = await hmac(await sha256(clientKey), this.message);
     return bytes(`${without},p=${base64(clientKey.map((byte, i) => byte ^ signature[i]))}`);
   }
-  async expected(): Promise<Bytes> {
-    return bytes(`v=${base64(await hmac(this.serverKey, this.message))}`);
+  /** Whether server-final shows that the server knows the password. */
+  async isProven(serverFinal: Uint8Array): Promise<boolean> {
+    const expected = bytes(`v=${base64(await hmac(this.serverKey, this.message))}`);
+    const rest = serverFinal.subarray(expected.length);
+    return isSame(serverFinal.subarray(0, expected.length), expected) && serverFinal.length <= 2048 && /^(,[A-Za-z]=[^,\0]+)*$/.test(text(rest));
   }
 }
 
@@ -188,5 +191,6 @@ async function ed25519(connection: Connection, name: string, pair: CryptoKeyPair
   if (server.length !== 32 || isSame(server, nonce) || !isSame(pack({ nonce: server }), raw)) broken("a challenge of no known form");
   const message = signed(user, nonce, server, binding?.[0] ?? "none", binding?.[1] ?? new Uint8Array(0), helloHash);
   const signature = new Uint8Array(await subtle.sign("Ed25519", pair.privateKey, message as Bytes));
-  return done(await respond(challenge, signature), mechanism, binding?.[0] ?? "none", new Uint8Array(0));
+  const step = await respond(challenge, signature);
+  return done(step, mechanism, binding?.[0] ?? "none", data(step).length === 0);
 }

@@ -42,6 +42,8 @@ async function webSocket(url: string, options: TransportOptions): Promise<Transp
   if (!Make) throw new TypeError("no WebSocket here: give one as the option WebSocket");
   const socket = new Make(url, ["pb.1"]);
   socket.binaryType = "arraybuffer";
+  const early: unknown[] = []; // what comes with the answer to the upgrade
+  socket.onmessage = ({ data }: { data: unknown }) => void early.push(data);
   await new Promise<void>((resolve, reject) => {
     socket.onopen = () => resolve();
     socket.onerror = socket.onclose = () => reject(new ConnectionLost(`${url} cannot be reached`));
@@ -54,13 +56,18 @@ async function webSocket(url: string, options: TransportOptions): Promise<Transp
     isPrivate: url.startsWith("wss:") || isLocal(new URL(url).hostname),
     isLocal: url.startsWith("ws:") && isLocal(new URL(url).hostname),
     start(handlers) {
-      socket.onmessage = ({ data }: { data: unknown }) => {
+      const take = (data: unknown): void => {
         if (data instanceof ArrayBuffer) return handlers.body(new Uint8Array(data));
-        socket.close(options.WebSocket ? 1003 : 4003);
+        socket.close(options.WebSocket ? 1003 : 4003); // a page cannot say 1003
         handlers.lost();
       };
+      socket.onmessage = ({ data }: { data: unknown }) => take(data);
       socket.onerror = () => undefined;
       socket.onclose = () => handlers.lost();
+      queueMicrotask(() => {
+        for (const data of early.splice(0)) take(data);
+        if (socket.readyState > 1) handlers.lost();
+      });
     },
     send: (body) => void (socket.readyState === 1 && socket.send(body)),
     close: (code) => void (socket.readyState < 2 && socket.close(code > 1 ? 4000 + code : 1000)),
@@ -99,6 +106,7 @@ async function stream(host: string, port: number, isTls: boolean, fingerprint?: 
       socket.on("data", read);
       socket.on("error", () => undefined);
       socket.on("close", () => handlers.lost());
+      if (socket.destroyed) queueMicrotask(() => handlers.lost());
     },
     send(body) {
       const frame = new Uint8Array(4 + body.length);

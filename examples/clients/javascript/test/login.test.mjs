@@ -1,0 +1,137 @@
+// Logging in: the rows of login.json that a client has to know, and a server in Python with an SQLite store.
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { connect, login, LoginFailed, NoSuchMethod, Reconnecting, Referenceable, RemoteReference } from "../dist/index.js";
+import { Scram, signed } from "../dist/login.js";
+import { pack } from "../dist/writer.js";
+import { python, PYTHON, ROOT } from "./processes.mjs";
+
+const rows = JSON.parse(readFileSync(`${ROOT}spec/vectors/login.json`));
+const unhex = (text) => new Uint8Array(Buffer.from(text, "hex"));
+const hex = (data) => Buffer.from(data).toString("hex");
+const utf8 = (text) => new TextEncoder().encode(text);
+const said = (data) => new TextDecoder().decode(data);
+const scram = (row) => new Scram(row.user, row.password, /^(n|y|p=[^,]*),/.exec(row.client_first)[1], row.hello_hash ? unhex(row.hello_hash) : undefined,
+  row.plus ? unhex(row.binding.data ?? row.binding) : undefined, row.client_nonce);
+
+for (const row of rows.scram) {
+  const isAscii = /^[\x20-\x7e]+$/.test(row.user + row.password);
+  test(`scram, ${row.name}${isAscii ? "" : ": refused, for there is no SASLprep here"}`, async () => {
+    if (!isAscii) return assert.throws(() => scram(row), TypeError);
+    const one = scram(row);
+    assert.equal(said(one.first()), row.client_first);
+    assert.equal(said(await one.final(utf8(row.server_first))), row.client_final);
+    assert.equal(await one.isProven(utf8(row.server_final)), true);
+  });
+}
+for (const row of rows.server_first)
+  test(`server_first, ${row.name}: ${row.expect}`, async () => {
+    const one = scram(rows.scram[1]);
+    const text = row.text === undefined ? unhex(row.hex) : utf8(row.text);
+    if (row.expect === "accept") assert.equal(said(await one.final(text)), row.answer);
+    else await assert.rejects(one.final(text));
+  });
+for (const row of rows.server_final)
+  test(`server_final, ${row.name}: ${row.expect}`, async () => {
+    const one = scram(rows.scram[1]);
+    await one.final(utf8(rows.scram[1].server_first));
+    assert.equal(await one.isProven(row.text === undefined ? unhex(row.hex) : utf8(row.text)), row.expect === "accept");
+  });
+for (const row of rows.ed25519)
+  test(`ed25519, ${row.name}`, () => {
+    const [client, server, hash] = [row.client_nonce, row.server_nonce, row.hello_hash].map(unhex);
+    assert.equal(hex(signed(row.user, client, server, row.binding.type, unhex(row.binding.data), hash)), row.message);
+    assert.equal(hex(pack({ nonce: server })), row.challenge);
+  });
+for (const row of rows.hello_hash)
+  test(`hello_hash, ${row.name}`, () => {
+    assert.equal(createHash("sha256").update(unhex(row.client)).update(unhex(row.server)).digest("hex"), row.hash);
+  });
+
+class Ear extends Referenceable {
+  heard = [];
+  remote_hear(text) {
+    this.heard.push(text);
+  }
+}
+for (const scheme of ["pb", "pbs"])
+  describe(`over ${scheme}`, () => {
+    const folder = mkdtempSync(join(tmpdir(), "pb-"));
+    let server, options = {};
+    before(async () => {
+      const pem = join(folder, "server.pem");
+      const tls = scheme === "pbs" ? ["--tls", pem] : [];
+      if (tls.length) {
+        execFileSync(PYTHON, ["-m", "pb", "keygen", "-o", pem, "--name", "127.0.0.1"], { cwd: ROOT, encoding: "utf8" });
+        const der = execFileSync("openssl", ["x509", "-in", pem, "-outform", "DER"]);
+        options = { fingerprint: createHash("sha256").update(der).digest("hex") };
+      }
+      server = await python("-m", "pb", "run", "examples/backend/server.py", "--store", join(folder, "store.db"), "--listen", `${scheme}://127.0.0.1:0`, ...tls);
+    });
+    after(async () => {
+      await server?.stop();
+      rmSync(folder, { recursive: true });
+    });
+    const enter = (user, password = `${user}'s password`) => connect(server.url, { ...options, login: { user, password } });
+
+    test("a password opens what is on the keyring, and the service calls back", async () => {
+      const connection = await enter("alice");
+      const { identity } = connection;
+      assert.equal(identity.mechanism, scheme === "pbs" ? "SCRAM-SHA-256-PLUS" : "SCRAM-SHA-256");
+      assert.equal(identity.user, "alice");
+      assert.deepEqual(await identity.keys(), [["chat", "alice"], ["shop", "alice"]]);
+      const ear = new Ear();
+      const chat = await identity.attach("chat", null, ear);
+      await chat.call("say", "hello");
+      assert.deepEqual(ear.heard, ["alice is here", "alice: hello"]);
+      assert.equal(chat instanceof RemoteReference, true);
+      await assert.rejects(identity.attach("admin"), { type: "pb.Forbidden" });
+      await identity.logout();
+      await assert.rejects(chat.call("say", "still here?"), { type: "pb.Gone" });
+      await connection.close();
+    });
+    test("a wrong password is refused, and the right one may follow", async () => {
+      const connection = await connect(server.url, options);
+      await assert.rejects(login(connection, { user: "bob", password: "wrong" }), LoginFailed);
+      assert.equal((await login(connection, { user: "bob", password: "bob's password" })).user, "bob");
+      await connection.close();
+    });
+    test("what is not a login cannot be called before", async () => {
+      const connection = await connect(server.url, options);
+      await assert.rejects(connection.root.call("echo", 1), NoSuchMethod);
+      await connection.close();
+    });
+    if (scheme === "pbs")
+      test("another certificate than the pinned one is refused before anything is said", async () => {
+        await assert.rejects(connect(server.url, { fingerprint: "00".repeat(32) }), { type: "pb.ProtocolError", code: 8 });
+      });
+    test("it comes back after a loss, and logs in again", async () => {
+      const users = [];
+      const waits = [];
+      let both;
+      const twice = new Promise((resolve) => (both = resolve));
+      const kept = new Reconnecting(server.url, {
+        ...options,
+        login: { user: "olga", password: "olga's password" },
+        random: () => 0.5,
+        wait: async (seconds) => void waits.push(seconds),
+        ready: (connection) => {
+          users.push(connection.identity.user);
+          if (users.length === 2) both();
+          else connection.transport.close(0);
+        },
+      });
+      await twice;
+      await kept.stop();
+      assert.deepEqual([users, waits], [["olga", "olga"], [0.05]]);
+    });
+    test("a refused login is not tried again", async () => {
+      const kept = new Reconnecting(server.url, { ...options, login: { user: "olga", password: "wrong" } });
+      await assert.rejects(kept.done, LoginFailed);
+    });
+  });

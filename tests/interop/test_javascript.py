@@ -1,0 +1,54 @@
+"""The client in JavaScript, `examples/clients/javascript`: its own tests, which meet servers in Python and the conformance runner."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+CLIENT: Final = Path(__file__).parent.parent.parent / "examples" / "clients" / "javascript"
+NEEDED: Final = "PB_TESTS_NEED_NODE"
+LEAST: Final = 20
+
+
+def node_is_missing() -> str:
+    """Return why the tests cannot run here, or nothing."""
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        return "node and npm are not installed"
+    version = subprocess.run(["node", "--version"], capture_output=True, text=True).stdout
+    found = re.match(r"v(\d+)", version)
+    return (
+        ""
+        if found and int(found[1]) >= LEAST
+        else f"node {LEAST} or later is wanted, found {version.strip()}"
+    )
+
+
+def test_the_client_in_javascript_passes_its_own_tests_and_the_conformance_runner():
+    """From the specification alone: values byte by byte, calls both ways, logins, and every case of level full."""
+    missing = node_is_missing()
+    if missing and not os.environ.get(NEEDED):
+        pytest.skip(f"{missing} ({NEEDED}=1 makes that a failure)")
+    assert "" == missing
+    environment = {**os.environ, "PB_PYTHON": sys.executable}
+    for command in (["npm", "ci"], ["npm", "test"]):
+        done = subprocess.run(
+            command, cwd=CLIENT, env=environment, capture_output=True, text=True, timeout=300
+        )
+        assert (command, 0) == (command, done.returncode), (done.stdout + done.stderr)[-8000:]
+
+    assert re.search(r"^# fail 0$", done.stdout, re.MULTILINE), done.stdout[-2000:]
+
+
+def test_the_lock_names_no_registry():
+    """So that whoever installs takes the packages from where they take theirs; the hashes say that they are the same."""
+    lock = (CLIENT / "package-lock.json").read_text()
+
+    assert [] == re.findall(r'"resolved"|https?://registry[^"]*', lock)
+    assert 0 < lock.count('"integrity": "sha512-')
