@@ -1,4 +1,4 @@
-"""The client in JavaScript, `examples/clients/javascript`: its own tests, which meet servers in Python and the conformance runner."""
+"""The client in JavaScript, `examples/clients/javascript`, by its own tests: they start what is in Python."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def node_is_missing() -> str:
 
 
 def test_the_client_in_javascript_passes_its_own_tests_and_the_conformance_runner():
-    """From the specification alone: values byte by byte, calls both ways, logins, and every case of level full."""
+    """Values byte by byte, calls both ways, logins, and every case of level full."""
     missing = node_is_missing()
     if missing and not os.environ.get(NEEDED):
         pytest.skip(f"{missing} ({NEEDED}=1 makes that a failure)")
@@ -47,7 +47,7 @@ def test_the_client_in_javascript_passes_its_own_tests_and_the_conformance_runne
 
 
 def test_the_lock_names_no_registry():
-    """So that whoever installs takes the packages from where they take theirs; the hashes say that they are the same."""
+    """Who installs takes packages from where they take theirs; the hashes say that they are the same."""
     lock = (CLIENT / "package-lock.json").read_text()
 
     assert [] == re.findall(r'"resolved"|https?://registry[^"]*', lock)
