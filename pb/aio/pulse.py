@@ -14,12 +14,18 @@ from pb._stranger import LOGIN_TIMEOUT_S
 from pb.errors import ProtocolError
 from pb.limits import tick_interval_s
 
+from .transports import give_up_after
+
 if TYPE_CHECKING:
     from .link import Link
 
 # What comes of a frame that has begun more slowly than this counts as silence (PB-F43). Signs of life alone
 # are about one byte a second.
 _LEAST_BYTES_PER_S: Final = 8
+# A look that comes so much too late was held up by this side: that time is no silence of the peer, and what
+# it said meanwhile is read first.
+_LATE_S: Final = 1.0
+_READ_S: Final = 0.1
 
 
 class Pulse:
@@ -31,6 +37,7 @@ class Pulse:
 
     __slots__ = (
         "_arriving",
+        "_due_at",
         "_link",
         "_looked_at",
         "_opened_at",
@@ -44,6 +51,7 @@ class Pulse:
         self._link = link
         self._timer: asyncio.TimerHandle | None = None
         self._opened_at = 0.0
+        self._due_at = 0.0
         self._quiet_since = 0.0
         self._arriving: tuple[int, int] | None = None
         self._looked_at = 0.0
@@ -52,8 +60,9 @@ class Pulse:
 
     def await_hello(self) -> None:
         """Begin: the peer's HELLO must come."""
-        link = self._link
-        self._timer = link.loop.call_later(link.broker.limits.hello_timeout_s, self._tick)
+        limits = self._link.broker.limits
+        give_up_after(self._link.transport, limits)
+        self._set(limits.hello_timeout_s)
 
     def start(self) -> None:
         """Go on: HELLO has come."""
@@ -67,7 +76,15 @@ class Pulse:
         wait_s = tick_interval_s(link.broker.limits, link.broker.peer_limits)
         if link.broker.greeting.stranger is not None:
             wait_s = min(wait_s, max(0.0, self._opened_at + LOGIN_TIMEOUT_S - link.loop.time()))
-        self._timer = link.loop.call_later(wait_s, self._tick)
+        if link.broker.limits.idle_s:
+            left_s = self._quiet_since + link.broker.limits.idle_s - link.loop.time()
+            wait_s = min(wait_s, max(0.001, left_s))  # 0 could come again, by rounding, without end
+        self._set(wait_s)
+
+    def _set(self, wait_s: float) -> None:
+        loop = self._link.loop
+        self._due_at = loop.time() + wait_s
+        self._timer = loop.call_later(wait_s, self._tick)
 
     def stop(self) -> None:
         """End."""
@@ -82,10 +99,14 @@ class Pulse:
         self._timer = None
         if link.transport is None or broker.state is State.CLOSED:
             return
+        now = link.loop.time()
+        if now > self._due_at + _LATE_S:
+            self._quiet_since += now - self._due_at
+            self._set(_READ_S)
+            return
         if broker.state is State.GREETING:
             broker.fail(ProtocolError("no HELLO arrived in time", messages.BYE_IDLE))
             return
-        now = link.loop.time()
         # Not by the state: a stranger that has said BYE is one all the same.
         if broker.greeting.stranger is not None and now - self._opened_at >= LOGIN_TIMEOUT_S:
             broker.fail(ProtocolError(f"nobody logged in within {LOGIN_TIMEOUT_S:g} s", messages.BYE_POLICY))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import socket
 import ssl
 import stat
 from collections.abc import Awaitable, Callable
@@ -25,6 +26,7 @@ Factory = Callable[[], asyncio.BaseProtocol]
 _TLS_HANDSHAKE_S: Final = 10
 _WITH_TLS: Final = frozenset({"pbs", "wss"})
 _JOIN_BYTES = 64 * 1024
+_GRACE_S = 10  # for the BYE of this side, which says why
 
 
 class Listener(Protocol):
@@ -172,8 +174,6 @@ def _remove_stale_socket(path: str) -> None:
     Raises:
         OSError: somebody listens there. The loop itself would take the place of a live server unasked.
     """
-    import socket
-
     try:
         if not stat.S_ISSOCK(os.stat(path).st_mode):
             return
@@ -237,6 +237,20 @@ def pin_check(address: Address) -> Callable[[asyncio.BaseTransport], None] | Non
         pb_tls.check_pin(transport.get_extra_info("ssl_object"), pin)
 
     return check
+
+
+def give_up_after(transport: asyncio.BaseTransport, limits: Limits) -> None:
+    """Let the system end a TCP connection over which nothing that is written arrives, where it can.
+
+    It notices what the keepalive cannot before its next look, and does so for a process that is held up too.
+    """
+    option = getattr(socket, "TCP_USER_TIMEOUT", None)
+    found = transport.get_extra_info("socket")
+    if option is None or found is None or found.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    if limits.idle_s:
+        seconds = max(limits.idle_s, limits.write_stall_s) + _GRACE_S
+        found.setsockopt(socket.IPPROTO_TCP, option, min(int(1000 * seconds), 2**31 - 1))
 
 
 def write_buffers(transport: asyncio.WriteTransport, buffers: list[bytes]) -> None:
