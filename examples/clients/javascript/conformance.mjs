@@ -54,7 +54,7 @@ class Thing extends Referenceable {
   }
 }
 class Subject extends Referenceable {
-  static parameters = { remote_echo: ["x"], remote_keep: ["x"], remote_bump: ["n"] };
+  static parameters = { remote_echo: ["x"], remote_bump: ["n"] };
   kept = null;
   stock = new Stock(10);
   ended = 0;

@@ -582,7 +582,7 @@ export class Connection {
     const lengths = LENGTHS[code];
     if (!lengths || code === 0 || envelope.length < lengths[0] || envelope.length > lengths[1]) violated("a message of no known form");
     const bin = (x: unknown): Uint8Array => (x instanceof Uint8Array ? x : violated("a payload that is no bin"));
-    const ids = (x: unknown): number[] => (Array.isArray(x) && x.length && x.every((one) => isId(one)) ? (x as number[]) : violated("a list of ids"));
+    const ids = (x: unknown, least = 1): number[] => (Array.isArray(x) && x.length && x.every((one) => isId(one, least)) ? (x as number[]) : violated("a list of ids"));
     switch (code) {
       case 1: case 7: return this.takeCall(code === 7, a, b, c, bin(d), envelope.length > 5 ? e : {});
       case 2: case 3: return this.takeAnswer(a, bin(b), code === 3);
@@ -591,7 +591,7 @@ export class Connection {
         return this.server.cancel(a as number);
       case 5: return this.server.finish(ids(a));
       case 6: return this.takeRelease(ids(a));
-      case 8: return this.takeGone(ids(a));
+      case 8: return this.takeGone(ids(a, 0)); // 0 is ignored
       case 9: case 12: {
         if (!isId(a) || (code === 9 && !isId(b))) violated("PULL and STOP have an id, PULL a count");
         const producer = this.producers.get(a as number);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -62,7 +62,7 @@ class Ear extends Referenceable {
 for (const scheme of ["pb", "pbs"])
   describe(`over ${scheme}`, () => {
     const folder = mkdtempSync(join(tmpdir(), "pb-"));
-    let server, options = {};
+    let server, pair, options = {};
     before(async () => {
       const pem = join(folder, "server.pem");
       const tls = scheme === "pbs" ? ["--tls", pem] : [];
@@ -71,6 +71,14 @@ for (const scheme of ["pb", "pbs"])
         const der = execFileSync("openssl", ["x509", "-in", pem, "-outform", "DER"]);
         options = { fingerprint: createHash("sha256").update(der).digest("hex") };
       }
+      const identity = (...command) => execFileSync(PYTHON, ["-m", "pb", "identity", ...command, "--store", join(folder, "store.db")], { cwd: ROOT });
+      pair = await crypto.subtle.generateKey("Ed25519", true, ["sign", "verify"]);
+      const raw = Buffer.from(await crypto.subtle.exportKey("raw", pair.publicKey));
+      const text = (data) => Buffer.concat([Buffer.from([0, 0, 0, data.length]), Buffer.from(data)]);
+      const file = join(folder, "robot.pub"); // as ssh-keygen writes it
+      writeFileSync(file, `ssh-ed25519 ${Buffer.concat([text("ssh-ed25519"), text(raw)]).toString("base64")} robot\n`);
+      identity("add", "robot", "--no-password", "--grant", "shop");
+      identity("key", "add", "robot", file);
       server = await python("-m", "pb", "run", "examples/backend/server.py", "--store", join(folder, "store.db"), "--listen", `${scheme}://127.0.0.1:0`, ...tls);
     });
     after(async () => {
@@ -99,6 +107,17 @@ for (const scheme of ["pb", "pbs"])
       const connection = await connect(server.url, options);
       await assert.rejects(login(connection, { user: "bob", password: "wrong" }), LoginFailed);
       assert.equal((await login(connection, { user: "bob", password: "bob's password" })).user, "bob");
+      await connection.close();
+    });
+    test("a key opens what is on the keyring, and another key nothing", async () => {
+      const connection = await connect(server.url, options);
+      if (scheme === "pb") // no TLS, no binding: the server does not offer keys, and the client does not sign
+        return assert.rejects(login(connection, { user: "robot", key: pair }), { type: "pb.ProtocolError" });
+      const other = await crypto.subtle.generateKey("Ed25519", true, ["sign", "verify"]);
+      await assert.rejects(login(connection, { user: "robot", key: other }), LoginFailed);
+      const identity = await login(connection, { user: "robot", key: pair });
+      assert.deepEqual([identity.mechanism, identity.user], ["ED25519", "robot"]);
+      assert.deepEqual(await identity.keys(), [["shop", "robot"]]);
       await connection.close();
     });
     test("what is not a login cannot be called before", async () => {
