@@ -21,14 +21,15 @@ types: $(VENV)/dev.stamp
 coverage: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.suite
 
-# The suite on every supported Python that is installed; the others are named and left out.
+# The suite on every supported Python that is installed, without what is about processes and other languages;
+# the others are named and left out.
 versions:
 	@for version in $(VERSIONS); do \
 		if python$$version -c 'import sys' 2>/dev/null; then \
 			test -x $(VENV)-$$version/bin/python || python$$version -m venv $(VENV)-$$version; \
 			$(VENV)-$$version/bin/pip install --quiet --disable-pip-version-check --editable '.[test]' || exit 1; \
 			echo "== Python $$version"; \
-			$(VENV)-$$version/bin/python -m tests.suite -p no:cacheprovider || exit 1; \
+			$(VENV)-$$version/bin/python -m tests.suite --quick -p no:cacheprovider || exit 1; \
 		else echo "== Python $$version is not installed here: left out"; fi; \
 	done
 
