@@ -1,7 +1,7 @@
 """The whole test suite with branch coverage: `python -m tests.suite`, as `make test` runs it.
 
 It runs as two processes side by side. With arguments they go to pytest, and coverage is not measured; with
-`--quick` as the first, what is about processes and other languages is left out: it is the same on each Python.
+`--quick` as the first, what is about processes and other languages is left out, the same on each Python.
 """
 
 from __future__ import annotations

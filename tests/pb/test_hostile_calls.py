@@ -106,7 +106,7 @@ def test_an_id_that_is_not_held_says_the_same_whether_it_ever_was():
     side.input(frame([messages.RELEASE, [1, 1]]))
     said(side)
     chance = random.Random(1)
-    forged = [1, 2, 3, -1, -2, 2**53 - 1, *(chance.randrange(2, 2**53) for _ in range(200))]
+    forged = [1, 2, 3, 2**53 - 1, *(chance.randrange(2, 2**53) for _ in range(200))]
 
     for id, target in enumerate(forged, 2):
         side.input(call(target=target, id=id, method="open"))

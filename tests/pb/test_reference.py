@@ -293,15 +293,14 @@ def test_a_peer_that_sends_more_than_we_hold_is_refused_and_loses_no_count():
     assert {1: 0, 2: 1, 3: 2} == {**owed, 1: owed[1] - (imported(script.side).get(1, 0) == 1)}
 
 
-# --- what is not announced
+# --- results to come
 
 
-@pytest.mark.parametrize("value", [ext(3, 1), ext(5, 1)], ids=repr)
-def test_what_needs_a_feature_is_refused_as_unsupported(value):
-    """Results to come and streams are not announced (PB-F20)."""
+def test_a_result_to_come_that_the_call_does_not_need_is_refused():
+    """PB-M23: what a payload names is said beside it, so that nothing is decoded before it is there."""
     script = Script(Server())
-    script.say([1, 1, 0, "keep", packed([[value], {}])], [1, 2, 0, "echo", NOTHING])
+    script.say([1, 1, 0, "keep", packed([[ext(3, 1)], {}])], [1, 2, 0, "echo", NOTHING])
     (_, _, told), answer = script.heard()
 
-    assert "pb.Unsupported" == msgpack.unpackb(told)["type"]
+    assert "pb.BadPayload" == msgpack.unpackb(told)["type"]
     assert [2, 2, packed([])] == answer

@@ -131,7 +131,6 @@ def test_a_batch_holds_messages_and_nothing_else(inner):
         [8, [0]],
         [14, 1],
         [1, 0, 99, "note", NOTHING],
-        [1, 0, -5, "note", NOTHING],
         [1, 0, 0, "no such", NOTHING],
         [1, 0, 0, "note", NOTHING, {"unknown": 5, "ttl": 5, "trace": {}, "meta": {}, "keep": False}],
     ],
