@@ -77,6 +77,7 @@ class Calls(Ending):
         "finished",
         "is_held",
         "kept",
+        "later_calls",
         "next_id",
         "outbox",
         "pack",
@@ -97,6 +98,7 @@ class Calls(Ending):
         self.tables = tables
         self.face = face
         self.peer_pipelines = False
+        self.later_calls = 0  # how many calls on promises there were
         self.kept = 0  # results that the peer keeps for us
         self.finished: tuple[bytes, list[int]] | None = None  # the last FINISH, to which others may be joined
         self.settling: deque[Promised] | None = None  # promises whose calls are being made
@@ -114,6 +116,11 @@ class Calls(Ending):
         self.pack = pack
         self._waiting = NOTHING
         self.room = Room()
+
+    @property
+    def core(self) -> Calls:
+        """These; who stands in for them, to an outcome, tells those of its connection."""
+        return self
 
     def make(
         self,
@@ -269,6 +276,7 @@ class Calls(Ending):
         for waiting in self._waiting:
             if waiting[-1] is outcome:
                 self._waiting.remove(waiting)
+                self.deadlines.discard(outcome)
                 if not outcome.done():
                     outcome.set_exception(Cancelled("cancelled before it was sent"))
                 return
@@ -361,6 +369,7 @@ class Calls(Ending):
                     outcome.call_started(self.make(handle, method, args, kwargs, outcome, scope))
             except Exception as error:
                 if outcome is not None:
+                    self.deadlines.discard(outcome)
                     outcome.set_exception(error)
                 else:
                     log.error("a call that wanted no answer was not sent", exc_info=error)

@@ -12,10 +12,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from . import messages
+from ._at_home import broken
 from ._naming import Naming, NotNow
 from ._options import expire
 from ._payloads import bytes_of, put_message
-from ._promised import LaterCall, Promised, broken, make_now, wait_for
+from ._promised import LaterCall, Promised, make_now, wait_for
+from ._scope import HoldsPromise
 from .context import due_at, inherited
 from .errors import BrokenPromise, NotPipelinable
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from jelly import Bulk
 
     from ._calls import Calls
-    from ._scope import HoldsPromise, Scope
+    from ._scope import Scope
     from .reference import Import
 
 log = logging.getLogger("pb")
@@ -66,10 +68,14 @@ class Piped:
         self._free()
         if self.is_made_here or outcome.done():
             return
+        if isinstance(error, BrokenPromise):
+            again = next((each for each in users if each.settled is None), None)
+            if again is not None:  # the call named is made again, and may succeed
+                wait_for(self._on or again, self._call)
+                return
         failed = [each.settled for each in users if isinstance(each.settled, BaseException)]
-        if failed:
-            if isinstance(error, BrokenPromise):
-                error = broken(failed[0])  # the same cause for all of them
+        if failed and isinstance(error, BrokenPromise | NotPipelinable):
+            error = broken(failed[0])  # the same cause for all of them
         elif isinstance(error, NotPipelinable) and self._may_be_made_again(users):
             make_now(self._call, users[0])
             return
@@ -83,7 +89,8 @@ class Piped:
 
     def _free(self) -> None:
         calls = self._calls
-        calls.deadlines.discard(self._call.outcome)
+        if not self.is_made_here:
+            calls.deadlines.discard(self._call.outcome)
         users, pins = self._users, self._pins
         self._users, self._pins = [], []
         for promised in users:
@@ -182,9 +189,6 @@ def call_naming(
 
     Raises as `Calls.make`, and BrokenPromise where one has failed.
     """
-    settled = held.promise._pb_settled()
-    if isinstance(settled, BaseException):
-        raise broken(settled)
     outcome = outcome or Unheard(method)
     call = LaterCall(calls, handle(), method, args, kwargs, outcome, scope, at)
     on: Promised | None = None
@@ -209,7 +213,13 @@ def _may_go(calls: Calls) -> bool:
 
 def _send(calls: Calls, call: LaterCall, scope: Scope, target: int, on: Promised | None) -> int:
     naming = Naming(scope)
-    payload: bytes | Bulk = calls.encode(naming, call.method, call.args, call.kwargs)
+    try:
+        payload: bytes | Bulk = calls.encode(naming, call.method, call.args, call.kwargs)
+    except HoldsPromise as held:  # one that has failed: others are waited for, or have a name
+        settled = held.promise._pb_settled()
+        assert isinstance(settled, BaseException)
+        told = broken(settled)
+        raise told from told.__cause__
     at, outcome = call.at, call.outcome
     id = calls.next_id
     calls.next_id = id + 1

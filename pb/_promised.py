@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from jelly import Promising, Referenceable
+from jelly import Referenceable
 
 from . import messages
+from ._at_home import broken, call_here, find_promise, fit, is_ours
 from ._keep import ask_to_keep
 from ._options import expire
-from .dispatch import Kind, find_method
-from .errors import BrokenPromise, Cancelled, ConnectionLost, NotPipelinable
+from .errors import ConnectionLost, NotPipelinable
 from .reference import RemoteReference
 
 if TYPE_CHECKING:
@@ -32,10 +32,23 @@ class LaterCall:
 
     Attributes:
         target: what it is made on, where it waits for an argument; None for what the promise becomes.
+        number: its place among those of its connection.
         piped: where its answer comes, where it is on its way to the peer already.
     """
 
-    __slots__ = ("args", "at", "context", "kwargs", "method", "outcome", "piped", "scope", "spawn", "target")
+    __slots__ = (
+        "args",
+        "at",
+        "calls",
+        "context",
+        "kwargs",
+        "method",
+        "number",
+        "outcome",
+        "piped",
+        "scope",
+        "target",
+    )
 
     def __init__(
         self,
@@ -56,7 +69,9 @@ class LaterCall:
         self.scope = scope
         self.at = at
         self.piped: Any = None
-        self.spawn = calls.face.spawn
+        self.calls = calls
+        calls.later_calls += 1
+        self.number = calls.later_calls
         # Whether it serves a call of the peer's is decided where it was made.
         self.context = contextvars.copy_context()
 
@@ -70,18 +85,23 @@ class Promised:
         is_answered: whether the peer has answered.
         users: calls on the way that name it.
         sent: calls on it on the way; made again here if it comes home.
-        later: calls that wait for it here.
+        later: calls on it that wait for it here.
+        is_blocked: whether the first of these waits for an argument too, and all others for that.
+        others: calls on something else that wait for it, and promises whose first call does.
         settled: its value in a tuple, or its error, once it is there.
     """
 
     __slots__ = (
         "_is_finished",
+        "_kept_id",
         "_outcome",
         "calls",
         "id",
         "is_answered",
+        "is_blocked",
         "is_named",
         "later",
+        "others",
         "sent",
         "settled",
         "users",
@@ -94,9 +114,12 @@ class Promised:
         self.is_answered = False
         self.users = 0
         self.sent: list[LaterCall] = []
-        self.later: list[LaterCall] = []
+        self.later: deque[LaterCall] = deque()
+        self.others: list[LaterCall | Promised] = []
+        self.is_blocked = False
         self.settled = settled
         self._is_finished = False
+        self._kept_id = 0  # its id when it got a name: it may be made again
         self._outcome: Any = None  # where the answer goes on to, once the result has a name
 
     def name(self) -> bool:
@@ -109,7 +132,8 @@ class Promised:
             found is None
             or not calls.peer_pipelines
             or self.id <= calls.written_id
-            or calls.kept >= calls.peer_max_calls
+            # Half: a FINISH that has not left stands behind the call that is changed here.
+            or 2 * (calls.kept + 1) > calls.peer_max_calls
             or not ask_to_keep(calls.outbox.batch, self.id)
         ):
             return False
@@ -118,6 +142,7 @@ class Promised:
         calls.pending[self.id] = (self, scope)
         calls.kept += 1
         self.is_named = True
+        self._kept_id = self.id
         return True
 
     # --- as the outcome of its call, once it has a name
@@ -143,7 +168,16 @@ class Promised:
         self.calls.deadlines.discard(outcome)
         if not outcome.done():
             getattr(outcome, tell)(what)
+        if self.settled is None:  # it is made again, and so will be what was made on it
+            self._take_back()
         self.check_finished()
+
+    def _take_back(self) -> None:
+        """Let the calls on it that are on their way wait here: the peer says that they did not run."""
+        for call in self.sent:
+            call.piped.is_made_here = True
+        self.later = deque(sorted([*self.sent, *self.later], key=_number))
+        self.sent = []
 
     def check_finished(self) -> None:
         """Tell the peer, once, that the result will not be named any more."""
@@ -152,7 +186,7 @@ class Promised:
         self._is_finished = True
         self.calls.kept -= 1
         if self.calls.tables.is_open:
-            finish(self.calls, self.id)
+            finish(self.calls, self._kept_id)
 
     # --- what it becomes
 
@@ -161,14 +195,11 @@ class Promised:
         if self.settled is not None:
             return
         self.settled = settled
-        sent, self.sent = self.sent, []
-        if sent and not self.is_hosted and type(settled) is tuple:
-            home = settled[0]
-            if is_ours(home) or isinstance(home, RemoteReference):
-                for call in sent:
-                    call.piped.is_made_here = True  # what the peer says of them is only that they did not run
-                self.later = [*sent, *self.later]
-        if self.later:
+        home = settled[0] if type(settled) is tuple else None
+        if not self.is_hosted and (is_ours(home) or isinstance(home, RemoteReference)):
+            self._take_back()
+        self.sent = []
+        if self.later or self.others:
             make_later(self)
 
     @property
@@ -193,21 +224,24 @@ def finish(calls: Calls, q: int) -> None:
     calls.outbox.put(envelope)
 
 
-def broken(error: BaseException) -> BrokenPromise:
-    """Return the error of a call on the result of one that failed. A chain has one cause."""
-    told = BrokenPromise("the call whose result was to be used has failed")
-    told.is_of_own_call = True
-    is_link = isinstance(error, BrokenPromise) and error.__cause__ is not None
-    told.__cause__ = error.__cause__ if is_link else error
-    return told
-
-
 # --- calls that wait here
+
+
+def _number(call: LaterCall) -> int:
+    return call.number
 
 
 def wait_for(promised: Promised, call: LaterCall) -> None:
     """Make a call once a promise is settled; now, if it is."""
-    promised.later.append(call)
+    if call.target is None:
+        later = promised.later
+        if later and later[-1].number > call.number:  # it was on its way, and is to be made again
+            promised.later = deque(sorted([*later, call], key=_number))
+            promised.is_blocked = False
+        else:
+            later.append(call)
+    else:
+        promised.others.append(call)
     if call.at is not None:
         promised.calls.deadlines.add(call.outcome, call.at, partial(expire, promised.calls, 0, call.outcome))
     if promised.settled is not None:
@@ -226,12 +260,41 @@ def make_later(promised: Promised) -> None:
     calls.settling = deque((promised,))
     try:
         while calls.settling:
-            each = calls.settling.popleft()
-            while each.later:
-                make_now(each.later[0], each)
-                del each.later[0]  # only now: what is called meanwhile stands behind it
+            _make_line(calls.settling.popleft())
     finally:
         calls.settling = None
+
+
+def _make_line(promised: Promised) -> None:
+    # These first, and whatever holds up the line: what it waits for may be one of them.
+    others, promised.others = promised.others, []
+    for other in others:
+        if isinstance(other, Promised):
+            other.is_blocked = False
+            make_later(other)
+            continue
+        missing = None if other.outcome.done() else _first_missing(other)
+        if missing is None:
+            make_now(other, promised)
+        else:
+            missing.others.append(other)
+    while promised.later and not promised.is_blocked:
+        call = promised.later[0]
+        if type(promised.settled) is tuple and not call.outcome.done():
+            missing = _first_missing(call)
+            if missing is not None:
+                # What was called behind it must not overtake it.
+                promised.is_blocked = True
+                missing.others.append(promised)
+                return
+        make_now(call, promised)
+        promised.later.remove(call)  # only now: what is called meanwhile stands behind it
+
+
+def _first_missing(call: LaterCall) -> Promised | None:
+    """Return a promise among the arguments of a call that is not settled."""
+    found = find_promise(call, lambda promise: promise._pb_settled() is None)
+    return None if found is None else found._pb_promise()  # type: ignore[attr-defined]
 
 
 def make_now(call: LaterCall, promised: Promised) -> None:
@@ -248,7 +311,7 @@ def make_now(call: LaterCall, promised: Promised) -> None:
         call.context.run(_make, call, settled[0] if call.target is None else call.target)
     except Exception as error:
         if not outcome.done():
-            outcome.set_exception(error)
+            outcome.set_exception(fit(error))
 
 
 def _make(call: LaterCall, target: Any) -> None:
@@ -261,66 +324,6 @@ def _make(call: LaterCall, target: Any) -> None:
             calls.make(handle, call.method, call.args, call.kwargs, outcome, call.scope, call.at)
         )
     elif is_ours(target):
-        _call_here(call, target)
+        call_here(call, target)
     else:
         raise NotPipelinable(f"the result is a {type(target).__name__}, not an object to call")
-
-
-def is_ours(value: object) -> bool:
-    """Whether a result can be called here: an object of ours that came home."""
-    return isinstance(value, Referenceable)
-
-
-def _call_here(call: LaterCall, target: Referenceable) -> None:
-    """Call an object of ours as the peer would."""
-    for value in (*call.args, *call.kwargs.values()):
-        if isinstance(value, Promising) and value._pb_settled() is None:
-            call.target = target
-            wait_for(value._pb_promise(), call)  # type: ignore[attr-defined]
-            return
-    args = [_value_of(each) for each in call.args]
-    kwargs = {name: _value_of(each) for name, each in call.kwargs.items()}
-    result = find_method(target, Kind.REMOTE.prefix, call.method)(*args, **kwargs)
-    outcome = call.outcome
-    if hasattr(type(result), "__await__"):
-        outcome.call_moved(_Here(call.spawn(_await(result, outcome))))
-    else:
-        outcome.set_result(result)
-
-
-def _value_of(argument: object) -> object:
-    if not isinstance(argument, Promising):
-        return argument
-    settled = argument._pb_settled()
-    if isinstance(settled, BaseException):
-        raise broken(settled)
-    assert settled is not None
-    return settled[0]
-
-
-async def _await(result: Any, outcome: Any) -> None:
-    """Wait for what a method of ours returned."""
-    try:
-        value = await result
-    except BaseException as error:
-        if not outcome.done():
-            told = error if isinstance(error, Exception) else Cancelled("the method was cancelled")
-            outcome.set_exception(RuntimeError("StopIteration") if isinstance(told, StopIteration) else told)
-        if not isinstance(error, Exception):
-            raise
-    else:
-        if not outcome.done():
-            outcome.set_result(value)
-
-
-class _Here:
-    """Stands for the calls of a connection, to an outcome whose method runs on this side."""
-
-    __slots__ = ("_task",)
-
-    def __init__(self, task: Any) -> None:
-        self._task = task
-
-    def cancel(self, id: int, outcome: object) -> None:
-        """Stop the method."""
-        self._task.cancel()

@@ -21,6 +21,14 @@ if TYPE_CHECKING:
     from ._slots import Slot, Slots
 
 
+def drop(awaitable: Any) -> None:
+    """Take back what was not begun."""
+    for name in ("close", "cancel"):  # of a coroutine, of a future
+        stop = getattr(awaitable, name, None)
+        if stop is not None:
+            stop()
+
+
 class Served:
     """A call that is still running."""
 
@@ -43,10 +51,7 @@ class Served:
 
     def drop(self) -> None:
         """Take back what was not begun."""
-        for name in ("close", "cancel"):  # of a coroutine, of a future
-            stop = getattr(self.awaitable, name, None)
-            if stop is not None:
-                stop()
+        drop(self.awaitable)
 
     def expire(self) -> None:
         """Stop it: its time is over."""
@@ -81,6 +86,7 @@ class Held:
     kwargs: dict[str, Any]
     at: float | None
     is_cancelled: bool = False
+    number: int = 0  # its place, if it waits behind calls that name results
     passed: Inherited | None = field(default_factory=inherited.get)
 
     def run(self) -> None:
@@ -105,6 +111,7 @@ class Waiting:
     Attributes:
         target: a slot, from its answer on the object; None where nothing has that id.
         scope: that of the object; until it is known, that of the root.
+        number: its place among those that wait.
     """
 
     __slots__ = (
@@ -114,6 +121,7 @@ class Waiting:
         "is_cancelled",
         "method",
         "needs",
+        "number",
         "passed",
         "payload",
         "scope",
@@ -137,6 +145,7 @@ class Waiting:
         self.method = method
         self.payload = payload
         self.needs = needs
+        self.number = 0
         self.scope = scope
         self.at = at
         self.passed = inherited.get()

@@ -47,7 +47,7 @@ class Slot:
 class Slots:
     """The kept results of one connection, and the calls that wait for one, in a line for each target."""
 
-    __slots__ = ("_answer", "_due", "_fail", "_is_starting", "_lines", "_serving", "_slots")
+    __slots__ = ("_answer", "_due", "_fail", "_is_starting", "_lines", "_number", "_serving", "_slots")
 
     def __init__(self, serving: Serving) -> None:
         self._serving = serving
@@ -56,6 +56,7 @@ class Slots:
         self._lines: dict[Slot | Export | None, deque[Waiting | Held]] = {}
         self._due: deque[Slot | Export | None] = deque()
         self._is_starting = False
+        self._number = 0  # of calls that had to wait
         # From here on what this side answers passes by here.
         self._answer, self._fail = serving.answer, serving.fail
         serving.answer = self.answer
@@ -128,6 +129,8 @@ class Slots:
         if line is None:
             return False
         self._serving.begin(held.id, held)
+        self._number += 1
+        held.number = self._number
         line.append(held)
         return True
 
@@ -163,6 +166,8 @@ class Slots:
     # --- lines
 
     def _stand_in_line(self, call: Waiting) -> None:
+        self._number += 1
+        call.number = self._number
         on = call.target
         if type(on) is Slot and on.export is not None:
             on = _turn_to(call, on.export)
@@ -221,7 +226,8 @@ class Slots:
         line = self._lines.pop(slot)
         for call in line:
             _turn_to(call, export)  # type: ignore[arg-type]
-        self._lines.setdefault(export, deque()).extend(line)
+        # In the order they came: of two results that are one object, one may need what waits for the other.
+        self._lines[export] = deque(sorted([*self._lines.get(export, ()), *line], key=_number))
         self._due.appendleft(export)
 
     def _start(self, call: Waiting) -> None:
@@ -300,6 +306,10 @@ class Slots:
         self._slots.clear()
         self._lines.clear()
         self._due.clear()
+
+
+def _number(call: Waiting | Held) -> int:
+    return call.number
 
 
 def _turn_to(call: Waiting, export: Export) -> Export:

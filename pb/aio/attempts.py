@@ -79,6 +79,15 @@ class Attempt:
         self._timer: asyncio.TimerHandle | None = None
         self.calls: Any = None
 
+    @property
+    def core(self) -> Any:
+        """The calls of the connection that its reference belongs to now."""
+        return _import_of(self.reference).scope.broker.calls
+
+    def call_moved(self, calls: Any) -> None:
+        """Note over which connection it is made."""
+        self.calls = calls
+
     def make(self) -> None:
         """Make the call, or wait for a connection to make it over."""
         if self.outcome.done():

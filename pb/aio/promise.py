@@ -15,8 +15,6 @@ from .delivery import check_name, deliver_to
 from .stream import Rows
 
 if TYPE_CHECKING:
-    from pb._calls import Calls
-
     from .link import Link
 
 
@@ -37,7 +35,7 @@ class Promise(asyncio.Future[Any], Promising):
 
     __slots__ = ("_pb_calls", "_pb_id", "_pb_name", "_pb_promised", "_pb_reference")
 
-    _pb_calls: Calls
+    _pb_calls: Any  # `Calls`, or who stands in for them: has `cancel` and `core`
     _pb_id: int
     _pb_name: str
     _pb_promised: Promised  # made by who first calls it, or names it
@@ -70,7 +68,7 @@ class Promise(asyncio.Future[Any], Promising):
         try:
             return self._pb_promised
         except AttributeError:
-            promised = self._pb_promised = Promised(self._pb_calls, self._pb_id, self._pb_settled())
+            promised = self._pb_promised = Promised(self._pb_calls.core, self._pb_id, self._pb_settled())
             if promised.settled is None:
                 self.__class__ = Followed
             return promised
@@ -105,6 +103,9 @@ class Followed(Promise):
     """A promise that others wait for. Promises become such, so that those that do not cost nothing for it."""
 
     __slots__ = ()
+
+    def _pb_settled(self) -> tuple[Any] | BaseException | None:
+        return self._pb_promised.settled  # which has it first
 
     def call_started(self, id: int) -> None:
         """Note the id of the call."""
@@ -172,7 +173,7 @@ class PromisedMethod:
         call_promised(self._pb_promise._pb_promise(), self._pb_name, args, kwargs, None)
 
     def _check_thread(self) -> Link:
-        link: Link = self._pb_promise._pb_calls.face
+        link: Link = self._pb_promise._pb_calls.core.face
         if link.thread != get_ident():
             link.check_thread()
         return link

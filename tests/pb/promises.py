@@ -19,6 +19,8 @@ class Told(Outcome, jelly.Promising):
         self.promised = None
 
     def _pb_settled(self):
+        if self.promised is not None:
+            return self.promised.settled
         if self.is_given_up:
             return Cancelled("given up")
         if not self.settled:
@@ -27,7 +29,7 @@ class Told(Outcome, jelly.Promising):
 
     def _pb_promise(self):
         if self.promised is None:
-            self.promised = Promised(self.calls, self.id, self._pb_settled())
+            self.promised = Promised(self.calls.core, self.id, self._pb_settled())
         return self.promised
 
     def set_result(self, value):
@@ -60,7 +62,7 @@ def tell(target, method, *args, at=None, **kwargs):
     """Call a method of an object of the peer's, or of what another call will return."""
     made = Told()
     if isinstance(target, Told):
-        made.calls = target.calls
+        made.calls = target.calls.core
         call_promised(target._pb_promise(), method, args, kwargs, made, at)
         return made
     handle = target._pb_import
