@@ -5,7 +5,8 @@
     with sync.open_connection("pb://127.0.0.1:8789") as connection:
         print(connection.root.echo("hello network"))
 
-A call returns the value or raises the error. All connections live in one thread in the background, which
+A call returns the value or raises the error; there are no promises here, so calls are not pipelined, though
+peers may pipeline theirs. All connections live in one thread in the background, which
 starts when it is first needed and ends with the program. Any thread may use any connection.
 
 What the peer calls here - methods of objects that were passed to it - runs in a thread of this program that

@@ -70,7 +70,7 @@ class Room(pb.Referenceable):
         return Room(name, self.house)
 
     async def remote_left(self):
-        return context.deadline.get()
+        return context.due_at()
 
 
 class Mine(pb.Referenceable):

@@ -239,6 +239,12 @@ class World:
                 party.take_turn()
                 party.side.run_tasks()
 
+    def close(self):
+        """End a run, so that no handler of one that ended early is thrown away unfinished."""
+        self.pump.lose()
+        for party in self.parties:
+            party.side.run_tasks()
+
     def check_always(self):
         assert [] == self.wrong
         for party in self.parties:
@@ -276,15 +282,16 @@ class World:
 
 
 def play(seed):
+    world = World(seed)
     gc.disable()  # collected at times of its own choosing, a run could not be repeated
     try:
-        world = World(seed)
         for _ in range(MOVES):
             world.step()
             world.check_always()
         world.end()
     finally:
         gc.enable()
+        world.close()
 
 
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + COUNT), ids=lambda seed: f"seed-{seed}-")

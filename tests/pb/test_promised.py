@@ -280,11 +280,11 @@ def test_time_runs_out_for_a_call_that_waits_here():
     first = tell(pump.root, "later", "a")
     pump.run()
     late = tell(first, "note", 1, at=5.0)
-    token = context.deadline.set(50.0)
+    token = context.inherited.set(context.due(50.0))
     try:
         kept = tell(first, "left")
     finally:
-        context.deadline.reset(token)
+        context.inherited.reset(token)
     pump.client.now = 6.0
     pump.client.broker.deadlines.sweep()
     with pytest.raises(pb.DeadlineExceeded, match="not sent"):
