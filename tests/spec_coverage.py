@@ -63,6 +63,7 @@ ELSEWHERE: Final[dict[str, str]] = {
     "PB-S10": "tests/pb/test_stream_items.py",
     "PB-S15": "tests/pb/test_stream_ends.py",
     "PB-S25": "tests/pb/test_stream_relays.py",
+    "PB-P18": "tests/pb/test_pipelining.py",
     "PB-K1": "tests/pb/aio/test_reconnecting.py",
     "PB-K2": "tests/pb/aio/test_reconnecting.py",
     "PB-K3": "tests/pb/aio/test_reconnecting.py",
