@@ -5,15 +5,17 @@ Spec: spec/2-frames.md, HELLO; spec/9-login.md, "Strangers".
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ._hello import Hello, hello_message
-from ._state import State
+from ._state import RECEIVES, State
 from ._stranger import Stranger
 
 if TYPE_CHECKING:
     from .broker import Broker
+
+Receiver = Callable[[Any], None]  # of a message, which it checks itself
 
 
 class Greeting:
@@ -69,6 +71,17 @@ class Greeting:
     def row(self, state: State) -> State:
         """Return the state whose messages are taken: who has not logged in does not get round that by BYE."""
         return State.STRANGER if state is State.DRAINING and self.stranger is not None else state
+
+    def receiver(self, code: int) -> Receiver | None:
+        """Return what takes messages of a code in this state, and keep it at hand; None if nothing does."""
+        broker = self._broker
+        name = RECEIVES[self.row(broker.state)].get(code)
+        if name is None:
+            return None
+        owners = (broker, broker.calls, broker.serving, broker.updates, broker.holdings, self, broker.streams)
+        found: Receiver = next(getattr(owner, name) for owner in owners if hasattr(owner, name))
+        broker.receivers[code] = found
+        return found
 
     def admit(self) -> None:
         """Lift what `confine` put in force: the peer has logged in. Again, it does nothing."""

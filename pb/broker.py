@@ -20,14 +20,14 @@ from ._calls import Calls
 from ._deadlines import Deadlines
 from ._fields import token_of
 from ._frames import FrameReader, unpack_frame, unpack_small
-from ._greeting import Greeting
+from ._greeting import Greeting, Receiver
 from ._hello import read_hello
 from ._holdings import Holdings
 from ._outbox import Outbox
 from ._payloads import ending
 from ._scope import Scope
 from ._serving import Serving
-from ._state import NEXT, RECEIVES, State, why_unexpected
+from ._state import NEXT, State, why_unexpected
 from ._streams import Streams
 from ._tables import Tables
 from ._updates import Updates
@@ -66,7 +66,6 @@ class Broker:
     __slots__ = (
         "_batch",
         "_last",
-        "_receivers",
         "_turn_envelopes",
         "agent",
         "calls",
@@ -83,6 +82,7 @@ class Broker:
         "peer_agent",
         "peer_limits",
         "reader",
+        "receivers",
         "scope",
         "serving",
         "speaks_pb",
@@ -200,7 +200,7 @@ class Broker:
         try:
             # The usual case, without what is needed for others: 1 us less.
             envelope = unpack_small(body) if body is not None and self.state is OPEN else None
-            receive = self._receivers.get(envelope[0]) if envelope is not None else None
+            receive = self.receivers.get(envelope[0]) if envelope is not None else None
             if receive is not None:
                 receive(envelope)
             else:
@@ -237,9 +237,11 @@ class Broker:
                 body = None
             for envelope in batch:
                 code = envelope[0] if type(envelope) is list and envelope else None
-                receive = self._receivers.get(code) if type(code) is int else None
+                receive = self.receivers.get(code) if type(code) is int else None
                 if receive is None:
-                    raise ProtocolError(why_unexpected(code, self.state))
+                    receive = self.greeting.receiver(code) if type(code) is int else None
+                    if receive is None:
+                        raise ProtocolError(why_unexpected(code, self.state))
                 receive(envelope)
                 left -= 1
                 if not left & 7:
@@ -272,11 +274,7 @@ class Broker:
 
     def _enter(self, state: State) -> None:
         self.state = state
-        owners = (self, self.calls, self.serving, self.updates, self.holdings, self.greeting, self.streams)
-        self._receivers = {
-            code: next(getattr(owner, name) for owner in owners if hasattr(owner, name))
-            for code, name in RECEIVES[self.greeting.row(state)].items()
-        }
+        self.receivers: dict[int, Receiver] = {}  # bound when a message first needs them: most never do
 
     def receive_hello(self, envelope: list[Any]) -> None:
         """Learn what the peer can do; from here on calls may be made."""
