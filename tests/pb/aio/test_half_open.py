@@ -95,9 +95,15 @@ def test_half_open_is_not_what_a_loop_finds_that_was_held_up(seconds):
     clock = Clock()
 
     async def main():
-        quiet = pb.Limits(idle_s=0)  # which needs no signs of life, and so sends none
-        async with pair(Root(), client_limits=quiet) as (client, _, remote):
-            asyncio.get_running_loop().call_later(20, clock.advance, seconds)  # nothing runs meanwhile
+        async with pair(Root(), faulty=True) as (client, _, remote, network):
+
+            def held_up():
+                clock.advance(seconds)  # nothing runs meanwhile
+                network.heal()  # what was said before lies there, and is read in the turns to come
+
+            asyncio.get_running_loop().call_later(17, network.partition)
+            asyncio.get_running_loop().call_later(26, held_up)  # after a look, before the next
+            await asyncio.sleep(27)
             await asyncio.sleep(200)
             assert client.is_open
             assert "done" == await remote.work(1)
