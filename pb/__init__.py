@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from .aio.connection import Connection, Usage, connection_of, is_stale, on_disconnect, release, revoke
     from .aio.deadline import deadline
     from .aio.describing import describe
+    from .aio.events import EventUsage, event_usage, events, events_delivered
     from .aio.files import receive_file, stream_file
     from .aio.login import connect
     from .aio.promise import Promise
@@ -129,6 +130,10 @@ __all__ = [
     "HIDDEN",
     "in_thread",
     "from_thread",
+    "events",
+    "events_delivered",
+    "event_usage",
+    "EventUsage",
     "idempotent",
     # references and calls
     "RemoteReference",
@@ -229,6 +234,10 @@ _LAZY: Final = {
     "stream_file": "pb.aio.files",
     "receive_file": "pb.aio.files",
     "from_thread": "pb.aio.threads",
+    "events": "pb.aio.events",
+    "events_delivered": "pb.aio.events",
+    "event_usage": "pb.aio.events",
+    "EventUsage": "pb.aio.events",
     "BadURL": "pb.aio.url",
     "Web": "pb.aio.web",
 }

@@ -40,6 +40,7 @@ from .client import connect, get_object_at, open_connection
 from .connection import Connection, connection_of, on_disconnect, release, revoke
 from .deadline import deadline
 from .describing import describe
+from .events import event_usage, events, events_delivered
 from .identity import RemoteIdentity
 from .reference import RemoteMethod, call_remote
 from .server import Server, serve
@@ -66,6 +67,9 @@ __all__ = [
     "revoke",
     "is_stale",
     "on_loop",
+    "events",
+    "events_delivered",
+    "event_usage",
     # one item after the other
     "Stream",
     "stream_file",

@@ -15,6 +15,7 @@ from pb import sync
 from pb.sync._floor import MAX_DEPTH
 
 HOLD_S = 20
+pytestmark = pytest.mark.sync_facade
 
 
 def here():
