@@ -120,6 +120,10 @@ def test_event_policy_leaves_the_window_to_the_peers_max_calls():
 
 def test_event_policy_tells_errors_and_goes_on(caplog):
     """One event that fails says nothing about the next."""
+
+    def logged():  # not what the collector finds of other tests meanwhile
+        return [record.getMessage() for record in caplog.records if record.module == "_events"]
+
     told = []
     subscriber, queue, pump, _ = subscribed("wait", max_queued=9, on_error=told.append)
     subscriber.gate.open()
@@ -130,7 +134,7 @@ def test_event_policy_tells_errors_and_goes_on(caplog):
     assert ["Forbidden", "Unjellyable"] == [type(error).__name__ for error in told]
     assert [1] == subscriber.seen
     assert 2 == queue.usage.failed
-    assert not caplog.records
+    assert [] == logged()
 
     def worse(error):
         raise ZeroDivisionError
@@ -138,14 +142,14 @@ def test_event_policy_tells_errors_and_goes_on(caplog):
     subscriber, queue, pump, _ = subscribed("wait", max_queued=9, on_error=worse)
     queue.put("fail", (), {})
     pump.run()
-    assert "the on_error of events failed" == caplog.records.pop().getMessage()
+    assert ["the on_error of events failed"] == logged()
     assert queue.is_idle
 
     subscriber, queue, pump, _ = subscribed("wait", max_queued=9)
     for _ in range(5):
         queue.put("fail", (), {})
     pump.run()
-    assert 1 == len(caplog.records)
+    assert 2 == len(logged())
     assert 5 == queue.usage.failed
 
 
