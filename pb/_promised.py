@@ -192,8 +192,6 @@ class Promised:
 
     def settle(self, settled: tuple[Any] | BaseException) -> None:
         """Take the value or error, and make the calls that waited for it, before anybody else hears of it."""
-        if self.settled is not None:
-            return
         self.settled = settled
         home = settled[0] if type(settled) is tuple else None
         if not self.is_hosted and (is_ours(home) or isinstance(home, RemoteReference)):
@@ -310,7 +308,7 @@ def make_now(call: LaterCall, promised: Promised) -> None:
         assert settled is not None
         call.context.run(_make, call, settled[0] if call.target is None else call.target)
     except Exception as error:
-        if not outcome.done():
+        if not outcome.done():  # pragma: no branch - else a method of ours has given it up
             outcome.set_exception(fit(error))
 
 

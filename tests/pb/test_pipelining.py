@@ -39,7 +39,10 @@ def test_a_peer_without_the_feature_is_sent_nothing_of_it():
     pump.run()
 
     assert ["b"] == second.result()
-    del second
+    third = tell(pump.root, "names", tell(pump.root, "room", "c"))
+    pump.run()
+    assert ["c"] == third.result()
+    del second, third
     assert_quiet(pump)
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 import pb
+from pb import context
+from pb.tracing import Trace
 
-from .houses import assert_quiet, make
+from .houses import Mine, assert_quiet, make
 from .promises import tell
+from .pump import messages_in
 
 
 def test_giving_up_the_first_fails_those_on_it_at_the_callee():
@@ -171,3 +176,64 @@ def test_an_argument_that_cannot_be_sent_fails_the_call_alone():
     assert "a" == good.result()
     del room, bad, good, each, worse
     assert_quiet(pump)
+
+
+def test_a_method_here_that_is_given_up_before_it_has_begun_does_not_begin():
+    """Its coroutine is thrown away."""
+    _, pump = make()
+    mine = Mine()
+    pump.call("keep", mine)
+    wait = tell(tell(pump.root, "peer"), "wait")
+    flight = pump.client.output()
+    pump.server.input(flight)
+    pump.client.broker.receive_data(pump.server.output())
+    wait.give_up()
+    pump.run()
+
+    assert wait.is_given_up
+    assert [] == mine.gate.waiting
+
+
+def test_what_was_adopted_is_pinned_with_what_it_was_adopted_from():
+    """Of the two only the other one is counted."""
+    house, pump = make()
+    original = pump.call("room", "x")
+    attachment = pump.client.broker.holdings.attach(Mine())
+    adopted = attachment.adopt(original)
+    first = tell(pump.root, "later", "a")
+    names = tell(first, "names", adopted)
+    pump.client.broker.tables.drop_now(adopted._pb_import)
+    del original, adopted
+    gc.collect()
+    pump.run()
+    assert 2 == len(pump.server.broker.tables.exports)
+    house.gates.pop().open()
+    pump.run()
+
+    assert ["x"] == names.result()
+
+
+def test_a_method_here_may_be_done_when_it_is_given_up():
+    """What it returns then is nobody's."""
+    _, pump = make()
+    mine = Mine()
+    pump.call("keep", mine)
+    wait = tell(tell(pump.root, "peer"), "wait")
+    pump.run()
+    wait.is_given_up = True
+    mine.gate.open(7)
+
+    assert 0 == wait.settled
+
+
+def test_a_pipelined_call_belongs_to_the_trace_it_is_made_in():
+    """As every call (PB-M44)."""
+    _, pump = make()
+    trace = Trace("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+    token = context.inherited.set(context.Inherited(None, trace))
+    try:
+        tell(tell(pump.root, "room", "a"), "name")
+    finally:
+        context.inherited.reset(token)
+
+    assert ["trace" in call[5] for call in messages_in(pump.client.output())] == [True, True]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .houses import assert_quiet, make, pump_frames
+from .houses import Mine, assert_quiet, make, pump_frames
 from .promises import tell
 from .pump import messages_in
 
@@ -97,3 +97,40 @@ def test_an_argument_that_has_left_is_waited_for():
 
     assert ["slow"] == first.result()
     assert ["slow", 2] == [getattr(each, "name", each) for each in house.heard]
+
+
+def test_a_call_that_is_made_again_keeps_its_place():
+    """It was on its way before another one, which waits here; so it goes before that."""
+    house, pump = make()
+    slow = tell(pump.root, "later", "slow")
+    pump.run()
+    room, number = tell(pump.root, "room", "a"), tell(pump.root, "same", 5)
+    names = tell(pump.root, "names", number)  # is made again, with 5
+    tell(room, "note", names)  # so this is broken at the peer, and made again
+    tell(room, "note", slow)
+    tell(room, "note", 3)
+    pump.run()
+    assert [[5]] == house.heard
+    house.gates.pop().open()
+    pump.run()
+
+    assert ["slow", 3] == [getattr(each, "name", each) for each in house.heard[1:]]
+
+
+def test_a_call_here_gets_values_in_the_place_of_promises():
+    """Wherever they stand, and what is shared stays shared."""
+    _, pump = make()
+    mine = Mine()
+    pump.call("keep", mine)
+    number = tell(pump.root, "same", 5)
+    shared = [number]
+    cycle = [shared, {number: shared}, {1, number}, (number, "x")]
+    cycle.append(cycle)
+    home = tell(pump.root, "peer")
+    tell(home, "note", cycle)
+    pump.run()
+
+    (found,) = mine.heard
+    assert [[5], {5: [5]}, {1, 5}, (5, "x")] == found[:4]
+    assert found[0] is found[1][5]
+    assert found is found[4]
