@@ -205,3 +205,8 @@ def test_every_rule_is_checked_by_something():
     assert [] == spec_coverage.uncovered()
     assert [] == [path for path in spec_coverage.ELSEWHERE.values() if not (SPEC.parent / path).exists()]
     assert set() == spec_coverage.ELSEWHERE.keys() - spec_coverage.rules().keys()
+
+
+def test_the_table_of_coverage_is_up_to_date():
+    """`python -m tests.spec_coverage` writes it."""
+    assert spec_coverage.page() == (SPEC / "coverage.md").read_text(encoding="utf-8")
