@@ -328,3 +328,28 @@ def test_a_handler_that_ends_after_the_connection_resolves_nothing():
     slots.fail(1, peer.broker.scope, ValueError())
 
     assert 0 == len(slots)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        call(0, 0, "later", "a", keep=True),
+        call(0, -1, "look"),
+        call(0, 0, "later", "a", needs=[1]),
+    ],
+    ids=["kept", "on a result", "with a result"],
+)
+def test_a_call_without_an_answer_has_no_part_in_pipelining(message):
+    """There would be nothing to keep, and nobody to tell that what it waits for never came."""
+    peer = script()
+    peer.say(call(1, 0, "later", "a", keep=True), message)
+
+    assert messages.BYE_PROTOCOL == bye_of(peer)
+
+
+def test_a_malformed_payload_on_a_result_that_failed_ends_the_connection():
+    """It is not run, and all the same what it brings must be counted, which cannot be done."""
+    peer = script()
+    peer.say(call(1, 0, "nobody_has_this", keep=True), call(2, -1, "look", b"\xc1"))
+
+    assert messages.BYE_MALFORMED == bye_of(peer)
