@@ -53,7 +53,7 @@ class Promising(_Flavoured):
 
     def _pb_settled(self) -> tuple[Any] | BaseException | None:
         """Return the value in a tuple, the error there is instead, or None while neither is there."""
-        raise NotImplementedError
+        raise NotImplementedError  # pragma: no cover - every promise has its own
 
 
 class Referenceable(ByReference):

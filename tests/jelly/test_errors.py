@@ -348,3 +348,12 @@ def test_every_error_of_the_package_is_a_jelly_error() -> None:
     assert not issubclass(RemoteError, JellyError)
     assert not MalformedJelly("x").too_large
     assert Point in registry
+
+
+def test_a_type_that_is_registered_for_copies_builds_no_error():
+    """A peer chooses the name, and must not get something else to be raised by it."""
+    registry = Registry()
+    registry.add(Point, "test.Point")
+    arrived: Any = Decoder(registry).loads_error(packb({"type": "test.Point", "msg": "no"}))
+
+    assert "test.Point" == arrived.remote_type

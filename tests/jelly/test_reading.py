@@ -70,7 +70,8 @@ def test_a_refused_payload_costs_no_more_than_others(unit: bytes) -> None:
     with pytest.raises(InsecureJelly):
         Decoder(Registry(), Limits(max_exts=count)).loads(payload, None)
 
-    assert time.process_time() - started < 0.25
+    # 0.08 s here, 0.4 under coverage beside other work; what it guards against took 15 times as long.
+    assert time.process_time() - started < 1.0
 
 
 class Recursive(Tables):
