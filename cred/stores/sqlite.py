@@ -7,9 +7,11 @@ loop goes on, and so do readers while a writer waits.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import secrets
 import sqlite3
+import stat
 import threading
 import time
 from collections.abc import Callable
@@ -107,12 +109,20 @@ class SqliteStore(SqlStore):
     def _open(self) -> sqlite3.Connection:
         if sqlite3.sqlite_version_info < MIN_SQLITE:
             raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old, 3.35 or later is needed")
-        # Made here and not by SQLite, which would leave it to the umask who can read it.
-        file = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+        # Made here and not by SQLite, which would leave it to the umask who can read it. One that is there is
+        # not opened: closing it would drop the locks that this process has on it by other connections, and
+        # then another process that leaves takes itself for the last, and the log away from under this one.
         try:
-            mode = os.fstat(file).st_mode & 0o777
-        finally:
-            os.close(file)
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
+            os.close(os.open(self._path, flags, 0o600))
+        except FileExistsError:
+            pass
+        status = os.stat(self._path)
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), self._path)
+        if not os.access(self._path, os.R_OK | os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), self._path)
+        mode = status.st_mode & 0o777
         if mode & 0o077 and os.name == "posix":
             raise StoreError(f"{self._path} has mode {mode:04o} and holds secrets: chmod 600 it")
         connection = sqlite3.connect(

@@ -50,6 +50,42 @@ def test_it_keeps_the_contract(tmp_path):
     run(check_identity_store(make_store, reopen))
 
 
+OTHER_PROCESS = """
+import asyncio, sys, cred
+from cred.stores.sqlite import SqliteStore
+async def main():
+    store = SqliteStore(sys.argv[1])
+    await store.set_disabled("alice", True)
+    await store.close()
+asyncio.run(main())
+"""
+
+
+def inode(path):
+    return Path(path).stat().st_ino
+
+
+def test_what_another_process_writes_and_leaves_is_seen(path):
+    """However many connections this one has: SQLite's locks are lost where the file is closed beside it."""
+
+    async def play():
+        store = SqliteStore(path)
+        await store.add(IdentityRecord.new("alice"))
+        for _ in range(5):  # until both readers are there
+            await asyncio.gather(*(store.get("alice") for _ in range(8)))
+        log = inode(f"{path}-wal")
+        await asyncio.to_thread(
+            subprocess.run, [sys.executable, "-c", OTHER_PROCESS, str(path)], cwd=ROOT, check=True
+        )
+        assert log == inode(f"{path}-wal")
+        for _ in range(5):
+            for record in await asyncio.gather(*(store.get("alice") for _ in range(8))):
+                assert record.disabled
+        await store.close()
+
+    run(play())
+
+
 def test_what_was_written_is_there_for_the_next_process(path):
     """With the same secret, or all mock salts would change at a restart."""
 
