@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 from msgpack import ExtType, packb
 
 from jelly import Decoder, InsecureJelly, Limits, MalformedJelly, Registry
 
+from ..counting import calls_in
 from .things import Tables
 
 UNKNOWN = b"\xd4\x28\x00"
@@ -60,21 +59,14 @@ def test_tables_that_hold_no_streams_are_asked_once() -> None:
 
 def calls_of(unit: bytes, count: int) -> int:
     """Return how many functions run while a payload of so many refused Exts is read."""
-    calls = 0
-
-    def note(frame: object, event: str, about: object) -> None:
-        nonlocal calls
-        calls += event in ("call", "c_call")
-
     payload = b"\xdd" + count.to_bytes(4, "big") + unit * count
     decoder = Decoder(Registry(), Limits(max_exts=count))
-    sys.setprofile(note)
-    try:
+
+    def read() -> None:
         with pytest.raises(InsecureJelly):
             decoder.loads(payload, None)
-    finally:
-        sys.setprofile(None)
-    return calls
+
+    return calls_in(read)
 
 
 @pytest.mark.parametrize(
