@@ -22,18 +22,18 @@ export interface Transport {
   readonly certificate?: Uint8Array;
 }
 export interface TransportOptions {
-  /** SHA-256 of the server's certificate (DER) in hex, with or without colons: the only one that is accepted. */
+  /** Of the server's key, as in pbs://FINGERPRINT@host (PB-F44): the only one that is accepted. */
   fingerprint?: string;
   /** A WebSocket constructor, where there is no global one. */
   WebSocket?: new (url: string, protocols: string[]) => any;
 }
 
-/** Open pb://host:port, pbs://host:port, ws:// or wss://. */
+/** Open pb://host:port, pbs://host:port, pbs://FINGERPRINT@host:port, ws:// or wss://. */
 export async function dial(url: string, options: TransportOptions = {}): Promise<Transport> {
-  const { protocol, hostname, port } = new URL(url.replace(/^pb(s?):/, "http$1:"));
+  const { protocol, hostname, port, username } = new URL(url.replace(/^pb(s?):/, "http$1:"));
   if (/^wss?:/.test(url)) return webSocket(url, options);
   if (!/^pbs?:/.test(url)) throw new TypeError("a URL of pb:, pbs:, ws: or wss: is wanted");
-  return stream(hostname.replace(/^\[|\]$/g, ""), Number(port || 8789), protocol === "https:", options.fingerprint);
+  return stream(hostname.replace(/^\[|\]$/g, ""), Number(port || 8789), protocol === "https:", options.fingerprint ?? (username || undefined));
 }
 const isLocal = (host: string): boolean => /^(localhost|127(\.\d+){3}|\[?::1\]?)$/.test(host);
 
@@ -84,11 +84,10 @@ async function stream(host: string, port: number, isTls: boolean, fingerprint?: 
     const found = connect({ host, port, servername: /^[\d.]+$|:/.test(host) ? "" : host, ALPNProtocols: ["pb/1"], rejectUnauthorized: !fingerprint, minVersion: "TLSv1.2" });
     await opened(found, "secureConnect");
     certificate = new Uint8Array(found.getPeerCertificate().raw);
-    const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", certificate as BufferSource));
-    const hex = Array.from(hash, (b) => b.toString(16).padStart(2, "0")).join("");
-    if (fingerprint && hex !== fingerprint.replaceAll(":", "").toLowerCase()) {
+    const key = found.getPeerX509Certificate()?.publicKey.export({ type: "spki", format: "der" });
+    if (fingerprint && (!key || (await fingerprintOf(key)) !== fingerprint.toLowerCase())) {
       found.destroy();
-      throw new ProtocolError(8, "the certificate of the server is not the one that was expected");
+      throw new ProtocolError(8, "the key of the server is not the one that was expected");
     }
     socket = found;
   } else {
@@ -120,6 +119,12 @@ async function stream(host: string, port: number, isTls: boolean, fingerprint?: 
     },
     buffered: () => socket.writableLength,
   };
+}
+/** SHA-256 of a public key in base32, lower case (PB-F44). */
+async function fingerprintOf(key: Uint8Array): Promise<string> {
+  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", new Uint8Array(key)));
+  const bits = Array.from(hash, (byte) => byte.toString(2).padStart(8, "0")).join("");
+  return bits.match(/.{1,5}/g)!.map((five) => "abcdefghijklmnopqrstuvwxyz234567"[parseInt(five.padEnd(5, "0"), 2)]).join("");
 }
 function opened(socket: import("node:net").Socket, event: string): Promise<void> {
   return new Promise((resolve, reject) => {

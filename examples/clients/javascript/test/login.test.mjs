@@ -67,9 +67,8 @@ for (const scheme of ["pb", "pbs"])
       const pem = join(folder, "server.pem");
       const tls = scheme === "pbs" ? ["--tls", pem] : [];
       if (tls.length) {
-        execFileSync(PYTHON, ["-m", "pb", "keygen", "-o", pem, "--name", "127.0.0.1"], { cwd: ROOT, encoding: "utf8" });
-        const der = execFileSync("openssl", ["x509", "-in", pem, "-outform", "DER"]);
-        options = { fingerprint: createHash("sha256").update(der).digest("hex") };
+        const said = execFileSync(PYTHON, ["-m", "pb", "keygen", "-o", pem, "--name", "127.0.0.1"], { cwd: ROOT, encoding: "utf8" });
+        options = { fingerprint: /pbs:\/\/([a-z2-7]{52})@/.exec(said)[1] };
       }
       const identity = (...command) => execFileSync(PYTHON, ["-m", "pb", "identity", ...command, "--store", join(folder, "store.db")], { cwd: ROOT });
       pair = await crypto.subtle.generateKey("Ed25519", true, ["sign", "verify"]);
@@ -126,8 +125,11 @@ for (const scheme of ["pb", "pbs"])
       await connection.close();
     });
     if (scheme === "pbs")
-      test("another certificate than the pinned one is refused before anything is said", async () => {
-        await assert.rejects(connect(server.url, { fingerprint: "00".repeat(32) }), { type: "pb.ProtocolError", code: 8 });
+      test("the URL names the one key that is accepted, and with another nothing is said", async () => {
+        const { host } = new URL(server.url.replace("pbs:", "https:"));
+        await (await connect(`pbs://${options.fingerprint.toUpperCase()}@${host}`)).close();
+        await assert.rejects(connect(`pbs://${"a".repeat(52)}@${host}`), { type: "pb.ProtocolError", code: 8 });
+        await assert.rejects(connect(`pbs://${host}`), /self-signed/);
       });
     test("it comes back after a loss, and logs in again", async () => {
       const users = [];
