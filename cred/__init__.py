@@ -41,6 +41,7 @@ from .interfaces import (
     IExchange,
     IIdentity,
     IIdentityStore,
+    INameStore,
     IPerspective,
     IProver,
     IService,
@@ -56,6 +57,7 @@ from .revocation import Revocation
 from .scram import KeyCache, ScramClient, ScramServer
 from .service import Service
 from .stores.memory import MemoryStore
+from .sturdy import SturdyNames, SturdyRecord
 from .throttle import Attempts, Throttle, source_of
 
 __all__ = [
@@ -100,6 +102,9 @@ __all__ = [
     "hello_hash",
     # where identities are kept: this one, and cred.stores.sqlite, cred.stores.postgres
     "MemoryStore",
+    # names that are secrets, kept there too
+    "SturdyNames",
+    "SturdyRecord",
     # errors
     "AttachRefused",
     "BadName",
@@ -122,6 +127,7 @@ __all__ = [
     "IExchange",
     "IIdentity",
     "IIdentityStore",
+    "INameStore",
     "IPerspective",
     "IProver",
     "IService",

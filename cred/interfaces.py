@@ -71,6 +71,22 @@ class IIdentityStore(Interface):  # type: ignore[misc]
         """Give back files and connections. Nothing happens the second time."""
 
 
+class INameStore(Interface):  # type: ignore[misc]
+    """Keep the hashes of secret names. Most IIdentityStores do; methods are coroutine functions, as there."""
+
+    def add_sturdy(record, forget_before):  # type: ignore[no-untyped-def]
+        """Keep a SturdyRecord, and forget those that expired before a time, in seconds since 1970."""
+
+    def get_sturdy(hash):  # type: ignore[no-untyped-def]
+        """Return the SturdyRecord of a hash, or None. Whether it has expired is not looked at."""
+
+    def list_sturdy():  # type: ignore[no-untyped-def,misc]
+        """Return all SturdyRecords, oldest first."""
+
+    def remove_sturdy(hash):  # type: ignore[no-untyped-def]
+        """Forget a hash; return whether it was there."""
+
+
 class ICredentials(Interface):  # type: ignore[misc]
     """What a client logs in with: a password, a key, or nothing."""
 

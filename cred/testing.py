@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from ._types import Credentials, IdentityStore, Prover, Verifier
 from .authorizer import Authorizer
@@ -24,10 +25,11 @@ from .errors import (
     UntrustedServer,
 )
 from .identity import IdentityRecord, PasswordRecord
-from .interfaces import IIdentityStore
+from .interfaces import IIdentityStore, INameStore
 from .keyring import Key
 from .passwords import PasswordHash
 from .stores.memory import MemoryStore
+from .sturdy import SturdyRecord
 
 MakeStore = Callable[[], Awaitable[IdentityStore]]
 Change = Callable[[], Awaitable[None]]
@@ -42,14 +44,14 @@ NAMES = ["Zoe", "a%b_c", "alice", "bob'; --", "éa", "юля"]
 
 
 async def check_identity_store(make_store: MakeStore, reopen: Reopen | None = None) -> None:
-    """Check that a store keeps the contract of IIdentityStore.
+    """Check that a store keeps the contract of IIdentityStore, and that of INameStore if it provides it.
 
     Args:
         make_store: returns a new, empty store each time.
         reopen: returns another store object over the same data, as another process would have. None for a
             store whose data live in the object.
     """
-    for check in (_keeps, _refuses, _takes_away, _finds, _counts):
+    for check in (_keeps, _refuses, _takes_away, _finds, _counts, _keeps_names):
         store = await make_store()
         _expect(True, IIdentityStore.providedBy(store), "the class says @implementer(IIdentityStore)")
         try:
@@ -180,6 +182,29 @@ async def _counts(store: IdentityStore) -> None:
     for name, hash in (("a", HASH), ("b", HASH), ("c", OTHER_HASH), ("d", None)):
         await store.add(IdentityRecord.new(name, hash))
     _expect({4_096: 2, 15_000: 1}, dict(await store.iteration_counts()), "iteration_counts()")
+
+
+async def _keeps_names(store: IdentityStore) -> None:
+    """Hashes of names are kept, listed and forgotten, and do not pile up once they have expired."""
+    names: Any = store
+    if not INameStore.providedBy(store):
+        return
+    old = SturdyRecord("0f" * 32, "shop", "order", "bob'; --", 100, 200)
+    last = SturdyRecord("a0" * 32, "shop", "order", "юля", 300)
+    await names.add_sturdy(last, 0)
+    await names.add_sturdy(old, 0)
+    _expect([old, last], await names.list_sturdy(), "list_sturdy(), oldest first")
+    _expect(old, await names.get_sturdy(old.hash), "get_sturdy()")
+    _expect(None, await names.get_sturdy(old.hash.upper()), "get_sturdy() of another hash")
+    more = SturdyRecord("b0" * 32, "forum", "", "", 400, 500)
+    await names.add_sturdy(more, 200)
+    _expect(old, await names.get_sturdy(old.hash), "one that expired just then")
+    await names.add_sturdy(SturdyRecord("c0" * 32, "shop", "order", "4", 400), 201)
+    _expect(None, await names.get_sturdy(old.hash), "one that expired before")
+    _expect(True, await names.remove_sturdy(last.hash), "remove_sturdy()")
+    _expect(False, await names.remove_sturdy(last.hash), "remove_sturdy() once more")
+    left = [one.hash for one in await names.list_sturdy()]
+    _expect([more.hash, "c0" * 32], left, "list_sturdy() of what is left")
 
 
 async def _loses_nothing(stores: Sequence[IdentityStore]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from ._describing import describe, interfaces_of
+from ._published import MAX_NAME_CHARS, RESOLVE
 from ._resync import Offers, read_offer
 from .dispatch import Kind
 from .errors import BadArguments
@@ -24,17 +25,28 @@ Method = Callable[..., Awaitable[Any]]
 
 
 class Reserved:
-    """The reserved methods, as one connection serves them."""
+    """The reserved methods, as one connection serves them.
 
-    __slots__ = ("_base",)
+    Attributes:
+        resolve: finds the object of a name, or raises NoSuchObject; None where nothing has a name. It alone
+            is asked by strangers too, and has to know what they may have.
+    """
+
+    __slots__ = ("_base", "resolve")
 
     def __init__(self, base: Scope) -> None:
         self._base = base
+        self.resolve: Callable[[str], Awaitable[object]] | None = None
 
     def find(self, export: Export, name: str) -> Method | None:
         """Return what is run for a reserved method; None where there is none, or for strangers."""
         method = METHODS.get(name)
-        if method is None or self._base.broker.greeting.stranger is not None:
+        if method is None:
+            return None
+        if name == RESOLVE:
+            if export.id or self.resolve is None:
+                return None
+        elif self._base.broker.greeting.stranger is not None:
             return None
         # Asynchronous, because those run in the thread of the connection at every face.
         return functools.partial(method, self, export)
@@ -55,6 +67,14 @@ class Reserved:
         cls: Any = type(export.object)
         return list(idempotent_methods(cls, export.prefix))
 
+    async def resolve_name(self, export: Export, *args: object) -> object:
+        """Return the object of a name."""
+        (name,) = _arguments(export, args, 1)
+        if type(name) is not str or len(name) > MAX_NAME_CHARS:
+            raise BadArguments(f"expected a name of at most {MAX_NAME_CHARS} characters")
+        assert self.resolve is not None  # find() has seen to that, and it is never taken away
+        return await self.resolve(name)
+
     async def resync(self, export: Export, *args: object) -> list[int | None]:
         """Return the ids under which replicas of earlier connections are to wait."""
         (offers,) = _arguments(export, args, 1)
@@ -72,6 +92,7 @@ METHODS: Final[dict[str, Callable[..., Awaitable[Any]]]] = {
     "pb:describe": Reserved.describe,
     "pb:idempotent": Reserved.idempotent,
     "pb:interfaces": Reserved.interfaces,
+    RESOLVE: Reserved.resolve_name,
     "pb:resync": Reserved.resync,
 }
 

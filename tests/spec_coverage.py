@@ -71,6 +71,11 @@ ELSEWHERE: Final[dict[str, str]] = {
     "PB-K6": "tests/pb/aio/test_reconnecting_logins.py",
     "PB-K7": "tests/pb/aio/test_reconnecting.py",
     "PB-K15": "tests/pb/test_resync.py",
+    "PB-K17": "tests/cred/test_sturdy.py",
+    "PB-K19": "tests/pb/aio/test_named.py",
+    "PB-K20": "tests/pb/auth/test_naming.py",
+    "PB-K21": "tests/pb/auth/test_naming.py",
+    "PB-K22": "tests/pb/auth/test_naming.py",
 }
 
 

@@ -18,7 +18,14 @@ from pb import messages
 from pb._reserved import METHODS
 from pb._state import State
 
-from .pb import binders_flavours, binders_login, binders_pipelining, binders_resync, binders_streams
+from .pb import (
+    binders_flavours,
+    binders_login,
+    binders_names,
+    binders_pipelining,
+    binders_resync,
+    binders_streams,
+)
 from .pb.comparing import assert_same, joined
 from .pb.peers import BankError, Insufficient, Point, ask, envelopes_in
 from .pb.peers import frame as frame_of
@@ -185,7 +192,7 @@ ACTS: dict[tuple[str, str], Acts] = {
 
 
 ACTS |= binders_flavours.ACTS | binders_login.ACTS | binders_resync.ACTS | binders_streams.ACTS
-ACTS |= binders_pipelining.ACTS
+ACTS |= binders_names.ACTS | binders_pipelining.ACTS
 
 
 def ask_unknown(play):

@@ -16,6 +16,7 @@ from ..errors import IdentityExists, NoSuchCredential, NoSuchIdentity, NoSuchKey
 from ..identity import IdentityRecord, PasswordRecord
 from ..keyring import Key, Keyring
 from ..passwords import PasswordHash
+from ..sturdy import SturdyRecord
 
 T = TypeVar("T")
 
@@ -53,6 +54,17 @@ TABLES: Final = (
     "CREATE INDEX cred_credentials_id ON cred_credentials (kind, id)",
 )
 
+# Made in a store of any age: what was written before it knew of names is complete without.
+STURDY_TABLE: Final = """CREATE TABLE IF NOT EXISTS cred_sturdy (
+        hash TEXT PRIMARY KEY,
+        application TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        key TEXT NOT NULL,
+        made BIGINT NOT NULL,
+        expires BIGINT
+    )"""
+STURDY: Final = "SELECT hash, application, kind, key, made, expires FROM cred_sturdy"
+
 
 def setup(secret: bytes) -> Transaction[None]:
     """Make the tables where they are missing.
@@ -75,6 +87,7 @@ def setup(secret: bytes) -> Transaction[None]:
         yield "INSERT INTO cred_store (version, secret, epoch) VALUES (?, ?, 0)", (VERSION, secret)
     elif rows[0][0] != VERSION:
         raise StoreError(f"the store has version {rows[0][0]}, this program reads version {VERSION}")
+    yield STURDY_TABLE, ()
 
 
 def secret() -> Transaction[bytes]:
@@ -228,6 +241,33 @@ def iteration_counts() -> Transaction[dict[int, int]]:
         (),
     )
     return {iterations: count for iterations, count in rows}  # noqa: C416 (rows are sequences)
+
+
+def add_sturdy(record: SturdyRecord, forget_before: int) -> Transaction[None]:
+    """See INameStore."""
+    yield "DELETE FROM cred_sturdy WHERE expires < ?", (forget_before,)
+    yield (
+        "INSERT INTO cred_sturdy (hash, application, kind, key, made, expires) VALUES (?, ?, ?, ?, ?, ?)",
+        (record.hash, record.application, record.kind, record.key, record.made, record.expires),
+    )
+
+
+def get_sturdy(hash: str) -> Transaction[SturdyRecord | None]:
+    """See INameStore."""
+    rows = yield f"{STURDY} WHERE hash = ?", (hash,)
+    return SturdyRecord(*rows[0]) if rows else None
+
+
+def list_sturdy() -> Transaction[list[SturdyRecord]]:
+    """See INameStore."""
+    rows = yield STURDY, ()
+    return sorted((SturdyRecord(*row) for row in rows), key=lambda record: (record.made, record.hash))
+
+
+def remove_sturdy(hash: str) -> Transaction[bool]:
+    """See INameStore."""
+    rows = yield "DELETE FROM cred_sturdy WHERE hash = ? RETURNING hash", (hash,)
+    return bool(rows)
 
 
 def _next_epoch() -> Transaction[int]:

@@ -1,4 +1,4 @@
-"""SqlStore: IIdentityStore over whatever runs the transactions of `_sql`. Knows no database."""
+"""SqlStore: what a store is asked, over whatever runs the transactions of `_sql`. Knows no database."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from zope.interface import implementer
 
 from ..credential import Credential
 from ..identity import IdentityRecord, PasswordRecord
-from ..interfaces import IIdentityStore
+from ..interfaces import IIdentityStore, INameStore
 from ..keyring import Key
 from ..passwords import PasswordHash
+from ..sturdy import SturdyRecord
 from . import _sql
 from ._sql import Transaction
 
 T = TypeVar("T")
 
 
-@implementer(IIdentityStore)
+@implementer(IIdentityStore, INameStore)
 class SqlStore:
     """Turn each method into a transaction. A subclass runs it."""
 
@@ -98,3 +99,19 @@ class SqlStore:
     async def iteration_counts(self) -> dict[int, int]:
         """See IIdentityStore."""
         return await self.read(_sql.iteration_counts())
+
+    async def add_sturdy(self, record: SturdyRecord, forget_before: int) -> None:
+        """See INameStore."""
+        await self.write(_sql.add_sturdy(record, forget_before))
+
+    async def get_sturdy(self, hash: str) -> SturdyRecord | None:
+        """See INameStore."""
+        return await self.read(_sql.get_sturdy(hash))
+
+    async def list_sturdy(self) -> list[SturdyRecord]:
+        """See INameStore."""
+        return await self.read(_sql.list_sturdy())
+
+    async def remove_sturdy(self, hash: str) -> bool:
+        """See INameStore."""
+        return await self.write(_sql.remove_sturdy(hash))

@@ -12,12 +12,13 @@ from zope.interface import implementer
 from ..credential import Credential
 from ..errors import IdentityExists, NoSuchCredential, NoSuchIdentity, NoSuchKey
 from ..identity import IdentityRecord, PasswordRecord
-from ..interfaces import IIdentityStore
+from ..interfaces import IIdentityStore, INameStore
 from ..keyring import Key, Keyring
 from ..passwords import PasswordHash
+from ..sturdy import SturdyRecord
 
 
-@implementer(IIdentityStore)
+@implementer(IIdentityStore, INameStore)
 class MemoryStore:
     """Keep identities in a dict. Nothing here waits, so every change is one step of the loop.
 
@@ -27,6 +28,7 @@ class MemoryStore:
 
     def __init__(self, *, random: Callable[[int], bytes] = secrets.token_bytes) -> None:
         self._records: dict[str, IdentityRecord] = {}
+        self._sturdy: dict[str, SturdyRecord] = {}
         self._epoch = 0
         self._secret = random(32)
 
@@ -112,6 +114,24 @@ class MemoryStore:
 
     async def close(self) -> None:
         """See IIdentityStore. Everything is forgotten with the object, not here."""
+
+    async def add_sturdy(self, record: SturdyRecord, forget_before: int) -> None:
+        """See INameStore."""
+        for old in [old for old in self._sturdy.values() if old.is_expired(forget_before - 1)]:
+            del self._sturdy[old.hash]
+        self._sturdy[record.hash] = record
+
+    async def get_sturdy(self, hash: str) -> SturdyRecord | None:
+        """See INameStore."""
+        return self._sturdy.get(hash)
+
+    async def list_sturdy(self) -> list[SturdyRecord]:
+        """See INameStore."""
+        return sorted(self._sturdy.values(), key=lambda record: (record.made, record.hash))
+
+    async def remove_sturdy(self, hash: str) -> bool:
+        """See INameStore."""
+        return self._sturdy.pop(hash, None) is not None
 
     def _record(self, name: str) -> IdentityRecord:
         try:

@@ -16,7 +16,7 @@ from .connection import Connection
 from .lasting import LastingLink
 from .link import Link
 from .opening import Opening
-from .options import check_hooks, check_registry, listener_address
+from .options import check_hooks, check_registry, listener_address, split_url
 from .unreachable import cannot_connect
 from .url import Address
 
@@ -120,28 +120,42 @@ async def get_object_at(
     limits: Limits | None = None,
     tls: ssl.SSLContext | None = None,
     timeout: float | None = None,
+    insecure: bool = False,
     debug: bool = False,
     proxy: bool = True,
     reconnect: bool | Reconnect = False,
     hooks: Any = None,
 ) -> Any:
-    """Return a reference to the root object of the server at `url`.
+    """Return a reference to the object at `url`: the root of a server, or what its name there stands for.
+
+    Without a login; so of a server that asks for one, only URLs with a secret name (`.../~NAME`) give
+    something. Who wants a published name of such a server logs in first: `Connection.get_object`.
 
     The connection closes by itself when the last reference that came over it is gone; or close it by
     `pb.connection_of(reference).close()`. Arguments and errors as for `open_connection`.
+
+    Raises:
+        NoSuchObject: no such name, or it has expired or was revoked, or a login is needed.
+        Forbidden: the name is a secret, and somebody may listen.
     """
+    where, name = split_url(url)
     connection = await open_connection(
-        url,
+        where,
         registry=registry,
         limits=limits,
         tls=tls,
         timeout=timeout,
+        insecure=insecure,
         debug=debug,
         proxy=proxy,
         hooks=hooks,
         reconnect=reconnect,
     )
-    reference: RemoteReference = connection.root
+    try:
+        reference: RemoteReference = connection.root if name is None else await connection.get_object(name)
+    except BaseException:
+        connection.abort()
+        raise
     connection._own()
     return reference
 

@@ -143,6 +143,22 @@ class Connection:
             raise TypeError("login takes credentials= alone, or a user with a password or a key=")
         return await login.login(self, credentials)
 
+    async def get_object(self, name: str) -> Any:
+        """Return the object that the server has published under a name, or for which it gave a secret one.
+
+            lobby = await connection.get_object("lobby")
+
+        Published names may need a login first; secret ones, which begin with "~", need nothing else.
+
+        Raises:
+            NoSuchObject: there is none, or it expired, was revoked, or needs a login: nobody says which.
+            Forbidden: the name is a secret, and somebody may listen.
+            BadURL: it can be no name.
+        """
+        from . import named
+
+        return await named.get_object(self, name)
+
     async def close(self) -> None:
         """End the connection in good order: what is under way is finished, for at most `limits.drain_s`.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -18,14 +19,21 @@ def listener_address(url: str) -> Address:
     """Read the URL of a listener.
 
     Raises:
-        BadURL: it is none, or it names an object behind a listener, which is not built yet.
+        BadURL: it is none, or it names an object behind a listener.
     """
     address = Address.parse(url)
     if address.name is not None:
         raise BadURL(
-            "the URL names an object behind the listener; leave the name out and ask the root for it"
+            "the URL names an object behind the listener; pb.get_object_at takes it, or leave the name out "
+            "and give it to connection.get_object"
         )
     return address
+
+
+def split_url(url: str) -> tuple[str, str | None]:
+    """Return the URL of a listener, and the name behind it; None if there is none. Raises BadURL."""
+    address = Address.parse(url)
+    return str(replace(address, name=None)), address.name
 
 
 def check_registry(registry: object) -> None:

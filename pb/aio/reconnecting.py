@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import cred
 from pb.errors import DeadReference, NotExecuted
 
-from . import login
+from . import login, named
 from .attempts import WaitingCalls
 from .backoff import Reconnect, is_final
 from .connection import Connection
@@ -140,6 +140,13 @@ class LastingConnection(Connection):
             Exception: whatever `get` raises, this first time.
         """
         return await self.restoring.keep(get)
+
+    async def get_object(self, name: str) -> Any:
+        """Return the object of a name; it is got again whenever the connection comes back.
+
+        Where it then has no such name any longer, the reference is dead for good. See `Connection`.
+        """
+        return await self.restoring.keep(lambda: named.get_object(self, name), is_named=True)
 
     async def close(self) -> None:
         """End it for good, in good order; calls that wait for a connection fail with NotExecuted."""

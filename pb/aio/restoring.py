@@ -16,7 +16,7 @@ from jelly import RemoteCache
 from jelly.flavours import row_of
 from pb._offering import RESYNC, Offering
 from pb.auth.remote_identity import RemoteIdentity
-from pb.errors import ConnectionLost, Forbidden, Gone, NoSuchMethod, PeerError
+from pb.errors import ConnectionLost, Forbidden, Gone, NoSuchMethod, NoSuchObject, PeerError
 from pb.reference import RemoteReference
 from pb.tracked import Tracked
 
@@ -121,6 +121,7 @@ class _Attached:
 class _Kept:
     get: Callable[[], Awaitable[Any]]
     value: weakref.ref[Any]
+    is_named: bool
 
 
 class Restoring:
@@ -149,8 +150,12 @@ class Restoring:
             handle = identity._reference._pb_import
             handle.scope.tables.drop_now(handle)
 
-    async def keep(self, get: Callable[[], Awaitable[Any]]) -> Any:
-        """Get something, now and over every connection after this one. See `LastingConnection.keep`."""
+    async def keep(self, get: Callable[[], Awaitable[Any]], is_named: bool = False) -> Any:
+        """Get something, now and over every connection after this one. See `LastingConnection.keep`.
+
+        Args:
+            is_named: whether it is given up when the peer does not know it any longer: wrong names count.
+        """
         value = await get()
         if isinstance(value, RemoteReference):
             make_lasting(value)
@@ -158,7 +163,7 @@ class Restoring:
             raise TypeError(
                 f"a reference or a replica can be kept, not a {type(value).__name__}: it changes with nobody"
             )
-        self._kept.append(_Kept(get, weakref.ref(value)))
+        self._kept.append(_Kept(get, weakref.ref(value), is_named))
         return value
 
     def note_lost(self, link: Link) -> None:
@@ -202,6 +207,10 @@ class Restoring:
             except Exception as error:
                 known = isinstance(error, PeerError)
                 log.warning("what was kept cannot be had again: %s", error, exc_info=None if known else error)
+                if kept.is_named and isinstance(error, NoSuchObject):
+                    self._kept.remove(kept)
+                    if isinstance(held, RemoteReference):
+                        held._pb_import.dead = NoSuchObject
             else:
                 _take_over(fresh, held)
 

@@ -67,6 +67,7 @@ class Running:
             if isinstance(error, cred.StoreError):
                 raise explained(error, application.store_path) from error
             raise
+        application.urls = [server.url for server in self.servers]
         for server in self.servers:
             log.info("%s listens at %s", application.name, server.url)
         if not isinstance(application.store, cred.MemoryStore):  # nobody else can change that one
@@ -77,6 +78,7 @@ class Running:
 
     async def stop(self) -> None:
         """See `Application.stop`."""
+        self._application.urls = []
         try:
             await self._close_servers()  # until the last has gone, revocations are looked for
             self._stopping.set()

@@ -11,6 +11,8 @@ from typing import Any
 
 import jelly
 from pb import messages
+from pb._published import Published
+from pb.interfaces import IRootFactory
 from pb.limits import Limits
 
 from . import transports
@@ -32,17 +34,36 @@ class Server:
         url: where it listens, with the real port, and the fingerprint of its key for `pbs://`.
     """
 
-    def __init__(self, listener: transports.Listener, address: Address, links: set[Link]) -> None:
+    def __init__(
+        self, listener: transports.Listener, address: Address, links: set[Link], published: Published
+    ) -> None:
         self.url = str(address)
         self._address = address
         self._listener = listener
         self._links = links
+        self._published = published
         self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property
     def connections(self) -> list[Connection]:
         """The connections that are open now."""
         return [link.connection for link in self._links if link.broker.calls.is_open]
+
+    def publish(self, name: str, value: object) -> None:
+        """Give an object a name, by which clients can have it: `connection.get_object(name)`, `URL/name`.
+
+        Whoever can connect can have it; where the root asks for logins, whoever is logged in, at each
+        listener of that root (see `Application.publish`).
+
+        Raises:
+            ValueError: it can be no name, or is taken.
+            TypeError: the value is nothing that can have a name.
+        """
+        self._published.publish(name, value)
+
+    def unpublish(self, name: str) -> None:
+        """Take a published name back. Who has the object keeps it, until `pb.revoke`. Raises KeyError."""
+        self._published.unpublish(name)
 
     def __repr__(self) -> str:
         state = "closed" if self._closed.done() else f"{len(self._links)} connections"
@@ -72,6 +93,12 @@ class Server:
                 pass  # the loop removes it itself from Python 3.13 on
         if not self._closed.done():
             self._closed.set_result(None)
+
+
+def published_of(root: Any) -> Published:
+    """Return where the names of a server are: at its root, if that has its own rules for them."""
+    names = getattr(root, "names", None) if IRootFactory.providedBy(root) else None
+    return Published() if names is None else names.published
 
 
 def serve(
@@ -118,12 +145,14 @@ def serve(
     if getattr(root, "needs_privacy", False) and not insecure:
         check_privacy(address)
 
+    published = published_of(root)
+
     async def start() -> Server:
         links: set[Link] = set()
         certificate: bytes | None = None
 
         def factory() -> Link:
-            return Link(
+            link = Link(
                 registry=registry,
                 limits=limits,
                 root=root,
@@ -134,6 +163,9 @@ def serve(
                 insecure=insecure,
                 certificate=certificate,
             )
+            # A root factory that has rules of its own replaces it.
+            link.broker.serving.reserved.resolve = published.resolve
+            return link
 
         try:
             # In a context of its own: see client.py.
@@ -148,6 +180,6 @@ def serve(
         certificate = transports.certificate_of(tls)  # before the first connection: nothing was awaited since
         if debug:
             log.warning("%s tells its peers text and tracebacks of internal errors (debug=True)", real)
-        return Server(listener, real, links)
+        return Server(listener, real, links, published)
 
     return Opening(start, "pb.serve(...)")

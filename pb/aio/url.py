@@ -92,7 +92,7 @@ class Address:
             if part not in used and getattr(self, part) != default:
                 raise BadURL(f"{self.scheme}:// has no {part}; expected {EXPECTED_FORMS}")
         if self.scheme == "memory":
-            _check_name(self.host, "memory:// listener")
+            check_name(self.host, "memory:// listener")
         elif "host" in used:
             object.__setattr__(self, "host", canonical_host(self.host))
         if not 0 <= self.port <= 65535:
@@ -102,7 +102,7 @@ class Address:
         if "path" in used:
             _check_path(self.path)
         if self.name is not None:
-            _check_name(self.name, "published object")
+            check_name(self.name, "published object")
 
     @classmethod
     def parse(cls, url: str) -> Address:
@@ -294,7 +294,8 @@ def _check_path(path: str) -> None:
         raise BadURL(f"socket path of {size} bytes, the system takes {MAX_PATH_BYTES}; choose a shorter one")
 
 
-def _check_name(name: str, whose: str) -> None:
+def check_name(name: str, whose: str) -> None:
+    """Refuse what can be no name in a URL. Raises BadURL."""
     # The text is not quoted: the name of a published object may be all that protects it.
     if len(name) > MAX_NAME_CHARS or not _NAME.fullmatch(name):
         raise BadURL(

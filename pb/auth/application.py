@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import cred
@@ -11,6 +12,7 @@ import jelly
 from pb.limits import Limits
 
 from .chosen import ChosenStore, sqlite_store
+from .names import Names
 from .root import AuthRoot
 from .state import KeptState
 
@@ -50,12 +52,14 @@ class Application:
         self._chosen = ChosenStore() if authorizer is None else None
         chosen: Any = self._chosen
         self.authorizer = cred.Authorizer(chosen) if authorizer is None else authorizer
+        self.names = Names(name, lambda: self.store)
         self.root = AuthRoot(self, anonymous=anonymous)
         self.registry = registry
         self.limits = limits
         self.listeners: list[tuple[str, dict[str, Any]]] = []
         self.kept = KeptState(name)
         self.store_path: str | None = None
+        self.urls: list[str] = []  # where it listens, while it runs
         self._running: Any = None  # what was started by start()
         self.is_running = False
 
@@ -120,6 +124,79 @@ class Application:
             ValueError: the name is taken.
         """
         self.kept.add(name, owner, registry)
+
+    def publish(self, name: str, value: object) -> None:
+        """Give an object a name, by which all who are logged in can have it: `connection.get_object(name)`.
+
+        With their last login on a connection the object is withdrawn from it. What is for some only belongs
+        into a service, whose perspectives know who asks.
+
+        Raises:
+            ValueError: it can be no name, or is taken.
+            TypeError: the value is nothing that can have a name.
+        """
+        self.names.published.publish(name, value)
+
+    def unpublish(self, name: str) -> None:
+        """Take a published name back. Raises KeyError."""
+        self.names.published.unpublish(name)
+
+    def sturdy(self, kind: str, loader: Callable[[str], Any]) -> None:
+        """Say how the objects of a kind are found, so that `give_name` can make references to them that last.
+
+            application.sturdy("document", lambda key: library.documents.get(key))
+
+        Args:
+            kind: chosen here; it is kept with each name.
+            loader: gets the key that the name was made for, when somebody uses it, perhaps in a later run of
+                the program; returns the object, or None or KeyError where it is no more. May be async. To
+                hand it out under a perspective, return `pb.current_call().attach(perspective)`.
+
+        Raises:
+            ValueError: the kind has a loader.
+        """
+        self.names.add_loader(kind, loader)
+
+    async def give_name(
+        self, kind: str, key: str, *, expires_s: float | None = None, url: str | None = None
+    ) -> str:
+        """Make a secret name for an object, and return the URL with it: whoever has that can have the object.
+
+        No login is asked for: give it to whom you would give the object, and nowhere where others can read
+        it. It holds over restarts if the application has a store, until it expires or is revoked; it cannot
+        be shown a second time, because only its hash is kept.
+
+        Args:
+            kind, key: what the loader of this kind is given.
+            expires_s: how many seconds it is valid; None for ever.
+            url: where clients reach this server; None for the first listener.
+
+        Raises:
+            ValueError: no loader for this kind; or no URL that others could use.
+            cred.StoreError: the store cannot be used.
+        """
+        if url is None:
+            if not self.urls:
+                raise ValueError("the application does not listen; say url=, where clients reach it")
+            url = self.urls[0]
+        # Here, so that a wrong URL leaves no name behind.
+        named: Callable[[str, str], str] = importlib.import_module("pb.aio.named").url_of
+        named(url, "~")
+        return named(url, await self.names.give(kind, key, expires_s))
+
+    async def given_names(self) -> list[cred.SturdyRecord]:
+        """Return what the store has of the secret names: id, kind, key, times; not the names."""
+        return await self.names.list()
+
+    async def revoke_name(self, name: str) -> bool:
+        """Make a secret name void, at once and for ever; return whether it was valid or listed.
+
+        Who has the object already keeps it: `pb.revoke(object, *servers)` takes that too.
+
+        Args:
+            name: the name, a URL that ends in it, or the id of `given_names`.
+        """
+        return await self.names.revoke(name)
 
     def running(self, **options: Any) -> AbstractAsyncContextManager[Any]:
         """Return what starts the application when it is entered, with the list of servers, and stops it.

@@ -16,7 +16,7 @@ import cred
 
 from .state import StateError
 
-STORE: Final[Any] = cred.IIdentityStore
+STORE: Final[tuple[Any, ...]] = (cred.IIdentityStore, cred.INameStore)
 SQL_METHODS: Final = frozenset({"read", "write"})
 
 
@@ -63,7 +63,7 @@ class ChosenStore:
         await store.close()
 
     def __getattr__(self, name: str) -> Any:
-        if name in STORE or name in SQL_METHODS:
+        if name in SQL_METHODS or any(name in contract for contract in STORE):
             return getattr(self.store, name)
         raise AttributeError(f"an identity store has no {name!r}")
 

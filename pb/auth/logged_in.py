@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import cred
@@ -25,8 +26,11 @@ MAX_SESSION_BYTES: Final = 64
 class LoggedIn(jelly.Referenceable):
     """One identity on one connection: attach perspectives, list keys, leave."""
 
-    def __init__(self, identity: cred.Identity, auth: AuthRoot, face: Any) -> None:
+    def __init__(
+        self, identity: cred.Identity, auth: AuthRoot, face: Any, ended: Callable[[], object]
+    ) -> None:
         self.name = identity.name
+        self._on_end = ended
         self._identity = identity
         self._auth = auth
         self._holdings = face.broker.holdings
@@ -138,10 +142,16 @@ class LoggedIn(jelly.Referenceable):
         same = self.name == other.name and self._session is not None
         return same and self is not other and self._session == other._session
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the login has ended."""
+        return self._is_over
+
     def end(self) -> None:
         """End all attachments, and withdraw this object."""
         self.leave()
         self._holdings.revoke_object(self)
+        self._on_end()
 
     def leave(self) -> None:
         """End all attachments: the connection is lost, or the login over."""

@@ -21,6 +21,8 @@ from pb.messages import BYE_POLICY
 
 from .channel import channel_of
 from .logged_in import LoggedIn
+from .names import Names
+from .naming import Naming
 from .strangers import Strangers
 
 if TYPE_CHECKING:
@@ -52,6 +54,8 @@ class AuthRoot:
         self, application: Any, *, anonymous: str | None = None, throttle: cred.Throttle | None = None
     ) -> None:
         self.authorizer: cred.Authorizer = getattr(application, "authorizer", application)
+        names = getattr(application, "names", None)
+        self.names = names if isinstance(names, Names) else Names("", lambda: self.authorizer.store)
         # Its own, not the authorizer's: another root of the same authorizer may let nobody in unnamed.
         self.verifiers = () if anonymous is None else (cred.AnonymousVerifier(anonymous),)
         self.throttle = throttle or cred.Throttle()
@@ -84,7 +88,9 @@ class AuthRoot:
             self.authorizer.mechanisms(channel, self.verifiers),
             [binding.type for binding in channel.bindings],
         )
-        return LoginRoot(self, face, self.throttle.connection(source), leave)
+        root = LoginRoot(self, face, self.throttle.connection(source), leave)
+        face.broker.serving.reserved.resolve = root.naming.resolve
+        return root
 
     # --- who is here, so that what is revoked ends at once
 
@@ -121,6 +127,15 @@ class LoginRoot(jelly.Referenceable):
         self._leave = leave
         self._begun: Responder | None = None
         self._logged_in: weakref.WeakSet[LoggedIn] = weakref.WeakSet()
+        self._latest: LoggedIn | None = None  # held here: it counts for names after its client released it
+        self.naming = Naming(
+            auth.names,
+            face,
+            attempts,
+            is_somebody=lambda: any(not each.is_over for each in self._logged_in),
+            admit=self._admit,
+            refuse=self._count_refusal,
+        )
         face.watch(self._lost)
 
     async def remote_login(self, mechanism: object, initial: object) -> Mapping[str, object]:
@@ -165,11 +180,14 @@ class LoginRoot(jelly.Referenceable):
     async def refuse(self, user: str | None, mechanism: str) -> None:
         """Raise LoginFailed, in due time; after the third the connection ends."""
         self._tell("login_refused", user or "", mechanism)
+        await self._count_refusal(user)
+        raise LoginFailed("login failed")
+
+    async def _count_refusal(self, user: str | None = None) -> None:
         self._attempts.failed(user)
         if not self._attempts.left:
             self._face.spawn(self._hang_up())  # on its own: CANCEL ends the call, and must not end this
         await self._face.sleep(_REFUSAL_S)
-        raise LoginFailed("login failed")
 
     async def _hang_up(self) -> None:
         await self._face.sleep(_REFUSAL_S)
@@ -179,15 +197,20 @@ class LoginRoot(jelly.Referenceable):
     def accept(self, identity: cred.Identity, mechanism: str) -> LoggedIn:
         """Let somebody in."""
         self._attempts.succeeded(identity.name)
-        self._leave()
-        self._face.broker.greeting.admit()
-        logged_in = LoggedIn(identity, self._auth, self._face)
+        self._admit()
+        logged_in = LoggedIn(identity, self._auth, self._face, self.naming.withdraw)
         self._logged_in.add(logged_in)
+        self._latest = logged_in
         self._tell("logged_in", identity.name, mechanism)
         return logged_in
 
+    def _admit(self) -> None:
+        self._leave()
+        self._face.broker.greeting.admit()
+
     def _lost(self) -> None:
         """End what was logged in over the connection that was lost."""
+        self._latest = None
         for logged_in in list(self._logged_in):
             logged_in.leave()
 

@@ -34,18 +34,23 @@ async def reach(args: argparse.Namespace) -> AsyncIterator[Any]:
         ValueError: the arguments do not fit together.
     """
     import pb
+    from pb.aio.options import split_url
 
     if args.user is None and (args.service or args.key or args.stdin or args.perspective):
         raise ValueError("--service, --perspective, --key and --stdin need --user NAME")
-    if args.user is not None and args.service is None:
-        raise ValueError("--user needs --service NAME: a login alone can do nothing")
-    async with pb.open_connection(args.url, timeout=args.timeout, insecure=args.insecure) as connection:
+    url, name = split_url(args.url)
+    if args.user is not None and (args.service is None) == (name is None):
+        raise ValueError("--user needs --service NAME, or a URL that ends in a published name, and not both")
+    async with pb.open_connection(url, timeout=args.timeout, insecure=args.insecure) as connection:
         if args.user is None:
-            yield connection.root
+            yield connection.root if name is None else await connection.get_object(name)
             return
         proof = {"key": args.key} if args.key else {"password": _password(args)}
         identity = await connection.login(args.user, **proof)
-        yield await identity.attach(args.service, args.perspective)
+        if name is not None:
+            yield await connection.get_object(name)
+        else:
+            yield await identity.attach(args.service, args.perspective)
 
 
 def report(command: str, run: Callable[[], Awaitable[int]]) -> int:

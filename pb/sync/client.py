@@ -9,8 +9,8 @@ from typing import Any
 import jelly
 from pb.aio import client as aio
 from pb.aio import login as aio_login
-from pb.aio import transports
-from pb.aio.options import check_hooks, check_registry, listener_address
+from pb.aio import named, transports
+from pb.aio.options import check_hooks, check_registry, listener_address, split_url
 from pb.limits import Limits
 
 from ._background import Background, background
@@ -49,21 +49,28 @@ def get_object_at(
     limits: Limits | None = None,
     tls: ssl.SSLContext | None = None,
     timeout: float | None = None,
+    insecure: bool = False,
     debug: bool = False,
     proxy: bool = True,
     hooks: Any = None,
 ) -> Any:
-    """Return a reference to the root object of the server at `url`.
+    """Return a reference to the object at `url`: the root of a server, or what its name there stands for.
 
     The connection closes by itself when the last reference that came over it is gone; or close it by
-    `connection_of(reference).close()`. Arguments and errors as for `pb.open_connection`.
+    `connection_of(reference).close()`. Arguments and errors as for `pb.get_object_at`.
     """
-    options = _options(None, registry, limits, tls, False, debug, proxy, hooks)
+    options = _options(None, registry, limits, tls, insecure, debug, proxy, hooks)
+    where, name = split_url(url)
     home = background()
 
     async def get() -> Any:
-        link = await _open(home, url, options, tls, timeout)
-        reference = link.loop_connection.root
+        link = await _open(home, where, options, tls, timeout)
+        connection = link.loop_connection
+        try:
+            reference = connection.root if name is None else await named.get_object(connection, name)
+        except BaseException:
+            connection.abort()
+            raise
         link.own()
         return reference
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from jelly import RemoteCache
 from pb.aio import connection as aio
+from pb.aio import named
 from pb.aio.connection import Usage
 from pb.context import serving
 from pb.limits import Limits
@@ -107,6 +108,14 @@ class Connection:
             lambda: login(user, password, key=key, credentials=credentials), link.desk
         )
         return RemoteIdentity(link, identity)
+
+    def get_object(self, name: str) -> Any:
+        """Return the object of a name: `lobby = connection.get_object("lobby")`.
+
+        Arguments and errors as for `pb.Connection.get_object`.
+        """
+        link = self._link
+        return link.background.run(lambda: named.get_object(link.loop_connection, name), link.desk)
 
     def close(self) -> None:
         """End the connection in good order: what is under way is finished, for at most `limits.drain_s`.

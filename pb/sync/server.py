@@ -7,6 +7,7 @@ import ssl
 from typing import Any
 
 import jelly
+from pb._published import Published
 from pb.aio import server as aio
 from pb.aio import transports
 from pb.aio.link import Link
@@ -57,6 +58,14 @@ class Server:
         self._home.servers.discard(self._server)
         self._home.run(self._server.close)
 
+    def publish(self, name: str, value: object) -> None:
+        """Give an object a name, by which clients can have it. As `pb.Server.publish`."""
+        self._home.call(self._server.publish, name, value)
+
+    def unpublish(self, name: str) -> None:
+        """Take a published name back. As `pb.Server.unpublish`."""
+        self._home.call(self._server.unpublish, name)
+
     def __repr__(self) -> str:
         return repr(self._server)
 
@@ -90,13 +99,14 @@ def serve(
     if IRootFactory.providedBy(root):
         raise TypeError("an application runs on a loop: serve it by pb.serve(...), or by `pb run`")
     home = background()
+    published = Published()
 
     async def start() -> aio.Server:
         links: set[Link] = set()
         certificate: bytes | None = None
 
         def factory() -> Link:
-            return SyncLink(
+            link = SyncLink(
                 home,
                 registry=registry,
                 limits=limits,
@@ -108,6 +118,9 @@ def serve(
                 insecure=insecure,
                 certificate=certificate,
             )
+            # A root factory that has rules of its own replaces it.
+            link.broker.serving.reserved.resolve = published.resolve
+            return link
 
         try:
             listener, real = await transports.listen(transports.Wanted(address, factory, tls, web, limits))
@@ -117,7 +130,7 @@ def serve(
                 raise
             raise told from None
         certificate = transports.certificate_of(tls)
-        server = aio.Server(listener, real, links)
+        server = aio.Server(listener, real, links, published)
         home.servers.add(server)
         return server
 

@@ -21,6 +21,7 @@ KEPT = [
     (cred.MemoryStore, interfaces.IIdentityStore),
     (SqliteStore, interfaces.IIdentityStore),
     (PostgresStore, interfaces.IIdentityStore),
+    *((store, interfaces.INameStore) for store in (cred.MemoryStore, SqliteStore, PostgresStore)),
     (cred.Authorizer, interfaces.IAuthorizer),
     (cred.Identity, interfaces.IIdentity),
     (cred.Service, interfaces.IService),

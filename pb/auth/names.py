@@ -1,0 +1,93 @@
+"""The objects of an application that have names: published ones, and those that only a holder can find.
+
+Spec: spec/12-reconnecting.md, 12.6. What a name may be used for, and by whom, is decided in `naming.py`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import cred
+from pb._published import SECRET_MARK, Published, check_nameable, is_secret
+from pb.attachment import Attachment
+from pb.errors import NoSuchObject
+
+log = logging.getLogger("pb")
+
+Loader = Callable[[str], Any]
+
+
+class Names:
+    """What is published, and the loaders of what secret names stand for.
+
+    Args:
+        application: its name, under which the store has the secret ones.
+        store: returns the store.
+    """
+
+    def __init__(self, application: str, store: Callable[[], Any]) -> None:
+        self.published = Published()
+        self._application = application
+        self._store = store
+        self._loaders: dict[str, Loader] = {}
+
+    def add_loader(self, kind: str, loader: Loader) -> None:
+        """See `Application.sturdy`."""
+        if kind in self._loaders:
+            raise ValueError(f"objects of kind {kind!r} have a loader already")
+        if not callable(loader):
+            raise TypeError(f"the loader is a {type(loader).__name__}; a function of one key is expected")
+        self._loaders[kind] = loader
+
+    async def give(self, kind: str, key: str, expires_s: float | None) -> str:
+        """Make a secret name. See `Application.give_name`."""
+        if kind not in self._loaders:
+            raise ValueError(f"no loader for objects of kind {kind!r}; name it by application.sturdy first")
+        return SECRET_MARK + await self._secret().give(kind, key, expires_s)
+
+    async def list(self) -> list[cred.SturdyRecord]:
+        """Return what the store has of the secret names."""
+        return await self._secret().list()
+
+    async def revoke(self, name: str) -> bool:
+        """Forget a secret name, given as it is, as the end of a URL, or by its id."""
+        return await self._secret().revoke(bare_name(name))
+
+    async def load(self, name: str, peer: str) -> object:
+        """Return the object that a secret name stands for; None if there is none, whatever the reason.
+
+        Raises:
+            Exception: whatever the loader raises.
+        """
+        record = await self._secret().find(name.removeprefix(SECRET_MARK)) if is_secret(name) else None
+        if record is None:
+            log.info("a sturdy reference that is unknown, expired or revoked was refused for %s", peer)
+            return None
+        loader = self._loaders.get(record.kind)
+        try:
+            found = None if loader is None else loader(record.key)
+            if inspect.isawaitable(found):
+                found = await found
+        except (KeyError, NoSuchObject):
+            found = None
+        what = f"{record.id} ({record.kind!a} {record.key!a})"
+        if found is None:
+            why = "nothing loads this kind" if loader is None else "the loader found nothing"
+            log.warning("sturdy reference %s was refused for %s: %s", what, peer, why)
+            return None
+        if not isinstance(found, Attachment):
+            check_nameable(found)
+        log.info("sturdy reference %s was used by %s", what, peer)
+        return found
+
+    def _secret(self) -> cred.SturdyNames:
+        return cred.SturdyNames(self._store(), self._application)
+
+
+def bare_name(text: str) -> str:
+    """Return a name as the store knows it, or an id, of what somebody has: a URL, a name, an id."""
+    at = text.rfind(SECRET_MARK)
+    return text[at + 1 :]

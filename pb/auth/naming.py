@@ -1,0 +1,78 @@
+"""Who gets what by its name, on one connection of a server that asks for logins: `pb:resolve` there.
+
+A secret name is a login in one step: it gives one object in place of an identity, and guesses at it count as
+guesses at passwords do. Published names are for those who are logged in. Spec: spec/12-reconnecting.md, 12.6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from pb._published import is_secret, no_such_name
+
+if TYPE_CHECKING:
+    import cred
+
+    from .names import Names
+
+
+class Naming:
+    """Resolve names on one connection.
+
+    Args:
+        names: of the application.
+        face: of the connection.
+        attempts: what may still fail on it.
+        is_somebody: whether somebody is logged in on it now.
+        admit: lets a stranger do more than log in.
+        refuse: counts a refusal like one of a login, and returns after the time that one takes.
+    """
+
+    def __init__(
+        self,
+        names: Names,
+        face: Any,
+        attempts: cred.Attempts,
+        *,
+        is_somebody: Callable[[], bool],
+        admit: Callable[[], None],
+        refuse: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._names = names
+        self._face = face
+        self._attempts = attempts
+        self._is_somebody = is_somebody
+        self._admit = admit
+        self._refuse = refuse
+        self._asked = 0  # secret names that are being looked up
+        self._handed_out: dict[str, object] = {}
+
+    async def resolve(self, name: str) -> object:
+        """Return the object of a name. Raises NoSuchObject, in due time and for every reason."""
+        if not is_secret(name):
+            found = self._names.published.find(name) if self._is_somebody() else None
+            if found is not None:
+                self._handed_out[name] = found
+                return found
+            if self._is_somebody():
+                raise no_such_name()  # no secret: nothing is to be gained by guessing
+        elif self._asked < self._attempts.left:  # else more could be tried at once than one after the other
+            self._asked += 1
+            try:
+                found = await self._names.load(name, self._face.broker.tables.peer_name)
+            finally:
+                self._asked -= 1
+            if found is not None:
+                self._admit()
+                return found
+        await self._refuse()
+        raise no_such_name()
+
+    def withdraw(self) -> None:
+        """Take back what was handed out by its published name, if nobody is logged in any longer."""
+        if self._is_somebody():
+            return
+        for published in self._handed_out.values():
+            self._face.broker.holdings.revoke_object(published)
+        self._handed_out.clear()

@@ -1,0 +1,86 @@
+"""``pb sturdy``: the secret names that applications have given. Works while a server uses the same store."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from datetime import UTC, datetime
+from time import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cred.stores.sqlite import SqliteStore
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True, title="actions")
+    list_ = actions.add_parser("list", help="show what was given: id, what for, until when")
+    list_.set_defaults(act=_list)
+    revoke = actions.add_parser("revoke", help="make a name void, at once and for ever")
+    revoke.add_argument("name", metavar="ID|-", help="the id that `list` shows; -: names or URLs from stdin")
+    revoke.set_defaults(act=_revoke)
+    for action in (list_, revoke):
+        action.add_argument("--store", metavar="PATH", required=True, help="file, as of pb run --store")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do it, and return 0; or 1 with the reason on stderr."""
+    import cred
+
+    try:
+        if not os.path.exists(args.store):
+            raise ValueError(f"there is no store {args.store}; pb identity add, or pb run --store, makes one")
+        asyncio.run(_run(args))
+    except (cred.CredError, OSError, ValueError) as error:
+        print(f"pb sturdy: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _run(args: argparse.Namespace) -> None:
+    import cred
+    from cred.stores.sqlite import SqliteStore
+    from pb.auth.chosen import explained
+
+    store = SqliteStore(args.store)
+    try:
+        await args.act(store, args)
+    except cred.StoreError as error:
+        raise explained(error, args.store) from error
+    finally:
+        await store.close()
+
+
+async def _list(store: SqliteStore, args: argparse.Namespace) -> None:
+    now = time()
+    for record in await store.list_sturdy():
+        if record.expires is None:
+            until = "does not expire"
+        else:
+            until = ("expired " if record.is_expired(now) else "until ") + _shown(record.expires)
+        what = f"{record.application!a} {record.kind!a} {record.key!a}"
+        print(f"{record.id}  {what}  given {_shown(record.made)}, {until}")
+
+
+async def _revoke(store: SqliteStore, args: argparse.Namespace) -> None:
+    import cred
+    from pb.auth.names import bare_name
+
+    # A name on the command line would be seen by everybody on the machine; void ones do no harm there.
+    wanted = [line.strip() for line in sys.stdin] if args.name == "-" else [args.name]
+    applications = sorted({record.application for record in await store.list_sturdy()})
+    for one in filter(None, wanted):
+        found = [
+            await cred.SturdyNames(store, application).revoke(bare_name(one)) for application in applications
+        ]
+        if not any(found):
+            raise ValueError("no such name or id; it may be void already")
+
+
+def _shown(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")

@@ -1,0 +1,203 @@
+"""Objects by their names, over every transport: `publish`, `get_object`, and URLs that end in a name."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+
+import pytest
+
+import pb
+import pb.sync
+from pb.aio.named import check_sayable, named_object, url_of
+from pb.security import Security
+
+from .loops import run
+from .lost import Counter, Lobby, Spot, back, quick
+
+
+def named(url, name):
+    """Return the URL of an object behind a listener."""
+    return url_of(url, name)
+
+
+def test_an_object_is_had_by_its_url(place, loop):
+    """Which is that of the server with a name; the connection goes with the reference."""
+
+    async def main():
+        async with place.serve(Lobby()) as server:
+            server.publish("counter", Counter())
+            counter = await pb.get_object_at(named(server.url, "counter"))
+            assert [1, 2] == [await counter.add(), await counter.add()]
+            async with pb.open_connection(server.url) as connection:
+                assert 3 == await (await connection.get_object("counter")).add()
+                assert await connection.get_object("counter") is await connection.get_object("counter")
+            (left,) = server.connections
+            del counter
+            gc.collect()
+            await left.wait_closed()
+
+    run(main(), loop)
+
+
+def test_a_name_that_is_not_there_is_refused_and_the_connection_closed(place):
+    """Nobody holds it."""
+
+    async def main():
+        async with place.serve(Lobby()) as server:
+            server.publish("counter", Counter())
+            server.unpublish("counter")
+            for name in ("counter", "nothing", "~" + "a" * 32):
+                with pytest.raises(pb.NoSuchObject, match="no object of that name, or not for you"):
+                    await pb.get_object_at(named(server.url, name))
+            while server.connections:  # noqa: ASYNC110 - the server hears of it a little later
+                await asyncio.sleep(0)
+            async with pb.open_connection(server.url) as connection:
+                with pytest.raises(pb.BadURL):
+                    await connection.get_object("not a name")
+                assert "hi" == await connection.root.echo("hi")
+
+    run(main())
+
+
+def test_who_only_calls_back_has_no_names():
+    """A client's root is no server; the error is that of a name that is not there."""
+
+    async def main():
+        asked = asyncio.get_running_loop().create_future()
+
+        def root(connection):
+            asked.set_result(connection)
+            return Lobby()
+
+        async with (
+            pb.serve(root, "memory://names-of-clients") as server,
+            pb.open_connection(server.url, root=Lobby()),
+        ):
+            with pytest.raises(pb.NoSuchObject):
+                await (await asked).get_object("lobby")
+
+    run(main())
+
+
+def test_a_url_with_a_name_is_for_get_object_at():
+    """Others say so: a listener has no name, and a connection is not with an object."""
+    for use in (pb.open_connection, lambda url: pb.serve(Lobby(), url), pb.sync.open_connection):
+        with pytest.raises(pb.BadURL, match=r"get_object_at takes it"):
+            use("pb://127.0.0.1/lobby")
+
+
+class Line:
+    """What a transport says of itself."""
+
+    def __init__(self, **said):
+        self._said = Security(**said)
+
+    def security(self):
+        return self._said
+
+
+def test_secret_names_are_said_where_logins_are():
+    """Whoever listens would have the object."""
+    far = Line(address="192.0.2.1")
+    with pytest.raises(pb.Forbidden, match="the name is a secret, and what is said to 192"):
+        check_sayable("~" + "a" * 32, far, "192.0.2.1:8787")
+    check_sayable("published", far, "192.0.2.1:8787")
+    for private in ({"is_encrypted": True}, {"is_local": True}, {"is_loopback": True}, {"is_allowed": True}):
+        check_sayable("~" + "a" * 32, Line(**private), "peer")
+
+
+def test_what_is_no_reference_is_no_object():
+    """A peer may send anything."""
+    with pytest.raises(pb.BadPayload, match="sent a int for a name"):
+        named_object(7)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("pb://127.0.0.1:1", "pb://127.0.0.1:1/lobby"),
+        ("pb+unix:///run/~x/pb", "pb+unix:///run/~x/pb#lobby"),
+        ("memory://here", "memory://here/lobby"),
+        ("wss://example.org", "wss://example.org:443/lobby"),
+    ],
+)
+def test_a_name_is_put_behind_the_listener(url, expected):
+    """Where the scheme has it."""
+    assert expected == url_of(url, "lobby")
+
+
+@pytest.mark.parametrize("url", ["pb://0.0.0.0:1", "pb://[::]:1", "pb://127.0.0.1/there"])
+def test_no_name_is_put_where_it_would_lead_nowhere(url):
+    """Nobody else can use such a URL."""
+    with pytest.raises(pb.BadURL):
+        url_of(url, "lobby")
+
+
+def test_a_named_object_outlives_connections(tmp_path, loop):
+    """It is the same reference over each; and it keeps its connection, with a URL as with a name."""
+
+    async def main():
+        async with Spot(Lobby(), tmp_path) as spot:
+            spot.server.publish("counter", Counter())
+            async with pb.open_connection(spot.url, reconnect=quick()) as connection:
+                counter = await connection.get_object("counter")
+                for count in range(1, 6):
+                    assert count == await counter.add()
+                    spot.cut()
+                    await back(connection)
+
+    run(main(), loop)
+
+
+def test_a_url_with_a_name_reconnects(tmp_path):
+    """Until the reference is gone."""
+
+    async def main():
+        async with Spot(Lobby(), tmp_path) as spot:
+            spot.server.publish("counter", Counter())
+            counter = await pb.get_object_at(named(spot.url, "counter"), reconnect=quick())
+            connection = pb.connection_of(counter)
+            for count in range(1, 4):
+                assert count == await counter.add()
+                spot.cut()
+                await back(connection)
+            del counter
+            gc.collect()
+            await connection.wait_closed()
+
+    run(main())
+
+
+def test_a_name_that_has_gone_meanwhile_is_not_asked_for_again(tmp_path, caplog):
+    """Wrong names count at a server; the reference is dead, and says so."""
+
+    async def main():
+        async with Spot(Lobby(), tmp_path) as spot:
+            spot.server.publish("counter", Counter())
+            async with pb.open_connection(spot.url, reconnect=quick()) as connection:
+                counter = await connection.get_object("counter")
+                spot.server.unpublish("counter")
+                for _ in range(3):
+                    spot.cut()
+                    await back(connection)
+                with pytest.raises(pb.NoSuchObject):
+                    await counter.add()
+                assert "hi" == await connection.root.echo("hi")
+        assert 1 == caplog.text.count("what was kept cannot be had again")
+
+    run(main())
+
+
+def test_blocking_programs_have_names_too():
+    """At both ends."""
+    with pb.sync.serve(Lobby(), "memory://names-sync") as server:
+        server.publish("counter", Counter())
+        with pb.sync.open_connection(server.url) as connection:
+            assert 1 == connection.get_object("counter").add()
+        counter = pb.sync.get_object_at(named(server.url, "counter"))
+        assert 2 == counter.add()
+        server.unpublish("counter")
+        with pytest.raises(pb.NoSuchObject):
+            pb.sync.get_object_at(named(server.url, "counter"))
+        pb.sync.connection_of(counter).close()

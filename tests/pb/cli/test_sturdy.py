@@ -1,0 +1,86 @@
+"""The command `pb sturdy`: what was given is shown without the names, and revoked."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import sys
+
+import pytest
+
+import cred
+from cred.stores.sqlite import SqliteStore
+from pb.cli.main import main
+
+
+@pytest.fixture
+def store(tmp_path):
+    """Where the store is, or will be."""
+    return tmp_path / "store.db"
+
+
+@pytest.fixture
+def sturdy(store, capsys, monkeypatch):
+    """Return what runs `pb sturdy` with the store, and gives (status, stdout, stderr)."""
+
+    def run(*arguments, stdin=""):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        status = main(["sturdy", *arguments, "--store", str(store)])
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return run
+
+
+def give(path, application, kind, key, at, expires_s=None):
+    """Return a name, given at a time."""
+
+    async def play():
+        store = SqliteStore(path)
+        try:
+            names = cred.SturdyNames(store, application, clock=lambda: at)
+            return await names.give(kind, key, expires_s)
+        finally:
+            await store.close()
+
+    return asyncio.run(play())
+
+
+def test_names_are_listed_with_their_times_but_not_themselves(store, sturdy):
+    """Of all applications that use the store; what an application chose cannot look like another line."""
+    first = give(store, "shop", "order", "1\n2", 0, 60)
+    second = give(store, "shop", "order", "é", 60)
+    third = give(store, "forum", "room", "3", 120, 10**10)
+    status, said, wrong = sturdy("list")
+
+    assert (0, "") == (status, wrong)
+    assert [
+        "  'shop' 'order' '1\\n2'  given 1970-01-01 00:00:00Z, expired 1970-01-01 00:01:00Z",
+        "  'shop' 'order' '\\xe9'  given 1970-01-01 00:01:00Z, does not expire",
+        "  'forum' 'room' '3'  given 1970-01-01 00:02:00Z, until 2286-11-20 17:48:40Z",
+    ] == [line[16:] for line in said.splitlines()]
+    assert not [name for name in (first, second, third) if name in said]
+
+
+def test_names_are_revoked_by_id_or_by_themselves_from_stdin(store, sturdy):
+    """Nobody else on the machine reads stdin."""
+    names = [give(store, "shop", "order", str(number), 10**9) for number in range(3)]
+    id = sturdy("list")[1].split()[0]
+    assert (0, "", "") == sturdy("revoke", id)
+    left = [line.split()[3] for line in sturdy("list")[1].splitlines()]
+    assert 2 == len(left)
+    kept = [name for number, name in enumerate(names) if f"'{number}'" in left]
+    assert (0, "", "") == sturdy("revoke", "-", stdin=f"pbs://example.org/~{kept[0]}\n\n~{kept[1]}\n")
+    assert (0, "", "") == sturdy("list")
+
+
+def test_what_is_not_there_is_said(store, sturdy):
+    """A typing error must not look like a revocation."""
+    for action in (["list"], ["revoke", "x"]):
+        status, said, wrong = sturdy(*action)
+        assert (1, "") == (status, said) and "pb sturdy: there is no store" in wrong
+    give(store, "shop", "order", "1", 0)
+    assert (1, "", "pb sturdy: no such name or id; it may be void already\n") == sturdy("revoke", "nothing")
+    store.write_bytes(b"no store" * 1000)
+    status, said, wrong = sturdy("list")
+    assert 1 == status and "put a copy of it back" in wrong
