@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from zope.interface import implementer_only
 
 import cred
 from cred import IdentityRecord, Keyring, LoginFailed, Password, PasswordHash, ScramVerifier
@@ -259,3 +260,29 @@ def test_a_fixed_nonce_is_found():
 
     with pytest.raises(AssertionError, match="a replay"):
         run(check_credential(replace(TRIAL, verifier=fixed, other_channel=None)))
+
+
+class ForgetsNames(cred.MemoryStore):
+    async def remove_sturdy(self, hash):
+        return True
+
+
+@implementer_only(cred.IIdentityStore)
+class KeepsNoNames(cred.MemoryStore):
+    """One that never said it would."""
+
+
+def test_names_are_checked_where_a_store_says_that_it_keeps_them():
+    """It is a contract of its own: an identity store may leave it out."""
+
+    async def forgets():
+        return ForgetsNames()
+
+    async def keeps_none():
+        return KeepsNoNames()
+
+    with pytest.raises(AssertionError, match="remove_sturdy"):
+        run(check_identity_store(forgets))
+    run(check_identity_store(keeps_none))
+    with pytest.raises(cred.StoreError, match="a KeepsNoNames keeps no names"):
+        cred.SturdyNames(KeepsNoNames(), "shop")
