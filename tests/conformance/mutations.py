@@ -215,6 +215,13 @@ FAULTS = (
         "closing.02",
     ),
     Fault(
+        "what serves a call of its own is dropped while both sides drain",
+        "pb/_state.py",
+        "    State.DRAINING: _OPEN,\n",
+        '    State.DRAINING: {**_OPEN, CALL: "drop_call"},\n',
+        "closing.10",
+    ),
+    Fault(
         "a producer does not wait for credit",
         "pb/_producer.py",
         "        while (not self.credit or self.streams.is_held) and not self._is_cancelled:\n",

@@ -19,14 +19,8 @@ class Stock extends Cacheable {
   }
 }
 class Board {}
-class Complex {
-  constructor(state) {
-    this.state = state;
-  }
-}
 const registry = new Registry()
   .copy("geo.Point", Point, { fields: ["x", "y"] })
-  .copy("py.complex", Complex, { state: (one) => one.state, build: (state) => new Complex(state) })
   .error("bank.BankError", BankError)
   .error("bank.Insufficient", Insufficient)
   .cache("shop.Stock", Stock)

@@ -41,12 +41,13 @@ def drain(peer: Peer) -> None:
         raise Unmet(f"a call that ran when BYE came was not answered: {seen}")
 
 
-@GROUP.case("a handler may call back while both sides drain", "PB-F31", "PB-F32")
+@GROUP.case("a handler that calls back while both sides drain goes on, or is refused", "PB-F31", "PB-F32")
 def callback_while_draining(peer: Peer) -> None:
+    """To make such a call is allowed, no duty; to answer the call that it serves is one."""
     id = peer.new_id()
     call = peer.call(0, "call_later", values.ref(id), "hear", ["late"], 200)
     peer.send(BYE, 0, "", 0)
-    said = False
+    said = is_called = False
     while True:
         envelope = peer.read()
         if envelope[0] == BYE:
@@ -54,8 +55,9 @@ def callback_while_draining(peer: Peer) -> None:
         elif envelope[0] == CALL:
             if envelope[2:4] != [id, "hear"]:
                 raise Unmet(f"{shown(envelope)} came; expected hear on object {id}")
+            is_called = True
             peer.send(ANSWERED, envelope[1], values.pack("heard"))
-        elif envelope[:2] == [ANSWERED, call]:
+        elif envelope[:2] == [ANSWERED if is_called else ERROR, call]:
             break
         else:
             raise Unmet(f"{shown(envelope)} came while it drained")
@@ -100,3 +102,17 @@ def cut(peer: Peer) -> None:
     peer.call(0, "slow", 60_000)
     peer.alive()
     peer.stream.close()
+
+
+@GROUP.case("a call that serves one of its own is run, although both have said BYE", "PB-F31")
+def served_while_draining(peer: Peer) -> None:
+    id = peer.new_id()
+    call = peer.call(0, "call", values.ref(id), "hear", ["late"])
+    back = peer.expect(CALL)
+    peer.send(BYE, 0, "", back[1])
+    peer.expect(BYE)
+    if peer.ask(0, "echo", "for you") != "for you":
+        raise Unmet("what was called for a call of its own was not run")
+    peer.send(ANSWERED, back[1], values.pack("heard"))
+    if peer.result(call) != "heard":
+        raise Unmet("the call whose handler called back was not answered with what that brought")
