@@ -53,7 +53,7 @@ JSON.parse(File.read("#{folder}/values.json")).each do |row|
     next
   end
   bytes = [row["hex"]].pack("H*")
-  value, problems = PB::Values.unpack(bytes) { |kind, id| [kind, id] }
+  value, problems = PB::Values.unpack(bytes) { |id| [:ref, id] }
   expect(row["name"], value, wanted)
   expect(row["name"], problems, [])
   next if row["decode_only"] || row["value"].to_s.include?("ref")
@@ -64,7 +64,7 @@ JSON.parse(File.read("#{folder}/reject-values.json")).each do |row|
   hex = row["hex"] || (row["hex_head"].to_s + row["hex_repeat"][0] * row["hex_repeat"][1].to_i + row["hex_tail"].to_s)
   found =
     begin
-      PB::Values.unpack([hex].pack("H*")) { |_kind, _id| nil }.last.empty? ? "accept" : "call"
+      PB::Values.unpack([hex].pack("H*")) { |_id| nil }.last.empty? ? "accept" : "call"
     rescue PB::ProtocolError
       "fatal"
     end

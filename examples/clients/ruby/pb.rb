@@ -76,7 +76,7 @@ module PB
       send_message([CALL, id, target, method, payload])
       receive until @answers.key?(id)
       code, answer = @answers.delete(id)
-      value, problems = Values.unpack(answer) { |_kind, of| reference(of) }
+      value, problems = Values.unpack(answer) { |of| reference(of) }
       raise RemoteError, value if code == ERROR && value.is_a?(Hash) && value["type"].is_a?(String)
       raise BadPayload, "the result: #{problems.first}" unless problems.empty?  # PB-M16
       value
@@ -126,13 +126,12 @@ module PB
 
     def take(envelope)
       code = envelope.is_a?(Array) ? envelope[0] : nil
-      fits = code.is_a?(Integer) && (0..15).cover?(code) && ARITY[code].include?(envelope.size)
-      fail_with(3, "an unknown message") unless fits && code != HELLO  # PB-F8
+      fits = code.is_a?(Integer) && (1..15).cover?(code) && ARITY[code].include?(envelope.size)
+      fail_with(3, "an unknown message") unless fits  # PB-F8; a second HELLO is one too
       case code
       when CALL  # a leaf exports nothing
-        return if envelope[1].zero?
         told = { "type" => "pb.NoSuchObject", "msg" => "a leaf has no objects" }
-        send_message([ERROR, envelope[1], MessagePack.pack(told)])
+        send_message([ERROR, envelope[1], MessagePack.pack(told)]) unless envelope[1].zero?
       when ANSWER, ERROR
         fail_with(3, "an answer nobody waits for") unless @open.delete(envelope[1])
         @answers[envelope[1]] = [code, envelope[2]]
@@ -143,8 +142,8 @@ module PB
     end
 
     def take_bye(envelope)
-      types = [Integer, String, Integer].zip(envelope[1..]).all? { |kind, field| field.is_a?(kind) }
-      fail_with(3, "a BYE that is none") unless types
+      fits = [Integer, String, Integer].zip(envelope[1..]).all? { |kind, field| field.is_a?(kind) }
+      fail_with(3, "a BYE that is none") unless fits
       @last_run = envelope[3]
       if [0, 1].include?(envelope[1])
         send_message([BYE, 0, "", 0]) unless @leaving  # PB-F30
@@ -169,7 +168,8 @@ module PB
     end
 
     def read(size)
-      Timeout.timeout(@timeout) { @io.read(size) }.tap { |got| raise IOError, "it ended" if got&.bytesize != size }
+      got = Timeout.timeout(@timeout) { @io.read(size) }
+      got&.bytesize == size ? got : raise(IOError, "it ended")
     end
 
     def send_message(envelope) = write(MessagePack.pack(envelope))

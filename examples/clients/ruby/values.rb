@@ -55,13 +55,14 @@ module PB
       [nanoseconds, seconds].pack("Nq>")
     end
 
-    FIXED = { 0xC0 => 0, 0xC2 => 0, 0xC3 => 0, 0xCA => 4, 0xCB => 8, 0xCC => 1, 0xCD => 2, 0xCE => 4, 0xCF => 8,
-              0xD0 => 1, 0xD1 => 2, 0xD2 => 4, 0xD3 => 8, 0xD4 => 2, 0xD5 => 3, 0xD6 => 5, 0xD7 => 9, 0xD8 => 17 }.freeze
+    FIXED = { 0xC0 => 0, 0xC2 => 0, 0xC3 => 0, 0xCA => 4, 0xCB => 8, 0xCC => 1, 0xCD => 2, 0xCE => 4,
+              0xCF => 8, 0xD0 => 1, 0xD1 => 2, 0xD2 => 4, 0xD3 => 8, 0xD4 => 2, 0xD5 => 3, 0xD6 => 5,
+              0xD7 => 9, 0xD8 => 17 }.freeze
     LONG = { 0xC4 => [1, 0], 0xC5 => [2, 0], 0xC6 => [4, 0], 0xC7 => [1, 1], 0xC8 => [2, 1], 0xC9 => [4, 1],
              0xD9 => [1, 0], 0xDA => [2, 0], 0xDB => [4, 0] }.freeze
     COUNTED = { 0xDC => [2, 1], 0xDD => [4, 1], 0xDE => [2, 2], 0xDF => [4, 2] }.freeze
 
-    # Looks at the headers before anything is allocated on their word (PB-V30), and that there is one value (PB-V1).
+    # Looks at the headers before anything is allocated on their word (PB-V30): there is one value (PB-V1).
     def self.check_form(bytes)
       at, left, size = 0, 1, bytes.bytesize
       while left.positive?
@@ -73,7 +74,8 @@ module PB
         elsif head <= 0x9F then left += head & 15
         elsif head <= 0xBF then at += head & 31
         elsif FIXED.key?(head) then at += FIXED[head]
-        elsif (width, extra = LONG[head]) then at += width + extra + (bytes.byteslice(at, width).unpack1("H*").to_i(16))
+        elsif (width, extra = LONG[head])
+          at += width + extra + bytes.byteslice(at, width).unpack1("H*").to_i(16)
         elsif (width, each = COUNTED[head])
           left += each * bytes.byteslice(at, width).unpack1("H*").to_i(16)
           at += width
@@ -102,9 +104,8 @@ module PB
       when Array then value.map { |item| take(item, depth + 1, problems, reference) }
       when Hash
         value.to_h do |key, item|
-          unless key.is_a?(String) && key.encoding == Encoding::UTF_8 && key.valid_encoding?
-            raise ProtocolError, "a map key that is no text"  # PB-V6
-          end
+          text = key.is_a?(String) && key.encoding == Encoding::UTF_8 && key.valid_encoding?
+          raise ProtocolError, "a map key that is no text" unless text  # PB-V6
           [key, take(item, depth + 1, problems, reference)]
         end
       when MessagePack::ExtensionValue then take_ext(value.type, value.payload, problems, reference)
@@ -115,17 +116,14 @@ module PB
     def self.take_ext(type, data, problems, reference)
       case type
       when TIMESTAMP then unpack_time(data)
-      when REF then reference.call(:ref, id_of(data, 1))
-      when HOME
-        id_of(data, 0)
-        problems << "HOME of an object that a leaf has not"
-        nil
+      when REF then reference.call(id_of(data, 1))
       when REFX
-        id, meta = unpack(data) { |_kind, _id| nil }.first
+        id, meta = unpack(data) { |_id| nil }.first
         raise ProtocolError, "REFX of another form" unless id.is_a?(Integer) && id >= 1 && meta.is_a?(Hash)
-        reference.call(:ref, id)
+        reference.call(id)
       else
-        problems << "ext #{type}, which a leaf does not know"
+        id_of(data, 0) if type == HOME
+        problems << (type == HOME ? "HOME: a leaf has no objects" : "ext #{type}, which a leaf does not know")
         nil
       end
     end
