@@ -8,42 +8,39 @@ from typing import TYPE_CHECKING, Any
 from ._calls import Calls
 from ._observing import ObserverHandle
 from ._pipelining import Unheard, call_result
-from ._watch import Watch
-from .context import Inherited, inherited
+from ._watch import CallWatch, Watch
+from .context import Inherited, inherited, serving
+from .hooks import CallEvent
 
 if TYPE_CHECKING:
     from jelly import Bulk
 
     from ._promised import Promised
     from ._scope import Scope
-    from .hooks import CallEvent
     from .reference import Import
 
 
 class Watched:
-    """The outcome of a call of ours, on its way to who waits for it."""
+    """The outcome of a call of ours, on its way to who waits for it.
 
-    __slots__ = ("_calls", "call", "outcome")
+    Attributes:
+        done: tells whether nobody waits for the outcome any longer.
+    """
+
+    __slots__ = ("_calls", "call", "done", "outcome")
 
     def __init__(self, calls: WatchedCalls, call: CallEvent, outcome: Any) -> None:
         self._calls = calls
         self.call = call
         self.outcome = outcome
-
-    def done(self) -> bool:
-        """Whether nobody waits for the outcome any longer."""
-        done: bool = self.outcome.done()
-        return done
-
-    def sent(self, id: int) -> None:
-        """Note the id of a call that has been sent, and its size."""
-        self.call.call_id = id
-        if self._calls.encoded[0] == id:  # pragma: no branch - else what was sent with it is a call too
-            self.call.bytes_out = self._calls.encoded[1]
+        self.done = outcome.done
 
     def call_started(self, id: int) -> None:
-        """Note the id of a call that had to wait for its turn."""
-        self.sent(id)
+        """Note the id of a call that had to wait for its turn, and its size."""
+        calls = self._calls
+        self.call.call_id = id
+        if calls.encoded_id == id:  # pragma: no branch - else what was sent with it is a call too
+            self.call.bytes_out = calls.encoded_size
         self.outcome.call_started(id)
 
     def call_moved(self, calls: Any) -> None:
@@ -52,8 +49,15 @@ class Watched:
 
     def set_result(self, value: object) -> None:
         """Take the value."""
-        self._over().ended(self.call, "answered")
-        self.outcome.set_result(value)
+        calls = self._calls
+        outcome = self.outcome
+        calls.watched.pop(outcome, None)
+        call = self.call
+        arriving = calls.arriving
+        if arriving is not None and arriving[1] == call.call_id:  # `_over`, spelled out
+            call.bytes_in = len(arriving[2])
+        calls.told.ended(call, "answered")
+        outcome.set_result(value)
 
     def set_exception(self, error: BaseException) -> None:
         """Take the error."""
@@ -64,42 +68,49 @@ class Watched:
         """Note that nobody waits any longer."""
         self._over().ended(self.call, "cancelled")
 
-    def _over(self) -> Watch:
-        self._calls.forget(self.outcome)
-        self.call.bytes_in = self._calls.arriving
-        watch: Watch = self._calls.watch
-        return watch
+    def _over(self) -> CallWatch:
+        calls = self._calls
+        calls.watched.pop(self.outcome, None)
+        arriving = calls.arriving
+        if arriving is not None and arriving[1] == self.call.call_id:
+            self.call.bytes_in = len(arriving[2])
+        told: CallWatch = calls.told
+        return told
 
 
 class WatchedCalls(Calls):
     """The calls of this side, as hooks are told of them.
 
     Attributes:
-        encoded: id and size of the call that was encoded last.
-        arriving: the size of the answer that is being received.
+        told: whom to tell.
+        watched: the calls that have not ended, by who waits for their outcome.
+        encoded_id, encoded_size: of the call that was encoded last.
+        arriving: the ANSWER or ERROR that is being received.
     """
 
-    __slots__ = ("_watched", "arriving", "encoded", "watch")
+    __slots__ = ("arriving", "encoded_id", "encoded_size", "told", "watch", "watched")
 
     def __init__(self, watch: Watch, *rest: Any) -> None:
         super().__init__(*rest)
         self.watch = watch
+        self.told = watch.caller
         watch.call_promised = self.call_promised
-        self.encoded = (0, 0)
-        self.arriving = 0
-        self._watched: dict[Any, Watched] = {}
+        self.encoded_id = self.encoded_size = 0
+        self.arriving: list[Any] | None = None
+        self.watched: dict[Any, Watched] = {}
 
-    def forget(self, outcome: Any) -> None:
-        """Forget a call: it is over."""
-        self._watched.pop(outcome, None)
-
-    def _begin(self, scope: Scope, method: str, object_id: int, outcome: Any) -> Watched:
-        call = self.watch.event("caller", scope, method, object_id=object_id)
-        self.watch.started(call)
-        watched = Watched(self, call, outcome)
-        if outcome is not None:
-            self._watched[outcome] = watched
-        return watched
+    def _begin(self, scope: Scope, method: str, object_id: int, passed: Inherited | None) -> CallEvent:
+        """Tell that a call is made."""
+        told = self.told
+        call = CallEvent("caller", scope, method, told.clock())
+        call.object_id = object_id
+        call._serves = serving.get()
+        if passed is not None:
+            call.trace = passed.trace
+            call._parent = passed.call
+        if told.starts:
+            told.started(call)
+        return call
 
     def make(
         self,
@@ -113,19 +124,24 @@ class WatchedCalls(Calls):
     ) -> int:
         """Call a method of the peer's object; see `Calls`."""
         if type(outcome) is Watched:  # it had to wait
-            return super().make(handle, method, args, kwargs, outcome, scope, at)
-        watched = self._begin(handle.scope.direct, method, handle.id, outcome)
-        token = _put_in(watched.call)
+            return Calls.make(self, handle, method, args, kwargs, outcome, scope, at)
+        passed = inherited.get()
+        call = self._begin(handle.scope.direct, method, handle.id, passed)
+        watched = self.watched[outcome] = Watched(self, call, outcome)
+        token = None if passed is None and call.trace is None else _put_in(call, passed)
         try:
-            id = super().make(handle, method, args, kwargs, watched, scope, at)
+            id = Calls.make(self, handle, method, args, kwargs, watched, scope, at)
         except BaseException as error:
-            self.forget(outcome)
-            self.watch.raised(watched.call, error)
+            self.watched.pop(outcome, None)
+            self.told.raised(call, error)
             raise
         finally:
-            inherited.reset(token)
+            if token is not None:
+                inherited.reset(token)
         if id:
-            watched.sent(id)
+            call.call_id = id
+            if self.encoded_id == id:  # pragma: no branch - else what was sent with it is a call too
+                call.bytes_out = self.encoded_size
         return id
 
     def call_promised(
@@ -138,12 +154,16 @@ class WatchedCalls(Calls):
         at: float | None,
     ) -> None:
         """Call what another call will return; see `pb._pipelining`."""
-        watched = self._begin(self.tables_scope, method, 0, outcome or Unheard(method))
-        token = _put_in(watched.call)
+        passed = inherited.get()
+        call = self._begin(self.tables_scope, method, 0, passed)
+        outcome = outcome or Unheard(method)
+        watched = self.watched[outcome] = Watched(self, call, outcome)
+        token = _put_in(call, passed)
         try:
             call_result(promised, method, args, kwargs, watched, at)
         finally:
-            inherited.reset(token)
+            if token is not None:
+                inherited.reset(token)
 
     @property
     def tables_scope(self) -> Scope:
@@ -163,50 +183,54 @@ class WatchedCalls(Calls):
         if type(handle) is ObserverHandle:  # an update, which is no call
             super().send(handle, method, args, kwargs, scope)
             return
-        call = self._begin(handle.scope.direct, method, handle.id, None).call
-        token = _put_in(call)
+        passed = inherited.get()
+        call = self._begin(handle.scope.direct, method, handle.id, passed)
+        token = _put_in(call, passed)
         try:
             super().send(handle, method, args, kwargs, scope)
         except BaseException as error:
-            self.watch.raised(call, error)
+            self.told.raised(call, error)
             raise
         finally:
-            inherited.reset(token)
-        self.watch.ended(call, "sent")
+            if token is not None:
+                inherited.reset(token)
+        self.told.ended(call, "sent")
 
     def encode(
         self, scope: Any, method: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> bytes | Bulk:
         """Return the payload of a call, whose id is the next."""
-        payload = super().encode(scope, method, args, kwargs)
-        self.encoded = (self.next_id, len(payload))
+        payload = Calls.encode(self, scope, method, args, kwargs)
+        self.encoded_id = self.next_id
+        self.encoded_size = len(payload)
         return payload
 
     def cancel(self, id: int, outcome: Any) -> None:
         """Ask the callee to stop."""
-        watched = self._watched.get(outcome)
+        watched = self.watched.get(outcome)
         if watched is not None:
             watched.give_up()
         super().cancel(id, outcome if watched is None else watched)
 
     def receive_answer(self, envelope: list[Any]) -> None:
         """Settle a call with its value."""
-        self._receive(super().receive_answer, envelope)
+        self.arriving = envelope
+        try:
+            Calls.receive_answer(self, envelope)
+        finally:
+            self.arriving = None
 
     def receive_error(self, envelope: list[Any]) -> None:
         """Settle a call with its error."""
-        self._receive(super().receive_error, envelope)
-
-    def _receive(self, receive: Any, envelope: list[Any]) -> None:
-        payload = envelope[-1]
-        self.arriving = len(payload) if isinstance(payload, bytes | memoryview) else 0
+        self.arriving = envelope
         try:
-            receive(envelope)
+            Calls.receive_error(self, envelope)
         finally:
-            self.arriving = 0
+            self.arriving = None
 
 
-def _put_in(call: CallEvent) -> Any:
-    """Let what is done from here on belong to the trace that hooks have chosen for a call."""
-    found = inherited.get() or Inherited()
-    return inherited.set(found._replace(trace=call.trace))
+def _put_in(call: CallEvent, passed: Inherited | None) -> Any:
+    """Let what is done from here on belong to the trace that hooks have chosen for a call, if they have."""
+    if call.trace is (None if passed is None else passed.trace):
+        return None
+    return inherited.set((passed or Inherited())._replace(trace=call.trace))

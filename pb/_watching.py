@@ -1,17 +1,18 @@
-"""The broker whose calls, references and bytes are told to hooks. Made only where there are hooks.
+"""The broker whose calls, references and bytes are told to hooks. Made only where hooks want to know of them.
 
 Each class here, and in `pb._watched_calls` and `pb._watched_serving`, stands in for the one it derives from,
-so that who has no hooks pays for none.
+and each only where one of the methods is overridden that it calls: what nobody wants to know costs nothing.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ._frames import FrameReader
 from ._serving import Serving
 from ._tables import Tables
-from ._watch import Watch, hooks_of, reference_event
+from ._watch import Wanted, Watch, hooks_of, reference_event
 from ._watched_calls import WatchedCalls
 from ._watched_serving import WatchedServing
 from .broker import Broker
@@ -69,38 +70,29 @@ class WatchedReader(FrameReader):
 
 
 class WatchedBroker(Broker):
-    """A broker that tells hooks what happens.
+    """A broker that tells hooks what happens, but for bytes.
 
     Args:
-        hooks: one, or a list or tuple of them.
+        wanted: what they want to know.
     """
 
-    serving_type: ClassVar[type[Serving]] = WatchedServing
-    tables_type: ClassVar[type[Tables]] = WatchedTables
+    plain_serving_type: ClassVar[type[Serving]] = Serving
+    watched_serving_type: ClassVar[type[Serving]] = WatchedServing
 
-    __slots__ = ("watch",)
+    __slots__ = ("serving_type", "tables_type", "watch")
 
-    def __init__(self, face: Any, *rest: Any, hooks: Any, **options: Any) -> None:
-        self.watch = Watch(face, hooks_of(hooks))
+    def __init__(self, face: Any, *rest: Any, wanted: Wanted, **options: Any) -> None:
+        kind = type(self)
+        self.watch = Watch(face, wanted)
+        self.tables_type = WatchedTables if wanted.has_references else Tables  # type: ignore[misc]
+        self.serving_type = kind.watched_serving_type if wanted.callee else kind.plain_serving_type  # type: ignore[misc]
         super().__init__(face, *rest, **options)
-        self.tables.watch = self.watch  # type: ignore[attr-defined]
-        self.reader = reader = WatchedReader()
-        reader.watch = self.watch
-        calls = self.calls
-        self.calls = WatchedCalls(self.watch, calls.outbox, calls.pack, calls.deadlines, calls.tables, face)
-        self._enter(self.state)  # whose receivers are these calls
-
-    def receive_data(self, data: bytes | memoryview, size: int | None = None) -> None:
-        """Take bytes from the peer and act on them."""
-        self.watch.tell("bytes_received", self.face.connection, len(data) if size is None else size)
-        super().receive_data(data, size)
-
-    def take_output(self) -> list[bytes]:
-        """Return the buffers to be written now."""
-        buffers = super().take_output()
-        if buffers:
-            self.watch.tell("bytes_sent", self.face.connection, sum(map(len, buffers)))
-        return buffers
+        if wanted.has_references:
+            self.tables.watch = self.watch  # type: ignore[attr-defined]
+        if wanted.caller:
+            made = self.calls
+            self.calls = WatchedCalls(self.watch, made.outbox, made.pack, made.deadlines, made.tables, face)
+            self._enter(self.state)  # whose receivers are these calls
 
     def receive_hello(self, envelope: list[Any]) -> None:
         """Learn what the peer can do."""
@@ -110,3 +102,54 @@ class WatchedBroker(Broker):
     def _forget(self, reason: str) -> None:
         super()._forget(reason)
         self.watch.closed(reason)
+
+
+class Metered:
+    """What is added to a `WatchedBroker` whose bytes are told too."""
+
+    __slots__ = ()
+
+    def __init__(self, *rest: Any, **options: Any) -> None:
+        super().__init__(*rest, **options)
+        of: Any = self
+        of.reader = WatchedReader()
+        of.reader.watch = of.watch
+
+    def receive_data(self, data: bytes | memoryview, size: int | None = None) -> None:
+        """Take bytes from the peer and act on them."""
+        of: Any = self
+        of.watch.tell("bytes_received", of.face.connection, len(data) if size is None else size)
+        super().receive_data(data, size)  # type: ignore[misc]
+
+    def take_output(self) -> list[bytes]:
+        """Return the buffers to be written now."""
+        of: Any = self
+        buffers: list[bytes] = super().take_output()  # type: ignore[misc]
+        if buffers:
+            of.watch.tell("bytes_sent", of.face.connection, sum(map(len, buffers)))
+        return buffers
+
+
+class MeteredBroker(Metered, WatchedBroker):
+    """A broker that tells hooks what happens, bytes too."""
+
+    __slots__ = ()
+
+
+def kind_of_broker(plain: Any, hooks: Any) -> Any:
+    """Return what makes brokers that tell hooks what they want to know: `plain` where that is nothing.
+
+    Args:
+        plain: the class without hooks; its `watched_types` stand in for it, the second where bytes are told.
+        hooks: one, or a list or tuple of them; None for none.
+
+    Raises:
+        TypeError: they are none.
+    """
+    if hooks is None:
+        return plain
+    wanted = Wanted(hooks_of(hooks))
+    if not wanted:
+        return plain
+    watched = getattr(plain, "watched_types", (WatchedBroker, MeteredBroker))
+    return partial(watched[wanted.has_bytes], wanted=wanted)

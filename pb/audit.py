@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -38,20 +39,20 @@ class AuditLog(Hooks):
         self._write = self._log if isinstance(to, logging.Logger) else to
         self._logger = to
         self._redact = redact
-        self._callers = callers
+        if not callers:
+            self.sides = frozenset(("callee",))
 
     def call_ended(self, call: CallEvent) -> None:
         """Write a call down."""
-        if call.side == "caller" and not self._callers:
-            return
+        identity, service, perspective = call.names
         self._put(
             {
                 "event": "call",
                 "side": call.side,
                 "peer": plain(call.connection),
-                "identity": _ascii(call.identity),
-                "service": _ascii(call.service),
-                "perspective": _ascii(call.perspective),
+                "identity": _ascii(identity),
+                "service": _ascii(service),
+                "perspective": _ascii(perspective),
                 "object": f"{call.type} {call.object_id}".strip(),
                 "method": _ascii(call.method),
                 "outcome": call.outcome,
@@ -98,5 +99,6 @@ def plain(connection: Any) -> str:
     return _ascii(str(getattr(connection, "peer", connection)))
 
 
+@functools.lru_cache(maxsize=1024)  # the same few, call after call
 def _ascii(text: str) -> str:
     return ascii(text)[1:-1]

@@ -8,26 +8,24 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
     from .tracing import Trace
 
 Outcome = Literal["", "answered", "sent", "failed", "refused", "cancelled", "expired", "lost"]
+Side = Literal["caller", "callee"]
 
 
-@dataclass(eq=False, slots=True, repr=False)
 class CallEvent:
     """One call, on one side. The same object is told at the start, at the end and in between.
 
+    Made by the broker. What few hooks ask for is found out when it is asked for.
+
     Attributes:
         side: "caller" or "callee".
-        connection: as the face made it: `connection.peer` says who is at the other end.
-        identity, service, perspective: on whose behalf it is made; "" where that is nobody's.
-        kind: of the object: "remote", "perspective", "view", "proxy"; "" at the caller, or for none.
-        type: the class of the object, at the callee; "" at the caller, who does not know it.
-        object_id: its id on this connection; the owner's. 0 is the root.
         method: its name; at most 128 characters of what the peer sent, so escape it where it is shown.
+        object_id: the object's id on this connection; the owner's. 0 is the root.
         call_id: that of the call on this connection and in its direction; 0 where no answer is wanted, and
             as long as it waits for its turn.
         bytes_in, bytes_out: of the two payloads, arguments and answer, as seen from this side.
@@ -39,37 +37,84 @@ class CallEvent:
         incident: under which the callee's log has an internal error.
         trace: that of the caller. A hook may put another in its place in `call_started`: at the caller that
             one is sent, at the callee that one is inherited by what the method calls.
-        parent: at the caller, the call that was being served when this one was made; None for none.
     """
 
-    side: Literal["caller", "callee"]
-    connection: Any
-    method: str
-    started_at: float
-    identity: str = ""
-    service: str = ""
-    perspective: str = ""
-    kind: str = ""
-    type: str = ""
-    object_id: int = 0
-    call_id: int = 0
-    bytes_in: int = 0
-    bytes_out: int = 0
-    ended_at: float = 0.0
+    # Defaults in the class, not slots: a call costs what is assigned to it, and most of these never are.
+    object_id = 0
+    call_id = 0
+    bytes_in = 0
+    bytes_out = 0
+    ended_at = 0.0
     outcome: Outcome = ""
-    error_type: str = ""
-    incident: str = ""
+    error_type = ""
+    incident = ""
     trace: Trace | None = None
-    parent: CallEvent | None = None
-    _goes_on: bool = False
+    _kind: Any = None
+    _type: type | None = None
+    _serves: tuple[Any, int] | None = None  # what was being served when it was made
+    _parent: CallEvent | None = None
+    _goes_on = False
+
+    def __init__(self, side: Side, scope: Any, method: str, started_at: float) -> None:
+        self.side = side
+        self.method = method[:128]
+        self.started_at = started_at
+        self._scope = scope
+
+    @property
+    def connection(self) -> Any:
+        """The connection as the face made it: `connection.peer` says who is at the other end."""
+        return self._scope.broker.connection
+
+    @property
+    def names(self) -> tuple[str, str, str]:
+        """On whose behalf it is made: identity, service and perspective, each "" where that is nobody's."""
+        return names_of(self._scope)
+
+    @property
+    def identity(self) -> str:
+        """Who has logged in to make it; "" where that is nobody."""
+        return self.names[0]
+
+    @property
+    def service(self) -> str:
+        """The service on whose perspective it is made; "" for none."""
+        return self.names[1]
+
+    @property
+    def perspective(self) -> str:
+        """The perspective on whose behalf it is made; "" for none."""
+        return self.names[2]
+
+    @property
+    def kind(self) -> str:
+        """What the object is: "remote", "perspective", "view", "proxy"; "" at the caller, or for none."""
+        return "" if self._kind is None else self._kind.name.lower()
+
+    @property
+    def type(self) -> str:
+        """The class of the object, at the callee; "" at the caller, who does not know it."""
+        return "" if self._type is None else self._type.__name__
 
     @property
     def seconds(self) -> float:
         """How long it took; 0 as long as it runs."""
         return self.ended_at - self.started_at if self.outcome else 0.0
 
+    @property
+    def parent(self) -> CallEvent | None:
+        """At the caller, the call that is served and made this one; None for none, and once either ends.
+
+        It is known where hooks are told of the calls of that connection too.
+        """
+        if self._serves is not None and self._serves[1]:
+            scope, id = self._serves
+            begun: dict[int, CallEvent] = getattr(scope.broker.serving, "begun", {})
+            return begun.get(id)
+        return self._parent
+
     def __repr__(self) -> str:
-        return f"<CallEvent {self.side} {self.method[:128]!a} {self.outcome or 'runs'}>"
+        return f"<CallEvent {self.side} {self.method!a} {self.outcome or 'runs'}>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +155,22 @@ class LoginEvent:
     mechanism: str
 
 
+BOTH: Final[frozenset[Side]] = frozenset(("caller", "callee"))
+
+
 class Hooks:
     """Be told what happens; derive from it and override what you want to know. Every method does nothing.
 
     They are called in the thread of the loop, in the middle of the work, so be quick. What a hook raises is
-    logged and changes nothing.
+    logged and changes nothing. Which methods are overridden is looked up when a connection is made, and
+    nothing is paid for the others.
+
+    Attributes:
+        sides: whose calls are told, "caller" those that are made here and "callee" those that are served
+            here; whoever needs only one says so, and pays nothing for the other.
     """
+
+    sides: frozenset[Side] = BOTH
 
     def connection_opened(self, connection: Any) -> None:
         """The peer has said HELLO: calls can be made."""
@@ -159,3 +214,13 @@ class Hooks:
 
     def login_refused(self, login: LoginEvent) -> None:
         """A login at this side was refused."""
+
+
+def names_of(scope: Any) -> tuple[str, str, str]:
+    """Return identity, service and perspective of a scope, "" where there is none."""
+    perspective = scope.perspective
+    if perspective is None:
+        return scope.identity, "", ""
+    name = getattr(perspective, "perspective_name", "")
+    service = getattr(getattr(perspective, "service", None), "name", "")
+    return scope.identity, str(service), str(name) or type(perspective).__name__

@@ -8,8 +8,7 @@ Attributes are those of the semantic conventions for RPC. Spans hold no argument
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from typing import Any, Final
 
 from .hooks import CallEvent, Hooks
@@ -42,6 +41,7 @@ class Tracing(Hooks):
             raise ImportError(
                 "pb.otel needs OpenTelemetry: pip install 'perspective-broker[otel]'"
             ) from error
+        self._context: Any = importlib.import_module("opentelemetry.context")
         self._tracer = self._trace.get_tracer("pb", tracer_provider=provider)
         self._spans: dict[CallEvent, Any] = {}
 
@@ -53,9 +53,10 @@ class Tracing(Hooks):
         context = None if is_caller and current.is_valid else self._context_of(call.trace)
         method = f"{call.type}/{call.method}" if call.type else call.method
         attributes: dict[str, Any] = {"rpc.system": SYSTEM, "rpc.method": call.method}
-        if call.service or call.type:
-            attributes["rpc.service"] = call.service or call.type
-        for name, value in (("enduser.id", call.identity), ("pb.perspective", call.perspective)):
+        identity, service, perspective = call.names
+        if service or call.type:
+            attributes["rpc.service"] = service or call.type
+        for name, value in (("enduser.id", identity), ("pb.perspective", perspective)):
             if value:
                 attributes[name] = value
         attributes["network.peer.address"] = str(getattr(call.connection, "peer", call.connection))
@@ -69,14 +70,7 @@ class Tracing(Hooks):
 
     def around(self, call: CallEvent) -> AbstractContextManager[Any]:
         """Make the span the current one while the method runs."""
-        return self._current(self._spans[call])
-
-    @contextmanager
-    def _current(self, span: Any) -> Iterator[None]:
-        with self._trace.use_span(
-            span, end_on_exit=False, record_exception=False, set_status_on_exception=False
-        ):
-            yield
+        return _Current(self._context, self._trace.set_span_in_context(self._spans[call]))
 
     def call_ended(self, call: CallEvent) -> None:
         """End the span."""
@@ -94,7 +88,7 @@ class Tracing(Hooks):
 
     def _context_of(self, trace: Trace | None) -> Any:
         """Return the context that a trace stands for; an empty one, in which a span is a root, for none."""
-        context = importlib.import_module("opentelemetry.context").Context()
+        context = self._context.Context()
         if trace is None:
             return context
         parent = self._state.SpanContext(
@@ -105,3 +99,19 @@ class Tracing(Hooks):
             trace_state=self._state.TraceState.from_header([trace.tracestate]),
         )
         return self._trace.set_span_in_context(self._state.NonRecordingSpan(parent), context)
+
+
+class _Current:
+    """A span that is the current one; what happens meanwhile does not end it."""
+
+    __slots__ = ("_context", "_token", "_within")
+
+    def __init__(self, context: Any, within: Any) -> None:
+        self._context = context
+        self._within = within
+
+    def __enter__(self) -> None:
+        self._token = self._context.attach(self._within)
+
+    def __exit__(self, *exc: object) -> None:
+        self._context.detach(self._token)

@@ -75,6 +75,7 @@ class Link(asyncio.BufferedProtocol):
         "_tasks",
         "_watchers",
         "broker",
+        "clock",
         "loop",
         "lost",
         "ready",
@@ -97,6 +98,7 @@ class Link(asyncio.BufferedProtocol):
         hooks: Any = None,
     ) -> None:
         self.loop = asyncio.get_running_loop()
+        self.clock = self.loop.time  # monotonic seconds
         self.thread = get_ident()
         self.transport: Any = None
         self.ready: asyncio.Future[None] | None = None  # made by who waits for the peer's HELLO
@@ -127,10 +129,6 @@ class Link(asyncio.BufferedProtocol):
         if self._connection is None:
             self._connection = Connection(self)
         return self._connection
-
-    def clock(self) -> float:
-        """Return monotonic seconds."""
-        return self.loop.time()
 
     def wake_at(self, time: float) -> None:
         """End the calls that are due, at a time."""

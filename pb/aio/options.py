@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import jelly
@@ -61,9 +60,9 @@ def broker_kind(plain: Any, hooks: object) -> Any:
     """Return what makes the broker of a connection: a plain one, or one that tells hooks what happens."""
     if hooks is None:
         return plain
-    from pb._watching import WatchedBroker  # of no use to those who have no hooks
+    from pb._watching import kind_of_broker  # of no use to those who have no hooks
 
-    return partial(getattr(plain, "watched_type", WatchedBroker), hooks=hooks)
+    return kind_of_broker(plain, hooks)
 
 
 def check_root(root: object) -> None:

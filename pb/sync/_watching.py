@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from pb._serving import Serving
 from pb._watched_serving import Watching
-from pb._watching import WatchedBroker
+from pb._watching import Metered, WatchedBroker
 
 from ._handlers import ThreadServing
 
@@ -14,7 +14,7 @@ from ._handlers import ThreadServing
 class WatchedThreadServing(Watching, ThreadServing):
     """The calls of the peer, whose methods run in threads, as hooks are told of them on the loop."""
 
-    __slots__ = ("_told_answer", "_told_fail", "begun", "watch")
+    __slots__ = ("_told_answer", "_told_fail", "begun", "told")
 
     def __init__(self, base: Any, *rest: Any, **options: Any) -> None:
         super().__init__(base, *rest, **options)
@@ -22,8 +22,15 @@ class WatchedThreadServing(Watching, ThreadServing):
 
 
 class WatchedSyncBroker(WatchedBroker):
-    """A broker whose handlers run in threads, and that tells hooks what happens."""
+    """A broker whose handlers run in threads, and that tells hooks what happens, but for bytes."""
 
     __slots__ = ()
 
-    serving_type: ClassVar[type[Serving]] = WatchedThreadServing
+    plain_serving_type: ClassVar[type[Serving]] = ThreadServing
+    watched_serving_type: ClassVar[type[Serving]] = WatchedThreadServing
+
+
+class MeteredSyncBroker(Metered, WatchedSyncBroker):
+    """The same, bytes too."""
+
+    __slots__ = ()

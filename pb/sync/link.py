@@ -19,7 +19,7 @@ from pb.limits import Limits
 from ._floor import Desk, Job
 from ._handlers import ThreadServing
 from ._sources import Source
-from ._watching import WatchedSyncBroker
+from ._watching import MeteredSyncBroker, WatchedSyncBroker
 from .connection import Connection
 from .reference import SyncReference
 from .stream import Stream
@@ -41,7 +41,7 @@ class _SyncBroker(Broker):
     __slots__ = ()
 
     serving_type = ThreadServing
-    watched_type = WatchedSyncBroker  # where hooks are given
+    watched_types = (WatchedSyncBroker, MeteredSyncBroker)  # where hooks are given
 
 
 class SyncLink(Link):

@@ -10,7 +10,7 @@ from zope.interface import implementer
 import jelly
 from pb import interfaces
 from pb._codec import Codec
-from pb._watching import WatchedBroker
+from pb._watching import kind_of_broker
 from pb.broker import Broker
 from pb.limits import Limits
 from pb.reference import RemoteReference
@@ -91,7 +91,7 @@ class Side:
         self.watchers: list[Callable[[], None]] = []
         self.sleepers: list[tuple[float, Gate]] = []
         codec = registry if isinstance(registry, Codec) else Codec(registry)
-        kind = Broker if options.get("hooks") is None else WatchedBroker
+        kind = kind_of_broker(Broker, options.pop("hooks", None))
         self.broker: Broker = kind(self, codec, limits, agent=name, **options)
         self.broker.tables.peer_name = f"the peer of {name}"
         if interfaces.IRootFactory.providedBy(root):

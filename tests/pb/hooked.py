@@ -70,7 +70,14 @@ class Root(pb.Root):
         await self.gate
         return 1
 
+    def remote_me(self):
+        return self
+
     def remote_thing(self):
+        return self.thing
+
+    async def remote_later(self):
+        await self.gate
         return self.thing
 
     def remote_bad(self):

@@ -6,16 +6,20 @@ import contextlib
 import contextvars
 import gc
 
+import msgpack
 import pytest
 
 import pb
+from pb import context
 
 from .cached import REGISTRY, Stock
-from .hooked import Log, Root, make
+from .hooked import Log, Root, Thing, both, make
 from .peers import ask
+from .promises import tell
 from .pump import Pump, Script, packed, send
 
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+ANSWER_1 = msgpack.ExtType(3, b"\1")  # the result of call 1
 OTHER = "00-4bf92f3577b34da6a3ce929d0e0e4736-1111111111111111-01"
 
 
@@ -37,6 +41,56 @@ def test_what_a_hook_puts_in_the_place_of_a_trace_is_what_is_inherited():
     pump = Pump(root, hooks=[OnlyCaller()])
     pump.call("echo")
     assert OTHER == root.trace.traceparent
+
+
+@pytest.mark.parametrize("how", ["call", "send", "promised"])
+def test_a_trace_of_a_hook_is_that_of_one_call_only(how):
+    """Whether it wants an answer or not, and also on a result to come; what is called next has none of it."""
+    root = Root()
+    pump = Pump(root, client_root=Root(), hooks=OnlyCaller())
+    if how == "call":
+        ask(pump.root, "echo")
+    elif how == "send":
+        send(pump.root, "echo")
+    else:
+        tell(tell(pump.root, "me"), "echo")
+    assert context.inherited.get() is None
+    pump.run()
+
+    assert OTHER == root.trace.traceparent
+
+
+def test_a_call_that_names_a_result_is_told_when_it_runs():
+    """It is not read before, and what a hook makes of its trace is inherited by it alone."""
+
+    class Spans(Log):
+        def call_started(self, call):
+            super().call_started(call)
+            call.trace = pb.Trace(OTHER)
+
+    log, root = Spans(), Root()
+    script = Script(root, hooks=log)
+    named = packed([[ANSWER_1], {}])
+    script.say([1, 1, 0, "later", packed([[], {}]), {"keep": True}], [1, 2, 0, "echo", named, {"needs": [1]}])
+    script.side.run_tasks()
+    assert ["later"] == [call.method for call in log.calls]
+    root.gate.open()
+    script.side.run_tasks()
+
+    assert ["later", "echo"] == [call.method for call in log.calls]
+    assert OTHER == root.trace.traceparent
+    assert context.inherited.get() is None
+
+
+def test_a_call_that_turns_out_to_be_on_ones_own_object_is_told_once():
+    """It crosses nothing: no bytes of an answer are its."""
+    log, _, pump = make()
+    answer = tell(tell(pump.root, "echo", Thing()), "look")
+    pump.run()
+
+    assert "dark" == answer.result()
+    assert [("echo", "answered", ""), ("look", "answered", "")] == both(log)[0]
+    assert [1, 0] == [call.bytes_in > 0 for call in log.of("ended") if call.side == "caller"]
 
 
 class OnlyCaller(pb.Hooks):
@@ -68,14 +122,16 @@ def test_what_a_hook_enters_is_seen_by_the_method():
 def test_a_hook_that_raises_is_logged_and_changes_nothing(caplog):
     """What watches must not be what breaks."""
 
-    class Broken(Log):
-        def __getattribute__(self, name):
-            if name.startswith(("call_", "bytes_", "connection_", "reference_")):
-                raise RuntimeError(name)
-            return super().__getattribute__(name)
-
+    class Broken(pb.Hooks):
         def around(self, call):
             raise RuntimeError("around")
+
+    def fails(self, *what):
+        raise RuntimeError("told")
+
+    for name in vars(pb.Hooks):
+        if name.startswith(("call_", "bytes_", "connection_", "reference_")):
+            setattr(Broken, name, fails)
 
     class BadEnd(pb.Hooks):
         @contextlib.contextmanager
@@ -93,7 +149,10 @@ def test_a_hook_that_raises_is_logged_and_changes_nothing(caplog):
     with pytest.raises(pb.NoSuchMethod):
         pump.call("nope")
     told = {record.getMessage() for record in caplog.records}
-    assert "a hook failed: call_started of a Broken" in told
+    assert {
+        f"a hook failed: {name} of a Broken"
+        for name in ("call_started", "call_ended", "bytes_sent", "connection_opened", "reference_received")
+    } <= told
     assert "a hook failed: around of a Broken" in told
     assert any("the end of what its around() returned" in each for each in told)
 
@@ -241,9 +300,30 @@ def test_hooks_that_do_nothing_cost_nobody_anything():
     assert 1 == Pump(Root(), hooks=pb.Hooks()).call("echo", 1)
 
 
-def test_what_are_no_hooks_is_refused():
-    """The class itself is the usual slip."""
-    with pytest.raises(TypeError, match="hooks= is the class itself"):
-        Pump(hooks=Log)
-    with pytest.raises(TypeError, match="hooks= is a str"):
-        Pump(hooks=["x"])
+def test_a_callback_is_told_the_call_that_made_it():
+    """As long as both run, with an answer or without one; and never over a connection that is not watched."""
+    parents = {}
+
+    class Parents(pb.Hooks):
+        def call_started(self, call):
+            parents[call.side, call.method] = call.parent and (call.parent.side, call.parent.method)
+
+    mine = Root()
+    pump = Pump(Root(), client_root=mine, hooks=Parents())
+    pump.call("ask", mine)
+    assert {
+        ("caller", "ask"): None,
+        ("callee", "ask"): None,
+        ("caller", "echo"): ("callee", "ask"),
+        ("callee", "echo"): None,
+    } == parents
+    send(pump.root, "ask", mine)
+    parents.clear()
+    pump.run()
+    assert ("callee", "ask") == parents["caller", "echo"]
+
+    served = Parents()
+    served.sides = {"caller"}
+    pump = Pump(Root(), client_root=mine, hooks=served)
+    pump.call("ask", mine)
+    assert parents["caller", "echo"] is None
