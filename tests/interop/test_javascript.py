@@ -30,12 +30,17 @@ def node_is_missing() -> str:
     )
 
 
-def test_the_client_in_javascript_passes_its_own_tests_and_the_conformance_runner():
-    """Values byte by byte, calls both ways, logins, and every case of level full."""
+def skip_without_node() -> None:
+    """Skip a test where it cannot run, or fail it where it must."""
     missing = node_is_missing()
     if missing and not os.environ.get(NEEDED):
         pytest.skip(f"{missing} ({NEEDED}=1 makes that a failure)")
     assert "" == missing
+
+
+def test_the_client_in_javascript_passes_its_own_tests_and_the_conformance_runner():
+    """Values byte by byte, calls both ways, logins, and every case of level full."""
+    skip_without_node()
     environment = {**os.environ, "PB_PYTHON": sys.executable}
     for command in (["npm", "ci"], ["npm", "test"]):
         done = subprocess.run(
