@@ -83,6 +83,9 @@ class INameStore(Interface):  # type: ignore[misc]
     def list_sturdy():  # type: ignore[no-untyped-def,misc]
         """Return all SturdyRecords, oldest first."""
 
+    def kept_sturdy(hashes):  # type: ignore[no-untyped-def]
+        """Return the set of those of some hashes, any number, that are there."""
+
     def remove_sturdy(hash):  # type: ignore[no-untyped-def]
         """Forget a hash; return whether it was there."""
 

@@ -19,8 +19,17 @@ from .interfaces import INameStore
 
 # 160 bits: 32 characters of base32, without padding.
 NAME_BYTES: Final = 20
+# Of its hash, what a name is called by; 64 bits that two names of one store do not share.
+ID_CHARS: Final = 16
+# What every store can count.
+MAX_S: Final = 2.0**53
 # How long a name that has expired is still listed, for those who wonder.
 LISTED_S: Final = 7 * 24 * 3600
+
+
+def time_of_day() -> float:
+    """Return seconds since 1970: the clock by which names expire, in whichever process they are used."""
+    return time.time()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +53,7 @@ class SturdyRecord:
     @property
     def id(self) -> str:
         """What it is called in lists and logs: the beginning of its hash, from which nobody gets the name."""
-        return self.hash[:16]
+        return self.hash[:ID_CHARS]
 
     def is_expired(self, now: float) -> bool:
         """Return whether its time is over."""
@@ -66,7 +75,7 @@ class SturdyNames:
         store: Any,
         application: str,
         *,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time_of_day,
         random: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         if not INameStore.providedBy(store):
@@ -85,7 +94,7 @@ class SturdyNames:
         Raises:
             ValueError: it would be expired at once.
         """
-        if expires_s is not None and not expires_s >= 1:
+        if expires_s is not None and not 1 <= expires_s <= MAX_S:
             raise ValueError(f"expires_s is {expires_s:g}, expected 1 second or more, or None")
         now = int(self._clock())
         name = base64.b32encode(self._random(NAME_BYTES)).decode("ascii").lower()
@@ -108,10 +117,9 @@ class SturdyNames:
 
     async def revoke(self, name_or_id: str) -> bool:
         """Forget a name, by itself or its id; return whether it was there."""
-        wanted = (name_or_id, hash_of(name_or_id))
         found = False
         for record in await self.list():
-            if record.id in wanted or record.hash in wanted:
+            if is_named(name_or_id, record.hash):
                 found |= await self._store.remove_sturdy(record.hash)
         return found
 
@@ -119,3 +127,8 @@ class SturdyNames:
 def hash_of(name: str) -> str:
     """Return what a store knows of a name."""
     return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def is_named(text: str, hash: str) -> bool:
+    """Tell whether a text is the name that has this hash, or its id, or the hash itself."""
+    return text in (hash, hash[:ID_CHARS]) or hash_of(text) == hash

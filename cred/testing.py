@@ -201,6 +201,10 @@ async def _keeps_names(store: IdentityStore) -> None:
     _expect(old, await names.get_sturdy(old.hash), "one that expired just then")
     await names.add_sturdy(SturdyRecord("c0" * 32, "shop", "order", "4", 400), 201)
     _expect(None, await names.get_sturdy(old.hash), "one that expired before")
+    several = [f"{number:064x}" for number in range(1000)]
+    _expect(set(), await names.kept_sturdy([]), "kept_sturdy() of nothing")
+    kept = await names.kept_sturdy([*several, old.hash, last.hash, more.hash])
+    _expect({last.hash, more.hash}, kept, "kept_sturdy()")
     _expect(True, await names.remove_sturdy(last.hash), "remove_sturdy()")
     _expect(False, await names.remove_sturdy(last.hash), "remove_sturdy() once more")
     left = [one.hash for one in await names.list_sturdy()]

@@ -76,6 +76,7 @@ ELSEWHERE: Final[dict[str, str]] = {
     "PB-K20": "tests/pb/auth/test_naming.py",
     "PB-K21": "tests/pb/auth/test_naming.py",
     "PB-K22": "tests/pb/auth/test_naming.py",
+    "PB-K23": "tests/pb/auth/test_grants.py",
 }
 
 

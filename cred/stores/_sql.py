@@ -264,6 +264,18 @@ def list_sturdy() -> Transaction[list[SturdyRecord]]:
     return sorted((SturdyRecord(*row) for row in rows), key=lambda record: (record.made, record.hash))
 
 
+def kept_sturdy(hashes: Collection[str]) -> Transaction[set[str]]:
+    """See INameStore."""
+    kept: set[str] = set()
+    wanted = list(hashes)
+    for start in range(0, len(wanted), MOST_NAMES):
+        some = wanted[start : start + MOST_NAMES]
+        marks = ", ".join("?" * len(some))
+        rows = yield f"SELECT hash FROM cred_sturdy WHERE hash IN ({marks})", some
+        kept.update(hash for (hash,) in rows)
+    return kept
+
+
 def remove_sturdy(hash: str) -> Transaction[bool]:
     """See INameStore."""
     rows = yield "DELETE FROM cred_sturdy WHERE hash = ? RETURNING hash", (hash,)

@@ -112,6 +112,10 @@ class SqlStore:
         """See INameStore."""
         return await self.read(_sql.list_sturdy())
 
+    async def kept_sturdy(self, hashes: Collection[str]) -> set[str]:
+        """See INameStore."""
+        return await self.read(_sql.kept_sturdy(hashes))
+
     async def remove_sturdy(self, hash: str) -> bool:
         """See INameStore."""
         return await self.write(_sql.remove_sturdy(hash))

@@ -129,6 +129,10 @@ class MemoryStore:
         """See INameStore."""
         return sorted(self._sturdy.values(), key=lambda record: (record.made, record.hash))
 
+    async def kept_sturdy(self, hashes: Collection[str]) -> set[str]:
+        """See INameStore."""
+        return {hash for hash in hashes if hash in self._sturdy}
+
     async def remove_sturdy(self, hash: str) -> bool:
         """See INameStore."""
         return self._sturdy.pop(hash, None) is not None

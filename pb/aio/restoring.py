@@ -154,7 +154,8 @@ class Restoring:
         """Get something, now and over every connection after this one. See `LastingConnection.keep`.
 
         Args:
-            is_named: whether it is given up when the peer does not know it any longer: wrong names count.
+            is_named: whether it is given up when the peer revokes it, or does not know it any longer: wrong
+                names count there.
         """
         value = await get()
         if isinstance(value, RemoteReference):
@@ -197,7 +198,8 @@ class Restoring:
         """Get again what the program keeps. Raises ConnectionLost."""
         for kept in list(self._kept):
             held = kept.value()
-            if held is None:
+            # What was revoked: its name is void, and to ask for it once more would count as a guess.
+            if held is None or (kept.is_named and _is_gone(held)):
                 self._kept.remove(kept)
                 continue
             try:
@@ -228,6 +230,10 @@ def _take_over(fresh: Any, held: Any) -> None:
             _tell_changed(held, before)
     else:
         log.warning("a %s was kept, and now it is a %s", type(held).__name__, type(fresh).__name__)
+
+
+def _is_gone(held: Any) -> bool:
+    return isinstance(held, RemoteReference) and held._pb_import.dead is Gone
 
 
 def _is_of(replica: Any, row: Replica) -> bool:

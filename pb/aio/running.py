@@ -71,7 +71,7 @@ class Running:
         for server in self.servers:
             log.info("%s listens at %s", application.name, server.url)
         if not isinstance(application.store, cred.MemoryStore):  # nobody else can change that one
-            self._start_chore("looking for revocations", self._recheck_s, application.authorizer.recheck)
+            self._start_chore("looking for revocations", self._recheck_s, self._recheck)
         if self._keeps_state:
             self._start_chore("saving state", self._save_s, self._save)
         return self.servers
@@ -114,6 +114,10 @@ class Running:
                 )
             await application.kept.load(store, os.urandom(16).hex())
             self._keeps_state = True
+
+    async def _recheck(self) -> None:
+        await self._application.authorizer.recheck()
+        await self._application.names.recheck()
 
     async def _save(self) -> None:
         await self._application.kept.save(self._application.store)

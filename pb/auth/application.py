@@ -191,7 +191,9 @@ class Application:
     async def revoke_name(self, name: str) -> bool:
         """Make a secret name void, at once and for ever; return whether it was valid or listed.
 
-        Who has the object already keeps it: `pb.revoke(object, *servers)` takes that too.
+        Who has the object by it now is told that it is gone: at once on the connections of this application,
+        within a second on those of other processes that use the store. What the object has handed out in turn
+        stays, unless the loader attached a perspective, under which all of it goes.
 
         Args:
             name: the name, a URL that ends in it, or the id of `given_names`.

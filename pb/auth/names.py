@@ -11,9 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 import cred
-from pb._published import SECRET_MARK, Published, check_nameable, is_secret
+from cred.sturdy import hash_of, is_named, time_of_day
+from pb._published import SECRET_MARK, Published, check_nameable
 from pb.attachment import Attachment
 from pb.errors import NoSuchObject
+
+from .grants import Grant, Grants
 
 log = logging.getLogger("pb")
 
@@ -26,10 +29,15 @@ class Names:
     Args:
         application: its name, under which the store has the secret ones.
         store: returns the store.
+        clock: seconds since 1970.
     """
 
-    def __init__(self, application: str, store: Callable[[], Any]) -> None:
+    def __init__(
+        self, application: str, store: Callable[[], Any], *, clock: Callable[[], float] = time_of_day
+    ) -> None:
         self.published = Published()
+        self.grants = Grants()
+        self.clock = clock
         self._application = application
         self._store = store
         self._loaders: dict[str, Loader] = {}
@@ -53,16 +61,37 @@ class Names:
         return await self._secret().list()
 
     async def revoke(self, name: str) -> bool:
-        """Forget a secret name, given as it is, as the end of a URL, or by its id."""
-        return await self._secret().revoke(bare_name(name))
+        """Forget a secret name, given as it is, as the end of a URL, or by its id, and end its uses."""
+        wanted = bare_name(name)
+        found = await self._secret().revoke(wanted)
+        # Also what another process has taken from the store, before recheck() finds out.
+        for hash in self.grants.hashes:
+            if is_named(wanted, hash):
+                self.grants.end(hash)
+        return found
 
-    async def load(self, name: str, peer: str) -> object:
-        """Return the object that a secret name stands for; None if there is none, whatever the reason.
+    async def recheck(self) -> None:
+        """Look for what other processes have revoked, and end its uses. It costs one query."""
+        used = self.grants.hashes
+        if used:
+            kept = await self._store().kept_sturdy(used)
+            for hash in used:
+                if hash not in kept:
+                    self.grants.end(hash)
+
+    def begin(self, name: str) -> Grant:
+        """Note that a secret name is about to be used."""
+        return self.grants.begin(hash_of(name.removeprefix(SECRET_MARK)))
+
+    async def load(self, name: str, peer: str) -> tuple[object, int | None] | None:
+        """Return the object that a secret name stands for, and when that expires.
+
+        None if there is none, whatever the reason.
 
         Raises:
             Exception: whatever the loader raises.
         """
-        record = await self._secret().find(name.removeprefix(SECRET_MARK)) if is_secret(name) else None
+        record = await self._secret().find(name.removeprefix(SECRET_MARK))
         if record is None:
             log.info("a sturdy reference that is unknown, expired or revoked was refused for %s", peer)
             return None
@@ -81,13 +110,12 @@ class Names:
         if not isinstance(found, Attachment):
             check_nameable(found)
         log.info("sturdy reference %s was used by %s", what, peer)
-        return found
+        return found, record.expires
 
     def _secret(self) -> cred.SturdyNames:
-        return cred.SturdyNames(self._store(), self._application)
+        return cred.SturdyNames(self._store(), self._application, clock=self.clock)
 
 
 def bare_name(text: str) -> str:
     """Return a name as the store knows it, or an id, of what somebody has: a URL, a name, an id."""
-    at = text.rfind(SECRET_MARK)
-    return text[at + 1 :]
+    return text.rpartition(SECRET_MARK)[2]

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from pb._published import is_secret, no_such_name
 
+from .grants import Held
+
 if TYPE_CHECKING:
     import cred
 
@@ -47,6 +49,8 @@ class Naming:
         self._refuse = refuse
         self._asked = 0  # secret names that are being looked up
         self._handed_out: dict[str, object] = {}
+        self._held = Held(names.grants, face, names.clock)
+        face.watch(self._held.forget_all)
 
     async def resolve(self, name: str) -> object:
         """Return the object of a name. Raises NoSuchObject, in due time and for every reason."""
@@ -60,7 +64,7 @@ class Naming:
         elif self._asked < self._attempts.left:  # else more could be tried at once than one after the other
             self._asked += 1
             try:
-                found = await self._names.load(name, self._face.broker.tables.peer_name)
+                found = await self._load(name)
             finally:
                 self._asked -= 1
             if found is not None:
@@ -68,6 +72,17 @@ class Naming:
                 return found
         await self._refuse()
         raise no_such_name()
+
+    async def _load(self, name: str) -> object | None:
+        grant = self._names.begin(name)
+        try:
+            found = await self._names.load(name, self._face.broker.tables.peer_name)
+            if found is not None and not grant.is_over:
+                self._held.keep(grant, *found)
+        finally:
+            if grant.value is None:
+                self._names.grants.discard(grant)
+        return None if found is None or grant.is_over else found[0]
 
     def withdraw(self) -> None:
         """Take back what was handed out by its published name, if nobody is logged in any longer."""

@@ -68,9 +68,9 @@ def test_a_name_is_found_with_what_it_was_given_for():
     run(play())
 
 
-@pytest.mark.parametrize("seconds", [0, 0.5, -1, float("nan")])
-def test_a_name_that_would_be_void_at_once_is_not_made(seconds):
-    """It is a mistake, and a void URL would be told to somebody."""
+@pytest.mark.parametrize("seconds", [0, 0.5, -1, float("nan"), float("inf"), 1e300])
+def test_a_name_for_no_time_that_could_be_kept_is_not_made(seconds):
+    """It is a mistake; a void URL would be told to somebody, or the store would break."""
     names = Names()
     with pytest.raises(ValueError, match="expected 1 second or more, or None"):
         run(names.shop.give("order", "1", seconds))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 
 import pytest
 
 import pb
 import pb.sync
+from pb.aio import tls
 from pb.aio.named import check_sayable, named_object, url_of
 from pb.security import Security
 
@@ -185,6 +187,85 @@ def test_a_name_that_has_gone_meanwhile_is_not_asked_for_again(tmp_path, caplog)
                     await counter.add()
                 assert "hi" == await connection.root.echo("hi")
         assert 1 == caplog.text.count("what was kept cannot be had again")
+
+    run(main())
+
+
+class Library:
+    """An application behind TLS that is started anew, as by another process, over one store and one key."""
+
+    def __init__(self, path):
+        self.store = path / "store.db"
+        self.key = path / "server.pem"
+        tls.create(self.key)
+        self.url = "pbs://127.0.0.1:0"
+        self.asked = []
+
+    @contextlib.asynccontextmanager
+    async def running(self):
+        """Run it, and give it."""
+        application = pb.Application("library")
+        application.use_store(self.store)
+        application.sturdy("counter", self.load)
+        application.listen(self.url, tls=self.key)
+        async with application.running(drain_s=0.1) as (server,):
+            self.url = server.url
+            yield application
+
+    def load(self, key):
+        self.asked.append(key)
+        return Counter()
+
+
+def test_a_secret_url_outlives_the_server(tmp_path):
+    """Over TLS, its key pinned: the same reference, to what the next process has made of the store."""
+
+    async def main():
+        library = Library(tmp_path)
+        async with library.running() as application:
+            url = await application.give_name("counter", "17")
+            assert url.startswith("pbs://") and tls.fingerprint(library.key.read_bytes()) in url
+            counter = await pb.get_object_at(url, reconnect=quick())
+            assert [1, 2] == [await counter.add(), await counter.add()]
+            connection = pb.connection_of(counter)
+        await connection.status.wait_for("waiting")
+        async with library.running() as application:
+            await connection.status.wait_for("connected")
+            assert 1 == await counter.add()
+            assert 1 == await (await pb.get_object_at(url)).add()
+            assert ["17"] * 3 == library.asked
+            assert await application.revoke_name(url)
+            with pytest.raises(pb.Gone):
+                await counter.add()
+            with pytest.raises(pb.NoSuchObject):
+                await pb.get_object_at(url)
+        await connection.status.wait_for("waiting")
+        async with library.running() as application:
+            await connection.status.wait_for("connected")
+            with pytest.raises(pb.Gone):
+                await counter.add()
+            assert ["17"] * 3 == library.asked
+            assert 0.0 == application.root.throttle.penalty_s("127.0.0.1")
+            connection.abort()
+
+    run(main())
+
+
+def test_a_secret_name_is_not_said_to_another_server(tmp_path):
+    """Whose key is not that of the URL: it would have all it needs to take the object from the real one."""
+
+    async def main():
+        (tmp_path / "theirs").mkdir()
+        library, impostor = Library(tmp_path), Library(tmp_path / "theirs")
+        async with library.running() as application:
+            url = await application.give_name("counter", "17")
+        impostor.url = f"pbs://127.0.0.1:{url.rpartition(':')[2].partition('/')[0]}"
+        async with impostor.running() as application:
+            said = []
+            application.root.names.load = lambda *said_to: said.append(said_to)
+            with pytest.raises(OSError, match="fingerprint"):
+                await pb.get_object_at(url)
+            assert [] == said
 
     run(main())
 
