@@ -76,8 +76,10 @@ def test_a_sturdy_reference_expires(tmp_path):
 def test_a_sturdy_reference_is_called_from_the_command_line(tmp_path):
     """Every URL that `pb` takes may have a name."""
     with library(tmp_path) as server:
-        done = pb("call", share(server.url), "read")
-        assert (0, '"all were there"\n') == (done.returncode, done.stdout)
+        store = tmp_path / "library.db"
+        given = pb("sturdy", "give", "library", "document", "recipe", "--url", server.url, "--store", store)
+        done = pb("call", "-", "read", stdin=given.stdout)
+        assert (0, '"flour, water, salt"\n', "") == (done.returncode, done.stdout, done.stderr)
         done = pb(
             "call",
             f"{server.url}#motto",

@@ -14,7 +14,12 @@ __all__ = ["add_arguments", "reach", "report"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare how a server is reached, and who asks."""
-    parser.add_argument("url", metavar="URL", help="such as pb://127.0.0.1:8787 or pbs://FINGERPRINT@host")
+    parser.add_argument(
+        "url",
+        metavar="URL|-",
+        help="such as pb://127.0.0.1:8787 or pbs://FINGERPRINT@host; -: read it from stdin, the first line, "
+        "since one with a secret name must not be seen by others on this machine",
+    )
     parser.add_argument("--user", metavar="NAME", help="log in under this name")
     parser.add_argument("--key", metavar="FILE", help="with this OpenSSH private key instead of a password")
     parser.add_argument("--stdin", action="store_true", help="read the password from stdin: one line")
@@ -38,7 +43,7 @@ async def reach(args: argparse.Namespace) -> AsyncIterator[Any]:
 
     if args.user is None and (args.service or args.key or args.stdin or args.perspective):
         raise ValueError("--service, --perspective, --key and --stdin need --user NAME")
-    url, name = split_url(args.url)
+    url, name = split_url(_line() if args.url == "-" else args.url)
     if args.user is not None and (args.service is None) == (name is None):
         raise ValueError("--user needs --service NAME, or a URL that ends in a published name, and not both")
     async with pb.open_connection(url, timeout=args.timeout, insecure=args.insecure) as connection:
@@ -70,7 +75,11 @@ def report(command: str, run: Callable[[], Awaitable[int]]) -> int:
 
 def _password(args: argparse.Namespace) -> str:
     if args.stdin:
-        return sys.stdin.readline().removesuffix("\n").removesuffix("\r")
+        return _line()
     if not sys.stdin.isatty():
         raise ValueError("no terminal to ask for a password; pipe it in and say --stdin")
     return getpass.getpass(f"password of {args.user}: ")
+
+
+def _line() -> str:
+    return sys.stdin.readline().removesuffix("\n").removesuffix("\r")

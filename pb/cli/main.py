@@ -18,7 +18,7 @@ __all__ = ["main"]
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "run": ("pb.cli.run", "run the application of a file"),
     "identity": ("pb.cli.identity", "say who may log in, and what they may attach"),
-    "sturdy": ("pb.cli.sturdy", "show and revoke the secret names that were given"),
+    "sturdy": ("pb.cli.sturdy", "give, show and revoke secret names of objects"),
     "ls": ("pb.cli.ls", "list what may be called at a server"),
     "call": ("pb.cli.call", "call a method of a server and print the result"),
     "describe": ("pb.cli.describe", "say for programs what may be called at a server"),

@@ -1,4 +1,7 @@
-"""``pb sturdy``: the secret names that applications have given. Works while a server uses the same store."""
+"""``pb sturdy``: the secret names of applications. Works while a server uses the same store.
+
+A server that runs takes what was had by a revoked name back within a second.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +22,21 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True, title="actions")
+    give = actions.add_parser("give", help="make a name, and print the URL with it, once")
+    give.add_argument("application", help="its name, as in pb.Application(NAME)")
+    give.add_argument("kind", help="as in application.sturdy(KIND, ...)")
+    give.add_argument("key", help="what the loader of this kind is given")
+    give.add_argument("--url", required=True, help="where clients reach the server")
+    give.add_argument(
+        "--expires", type=float, metavar="S", help="seconds that it is valid; default: for ever"
+    )
+    give.set_defaults(act=_give)
     list_ = actions.add_parser("list", help="show what was given: id, what for, until when")
     list_.set_defaults(act=_list)
     revoke = actions.add_parser("revoke", help="make a name void, at once and for ever")
     revoke.add_argument("name", metavar="ID|-", help="the id that `list` shows; -: names or URLs from stdin")
     revoke.set_defaults(act=_revoke)
-    for action in (list_, revoke):
+    for action in (give, list_, revoke):
         action.add_argument("--store", metavar="PATH", required=True, help="file, as of pb run --store")
 
 
@@ -54,6 +66,16 @@ async def _run(args: argparse.Namespace) -> None:
         raise explained(error, args.store) from error
     finally:
         await store.close()
+
+
+async def _give(store: SqliteStore, args: argparse.Namespace) -> None:
+    import cred
+    from pb._published import SECRET_MARK
+    from pb.aio.named import url_of
+
+    url_of(args.url, SECRET_MARK)  # before, so that a wrong one leaves no name behind
+    name = await cred.SturdyNames(store, args.application).give(args.kind, args.key, args.expires)
+    print(url_of(args.url, SECRET_MARK + name))
 
 
 async def _list(store: SqliteStore, args: argparse.Namespace) -> None:

@@ -84,3 +84,18 @@ def test_what_is_not_there_is_said(store, sturdy):
     store.write_bytes(b"no store" * 1000)
     status, said, wrong = sturdy("list")
     assert 1 == status and "put a copy of it back" in wrong
+
+
+def test_a_name_is_given_for_a_time(store, sturdy):
+    """In the store of a server, which has to be there; what could not be used is not kept."""
+    arguments = ["give", "shop", "order", "17", "--url", "pbs://example.org"]
+    assert "there is no store" in sturdy(*arguments)[2]
+    give(store, "forum", "room", "3", 120)
+    status, said, wrong = sturdy(*arguments, "--expires", "3600")
+    assert (0, "") == (status, wrong) and said.startswith("pbs://example.org:8787/~")
+    for odd in (["--expires", "0"], ["--url", "pb://0.0.0.0"], ["--url", "pb://example.org/lobby"]):
+        status, said, wrong = sturdy(*arguments, *odd)
+        assert (1, "") == (status, said) and wrong.startswith("pb sturdy: ")
+    status, said, _ = sturdy("list")
+    assert 2 == len(said.splitlines())
+    assert "  'shop' 'order' '17'  given " in said and ", until " in said
