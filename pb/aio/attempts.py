@@ -96,7 +96,7 @@ class Attempt:
         if not self._home.is_ready:
             is_live = handle.dead is None and handle.scope.tables.is_open
             if not self._home.is_usable or not is_live:
-                self._wait(NotExecuted("the call was not sent: the connection is down"))
+                self._wait(NotExecuted(f"the call was not sent: {self._home.calls.why}"))
                 return
         self.calls = handle.scope.broker.calls
         token = inherited.set(self._passed)
@@ -181,10 +181,12 @@ class WaitingCalls:
 
     Attributes:
         is_open: whether any may wait.
+        why: none can be made right now.
     """
 
     def __init__(self, most: int) -> None:
         self.is_open = most > 0
+        self.why = "the connection is down"
         self._most = most
         self._waiting: deque[Attempt] = deque()
 
@@ -214,6 +216,7 @@ class WaitingCalls:
     def fail(self, reason: str) -> None:
         """Fail the calls that wait, and let none wait any more."""
         self.is_open = False
+        self.why = reason
         waiting, self._waiting = self._waiting, deque()
         for attempt in waiting:
             attempt.fail(NotExecuted(f"the call was not made: {reason}"))

@@ -87,7 +87,10 @@ def open_connection(
     def start() -> Coroutine[Any, Any, Connection]:
         if options is None:
             return _open(address, lambda: make_link(Link), tls, timeout_s)
-        return lasting(options, lambda: make_link(LastingLink), address, tls, timeout_s).start()
+        connection: LastingConnection = lasting(
+            options, lambda: make_link(LastingLink), address, tls, timeout_s
+        )
+        return connection.start()
 
     return Opening(start, "pb.open_connection(...)")
 
@@ -98,8 +101,13 @@ def lasting(
     address: Address,
     tls: ssl.SSLContext | None,
     timeout_s: float,
-) -> LastingConnection:
-    """Return a connection that reconnects; not connected yet."""
+    make: Callable[..., Any] | None = None,
+) -> Any:
+    """Return a connection that reconnects; not connected yet.
+
+    Args:
+        make: makes it, in place of `LastingConnection`.
+    """
     from .reconnecting import LastingConnection  # which knows of logins, and so of cryptography
 
     async def dial(connection: LastingConnection) -> Connection:
@@ -110,7 +118,7 @@ def lasting(
 
         return await _open(address, make, tls, timeout_s)
 
-    return LastingConnection(dial, options)
+    return (make or LastingConnection)(dial, options)
 
 
 async def get_object_at(

@@ -166,6 +166,5 @@ def remote_method(reference: object, name: str) -> RemoteMethod:
         raise TypeError(
             f"a remote reference is expected, such as connection.root, not a {type(reference).__name__}"
         )
-    if isinstance(reference, Reference):
-        return reference._pb_method(name)
-    return RemoteMethod(reference, name)  # those of blocking programs have methods that block
+    make: Callable[[str], RemoteMethod] | None = getattr(reference, "_pb_method", None)
+    return RemoteMethod(reference, name) if make is None else make(name)

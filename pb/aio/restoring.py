@@ -158,6 +158,15 @@ class Restoring:
                 names count there.
         """
         value = await get()
+        self.hold(value, get, is_named)
+        return value
+
+    def hold(self, value: Any, get: Callable[[], Awaitable[Any]], is_named: bool = False) -> None:
+        """Get again, over every connection after this one, what was got from this one.
+
+        Raises:
+            TypeError: it is neither a reference nor a replica.
+        """
         if isinstance(value, RemoteReference):
             make_lasting(value)
         elif not isinstance(value, RemoteCache):
@@ -165,7 +174,6 @@ class Restoring:
                 f"a reference or a replica can be kept, not a {type(value).__name__}: it changes with nobody"
             )
         self._kept.append(_Kept(get, weakref.ref(value), is_named))
-        return value
 
     def note_lost(self, link: Link) -> None:
         """Take note of the replicas that a connection leaves behind."""

@@ -16,6 +16,9 @@ one after another, those of one connection; methods marked `pb.in_thread` run at
 threads of their own. What the peer called before it answered has been run, or begun, when the
 call returns. So hold no lock over a call which a method that is called back takes too, unless it is an RLock.
 
+Over a connection that comes back (`open_connection(url, reconnect=True)`, or the options in a `pb.Reconnect`)
+a call on what lasts waits while there is no connection, and its thread serves what comes over the next one.
+
 A GUI never waits: it has the outcome called back, and what threads have put into a queue it fetches itself.
 
     inbox = queue.SimpleQueue()
@@ -42,8 +45,10 @@ from .deadline import deadline
 from .describing import describe
 from .events import event_usage, events, events_delivered
 from .identity import RemoteIdentity
+from .reconnecting import LastingConnection
 from .reference import RemoteMethod, call_remote
 from .server import Server, serve
+from .status import Status
 from .stream import Stream, receive_file, stream_file
 from .threads import on_loop
 
@@ -56,6 +61,9 @@ __all__ = [
     "connect",
     "Connection",
     "Usage",
+    # coming back
+    "LastingConnection",
+    "Status",
     # references and calls
     "RemoteMethod",
     "call_remote",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pb.aio.server import Server
 
     from .link import SyncLink
+    from .reconnecting import Home
 
 T = TypeVar("T")
 
@@ -36,6 +37,7 @@ class Background:
     Attributes:
         links: all connections.
         servers: all listeners.
+        homes: all connections that reconnect.
         is_forked: this is a copy in a child process; there is no thread behind it.
     """
 
@@ -44,6 +46,7 @@ class Background:
         self.loop = asyncio.new_event_loop()
         self.links: set[SyncLink] = set()
         self.servers: set[Server] = set()
+        self.homes: set[Home] = set()
         self.is_forked = False
         self.is_over = False
         self._thread = threading.Thread(target=self._run, name="pb.sync", daemon=True)
@@ -153,8 +156,9 @@ class Background:
 
     async def _close(self) -> None:
         try:
-            closes = [*(server.close() for server in self.servers), *(link.close() for link in self.links)]
-            closing = [asyncio.create_task(close) for close in closes]
+            # Those that reconnect first: they must not take the end of their links for a loss.
+            ending: list[Any] = [*self.homes, *self.servers, *self.links]
+            closing = [asyncio.create_task(each.close()) for each in ending]
             if closing:
                 await asyncio.wait(closing, timeout=_EXIT_S)
             for link in list(self.links):

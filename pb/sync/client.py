@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import jelly
 from pb.aio import client as aio
 from pb.aio import login as aio_login
-from pb.aio import named, transports
+from pb.aio import transports
+from pb.aio.backoff import Reconnect
+from pb.aio.connection import Connection as LoopConnection
 from pb.aio.options import check_hooks, check_registry, listener_address, split_url
 from pb.limits import Limits
 
-from ._background import Background, background
+from ._background import background
 from .connection import Connection
+from .lasting import SyncLastingLink
 from .link import SyncLink
+from .reconnecting import Home
 
 
 def open_connection(
@@ -29,17 +34,24 @@ def open_connection(
     insecure: bool = False,
     debug: bool = False,
     proxy: bool = True,
+    reconnect: bool | Reconnect = False,
     hooks: Any = None,
 ) -> Connection:
     """Connect to a server: `with open_connection(url) as connection`, or close it yourself.
 
     Arguments and errors as for `pb.open_connection`. Methods of `root` and of whatever is passed to the peer
-    run in a thread that waits in a call on this connection, or else in a worker thread.
+    run in a thread that waits in a call on this connection, or else in a worker thread. With `reconnect=` it
+    is a `LastingConnection`.
     """
     options = _options(root, registry, limits, tls, insecure, debug, proxy, hooks)
-    home = background()
-    connection: Connection = home.run(lambda: _open(home, url, options, tls, timeout)).connection
-    return connection
+    opening = _opening(url, options, tls, timeout, reconnect)
+
+    async def connect() -> Connection:
+        link: Any = (await opening())._link
+        connection: Connection = link.connection
+        return connection
+
+    return background().run(connect)
 
 
 def get_object_at(
@@ -52,6 +64,7 @@ def get_object_at(
     insecure: bool = False,
     debug: bool = False,
     proxy: bool = True,
+    reconnect: bool | Reconnect = False,
     hooks: Any = None,
 ) -> Any:
     """Return a reference to the object at `url`: the root of a server, or what its name there stands for.
@@ -61,20 +74,19 @@ def get_object_at(
     """
     options = _options(None, registry, limits, tls, insecure, debug, proxy, hooks)
     where, name = split_url(url)
-    home = background()
+    opening = _opening(where, options, tls, timeout, reconnect)
 
     async def get() -> Any:
-        link = await _open(home, where, options, tls, timeout)
-        connection = link.loop_connection
+        connection = await opening()
         try:
-            reference = connection.root if name is None else await named.get_object(connection, name)
+            reference = connection.root if name is None else await connection.get_object(name)
         except BaseException:
             connection.abort()
             raise
-        link.own()
+        connection._own()
         return reference
 
-    return home.run(get)
+    return background().run(get)
 
 
 def connect(
@@ -93,6 +105,7 @@ def connect(
     insecure: bool = False,
     debug: bool = False,
     proxy: bool = True,
+    reconnect: bool | Reconnect = False,
     hooks: Any = None,
 ) -> Any:
     """Connect, log in and attach in one: `perspective = connect(url, user, password, service)`.
@@ -102,15 +115,14 @@ def connect(
     """
     credentials = aio_login.credentials_of(user, password, key)
     options = _options(None, registry, limits, tls, insecure, debug, proxy, hooks)
-    home = background()
+    opening = _opening(url, options, tls, timeout, reconnect)
 
     async def attach() -> Any:
         try:
             async with asyncio.timeout(timeout):
-                link = await _open(home, url, options, tls, timeout)
+                connection = await opening()
                 try:
-                    connection = link.loop_connection
-                    identity = await aio_login.login(connection, credentials)
+                    identity = await connection.login(credentials=credentials)
                     reference = await identity.attach(service, perspective, client)
                 except BaseException:
                     connection.abort()
@@ -119,10 +131,10 @@ def connect(
             if isinstance(error.__cause__, asyncio.CancelledError):
                 raise TimeoutError(f"no perspective from {url} within {timeout:g} s") from None
             raise
-        link.own()
+        connection._own()
         return reference
 
-    return home.run(attach)
+    return background().run(attach)
 
 
 def _options(
@@ -149,15 +161,40 @@ def _options(
     }
 
 
-async def _open(
-    home: Background, url: str, options: dict[str, Any], tls: ssl.SSLContext | None, timeout: float | None
-) -> SyncLink:
+def _opening(
+    url: str,
+    options: dict[str, Any],
+    tls: ssl.SSLContext | None,
+    timeout: float | None,
+    reconnect: bool | Reconnect,
+) -> Callable[[], Coroutine[Any, Any, LoopConnection]]:
+    """Return what connects, on the loop, to the connection as functions there see it."""
     address = listener_address(url)
-    links: list[SyncLink] = []
+    timeout_s = aio._seconds(timeout, options["limits"])
+    lasting = Reconnect.of(reconnect)
+    home = background()
+    options["check"] = transports.pin_check(address)
 
-    def make_link() -> SyncLink:
-        links.append(SyncLink(home, check=transports.pin_check(address), **options))
-        return links[-1]
+    async def connect() -> LoopConnection:
+        links: list[SyncLink] = []
 
-    await aio._open(address, make_link, tls, aio._seconds(timeout, options["limits"]))
-    return links[-1]
+        def make_link() -> SyncLink:
+            links.append(SyncLink(home, **options))
+            return links[-1]
+
+        await aio._open(address, make_link, tls, timeout_s)
+        return links[-1].loop_connection
+
+    async def connect_for_good() -> LoopConnection:
+        assert lasting is not None
+        kept: Home = aio.lasting(
+            lasting,
+            lambda: SyncLastingLink(home, **options),
+            address,
+            tls,
+            timeout_s,
+            lambda dial, options: Home(home, dial, options),
+        )
+        return await kept.start()
+
+    return connect if lasting is None else connect_for_good

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from jelly import RemoteCache
 from pb.aio import connection as aio
-from pb.aio import named
 from pb.aio.connection import Usage
 from pb.context import serving
 from pb.limits import Limits
@@ -115,7 +114,7 @@ class Connection:
         Arguments and errors as for `pb.Connection.get_object`.
         """
         link = self._link
-        return link.background.run(lambda: named.get_object(link.loop_connection, name), link.desk)
+        return link.background.run(lambda: link.loop_connection.get_object(name), link.desk)
 
     def close(self) -> None:
         """End the connection in good order: what is under way is finished, for at most `limits.drain_s`.

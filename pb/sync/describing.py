@@ -5,10 +5,9 @@ from __future__ import annotations
 from pb.description import Description
 from pb.reference import RemoteReference
 
-from .reference import RemoteMethod, _link_of
+from .reference import method_of
 
 
 def describe(reference: RemoteReference) -> Description:
     """Ask the owner of an object what may be called through this reference. As `pb.describe`, and waits."""
-    _link_of(reference)
-    return Description.of(RemoteMethod(reference, "pb:describe")())
+    return Description.of(method_of(reference, "pb:describe")())

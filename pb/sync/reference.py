@@ -32,6 +32,9 @@ class SyncReference(RemoteReference):
             return object.__getattribute__(self, name)
         return RemoteMethod(self, name)
 
+    def _pb_blocking(self, name: str) -> RemoteMethod:
+        return RemoteMethod(self, name)
+
 
 class RemoteMethod:
     """A method of a remote object. Call it and get its value; or call its `send` to want no answer."""
@@ -70,6 +73,12 @@ class RemoteMethod:
             deliver = _Deliver(link, callback, errback, self._pb_name)
             link.background.call(self._start, link, deliver, None, args, kwargs)
             return None
+        return self._wait(link, self._start, args, kwargs)
+
+    def _wait(
+        self, link: SyncLink, start: Callable[..., None], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Start the call, and serve the connection until its outcome is there."""
         background = link.background
         background.check_caller()
         sitter = background.floor.sitter()
@@ -79,7 +88,7 @@ class RemoteMethod:
             sitter.serve(
                 answer,
                 frame,
-                lambda: background.submit(lambda: self._start(link, answer, frame, args, kwargs)),
+                lambda: background.submit(lambda: start(link, answer, frame, args, kwargs)),
             )
         except BaseException:
             background.submit(answer.cancel)
@@ -120,6 +129,31 @@ class RemoteMethod:
         """
         return RemoteMethod(self._pb_reference, self._pb_name, seconds)
 
+    @property
+    def idempotent(self) -> RemoteMethod:
+        """This method, declared by its caller to be safe to run twice: `reference.method.idempotent(1)`.
+
+        Over a connection that reconnects (`reconnect=True`) such a call is made again where its outcome is
+        not known. Methods that are declared so at the server, by `@pb.idempotent`, need not be here.
+        """
+        return self
+
+    def nowait(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Call the method, but only if that can be done at once; then wait for its value, as a call does.
+
+        Raises:
+            Busy: the call would wait for its turn: as many have no answer as the peer takes, or it does not
+                read. It was not made.
+        """
+        return self._wait(_link_of(self._pb_reference), self._start_at_once, args, kwargs)
+
+    def _start_at_once(self, link: SyncLink, outcome: Any, *rest: Any) -> None:
+        handle = _import_of(self._pb_reference)
+        if handle.scope.broker.calls.would_wait(handle):
+            outcome.set_exception(Busy("the call was not made: it would wait for its turn"))
+        else:
+            self._start(link, outcome, *rest)
+
     def send(self, /, *args: Any, **kwargs: Any) -> None:
         """Call the method and want no answer: none is sent, and no error comes back.
 
@@ -131,9 +165,9 @@ class RemoteMethod:
             jelly.Unjellyable: an argument cannot be sent.
         """
         _check_name(self._pb_name)
-        link = _link_of(self._pb_reference)
-        handle = _import_of(self._pb_reference)
         while True:
+            link = _link_of(self._pb_reference)  # which may be another one each time
+            handle = _import_of(self._pb_reference)
             try:
                 link.background.call(link.broker.calls.send, handle, self._pb_name, args, kwargs)
                 return
@@ -149,12 +183,17 @@ class RemoteMethod:
 class _Answer(Waiting):
     """The outcome of a call, for the thread that waits for it."""
 
-    __slots__ = ("_id", "_link")
+    __slots__ = ("_calls", "_id", "_link")
 
     def __init__(self, sitter: Sitter, link: SyncLink) -> None:
         super().__init__(sitter)
         self._link = link
+        self._calls: Any = link.broker.calls
         self._id = 0
+
+    def made_by(self, calls: Any) -> None:
+        """Note who makes the call, where that is not the connection itself."""
+        self._calls = calls
 
     def done(self) -> bool:
         """Whether nobody waits for the outcome any longer."""
@@ -176,7 +215,7 @@ class _Answer(Waiting):
     def cancel(self) -> None:
         """Ask the callee to stop: nobody waits any longer. On the loop."""
         if self.settle(None, None):
-            self._link.broker.calls.cancel(self._id, self)
+            self._calls.cancel(self._id, self)
 
 
 class _Deliver:
@@ -204,6 +243,9 @@ class _Deliver:
     def call_started(self, id: int) -> None:
         """Do nothing: it is not cancelled."""
 
+    def made_by(self, calls: Any) -> None:
+        """Do nothing: it is not cancelled."""
+
     def set_result(self, value: Any) -> None:
         """Hand on the value."""
         self._is_done = True
@@ -226,8 +268,18 @@ def call_remote(reference: RemoteReference, name: str, /, *args: Any, **kwargs: 
         NoSuchMethod: `name` can be no remote method: it starts with an underscore, say.
     """
     _check_name(name)
+    return method_of(reference, name)(*args, **kwargs)
+
+
+def method_of(reference: RemoteReference, name: str) -> RemoteMethod:
+    """Return a method by its name, which is not looked at.
+
+    Raises:
+        TypeError: `reference` is no remote reference of a blocking program.
+    """
     _link_of(reference)
-    return RemoteMethod(reference, name)(*args, **kwargs)
+    method: RemoteMethod = reference._pb_blocking(name)  # type: ignore[attr-defined]
+    return method
 
 
 def _link_of(reference: RemoteReference) -> SyncLink:

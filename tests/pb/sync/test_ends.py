@@ -109,3 +109,11 @@ print("child", status, "parent", root.echo("works"), connection.is_open)
     )
     assert "its own works" == own
     assert "child 0 parent works True" == last
+
+
+@pytest.mark.parametrize("more", ["", "server.close()", "server.close(); lasting.status.wait_for('waiting')"])
+def test_a_program_ends_silently_with_a_connection_that_comes_back(more):
+    """It says goodbye where it is connected, and does not try again where it is not."""
+    done = script(OPEN + "lasting = sync.open_connection(server.url, reconnect=True)\n" + more)
+
+    assert ("", "", 0) == (done.stdout, done.stderr, done.returncode)
