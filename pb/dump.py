@@ -1,7 +1,8 @@
 """A captured stream as text: what one side of a connection has said, message by message.
 
-Sans-I/O and without any state of the protocol: it shows also what a peer would refuse. The lines are those of
-the conversations under spec/vectors. Spec: spec/2-frames.md, spec/3-messages.md.
+Sans-I/O and without any state of the protocol: it shows also what a peer would refuse. A WebSocket is seen by
+how it begins, and looked into. The lines are those of the conversations under spec/vectors. Spec:
+spec/2-frames.md, spec/3-messages.md.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from . import messages
+from ._web_stream import WebStream
 from .notation import show, show_value, unpack
 
 __all__ = ["Dump"]
@@ -24,11 +26,12 @@ _PAYLOADS: Final = {
     messages.END: 2,
 }
 _FOREIGN: Final = {
-    b"GET ": "HTTP or WebSocket",
-    b"HTTP": "HTTP or WebSocket",
     b"\x16\x03\x01": "TLS: what is in it can be seen at its ends only",
     b"\x16\x03\x03": "TLS: what is in it can be seen at its ends only",
 }
+# What a WebSocket begins with, and whether that is HTTP. The last is a frame of it: no length of ours has its
+# top bits set.
+_WEB: Final = {b"GET ": True, b"HTTP": True, b"\x82": False}
 
 
 class Dump:
@@ -46,19 +49,22 @@ class Dump:
         self._max_chars = max_chars
         self._data = bytearray()
         self._is_first = True
+        self._web: WebStream | None = None
 
     def feed(self, data: bytes) -> list[str]:
         """Take the bytes that come next and return the lines that they complete."""
         lines: list[str] = []
         if self.is_broken:
             return lines
+        if self._web is not None:
+            return self._in_web(data)
         self._data += data
         start = 0
         while not self.is_broken and len(self._data) - start >= 4:
             if self._is_first:
                 lines += self._look_for_others()
-                if self.is_broken:
-                    break
+                if self.is_broken or self._web is not None:
+                    return lines
             length = int.from_bytes(self._data[start : start + 4], "big")
             if not 1 <= length <= messages.MAX_FRAME:
                 self.is_broken = True
@@ -75,6 +81,9 @@ class Dump:
 
     def finish(self) -> list[str]:
         """Return what is to be said of the end of the stream."""
+        if self._web is not None:
+            ending = self._web.finish()
+            return [] if ending is None else [ending]
         if self.is_broken or not self._data:
             return []
         return [f"the stream ends within a frame, of which {len(self._data)} bytes have come"]
@@ -95,7 +104,20 @@ class Dump:
             if self._data.startswith(start):
                 self.is_broken = True
                 return [f"not this protocol, but {name}"]
+        for start, has_head in _WEB.items():
+            if self._data.startswith(start):
+                self._web = WebStream(has_head)
+                data, self._data = self._data, bytearray()
+                return self._in_web(data)
         return []
+
+    def _in_web(self, data: bytes | bytearray) -> list[str]:
+        assert self._web is not None
+        lines: list[str] = []
+        for part in self._web.feed(data):
+            lines += self.body(part) if isinstance(part, bytes) else [part]
+        self.is_broken = self._web.is_broken
+        return lines
 
     def _line(self, envelope: Any) -> str:
         code = envelope[0] if isinstance(envelope, list) and envelope else None

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs=2,
         metavar=("LISTEN", "SERVER"),
         help="instead of a file: listen at pb://host:port, pass everything on to the server at pb://host:port,"
-        " and show it",
+        " and show it; or both with ws://",
     )
     parser.add_argument(
         "--chars", type=int, default=2000, metavar="N", help="cut payloads after N characters (%(default)s)"
@@ -118,8 +118,11 @@ def _watch(listen: str, server: str, chars: int) -> int:
 
     try:
         here, there = Address.parse(listen), Address.parse(server)
-        if (here.scheme, there.scheme) != ("pb", "pb"):
-            raise BadURL("only pb:// can be watched: over TLS both ends would see that somebody listens")
+        if here.scheme != there.scheme or here.scheme not in ("pb", "ws"):
+            raise BadURL(
+                "only pb:// to pb://, and ws:// to ws://, can be watched: over TLS both ends would see that "
+                "somebody listens"
+            )
         asyncio.run(_pass_on(here, there, chars))
     except (OSError, ValueError) as error:
         print(f"pb dump: {error}", file=sys.stderr)
@@ -149,7 +152,9 @@ async def _pass_on(here: Address, there: Address, chars: int) -> None:
 
     listener = await asyncio.start_server(accept, here.host, here.port)
     port = listener.sockets[0].getsockname()[1]
-    print(f"watching pb://{here.host}:{port}, which passes on to {there}; Ctrl-C ends it", flush=True)
+    print(
+        f"watching {here.scheme}://{here.host}:{port}, which passes on to {there}; Ctrl-C ends it", flush=True
+    )
     await listener.serve_forever()
 
 

@@ -55,7 +55,6 @@ def frame(body):
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        (b"GET / HTTP/1.1\r\n", ["not this protocol, but HTTP or WebSocket"]),
         (b"\x16\x03\x01\x00\x7a", ["not this protocol, but TLS: what is in it can be seen at its ends only"]),
         (b"\0\0\0\0", ["no frame: a length of 0 bytes; what follows cannot be read"]),
         (b"\xff\0\0\0x", ["no frame: a length of 4278190080 bytes; what follows cannot be read"]),

@@ -16,6 +16,7 @@ import pytest
 import pb
 from pb.cli.main import main
 
+from ..web_bytes import web_streams
 from .processes import ENVIRONMENT, HARD_END_S, ROOT
 
 CONVERSATION = json.loads(
@@ -48,6 +49,18 @@ def packet(source, destination, sequence, flags, data=b"", version=4):
         return bytes(12) + b"\x86\xdd" + header + segment
     header = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(segment), 0, 0, 64, 6, 0) + b"".join(ends)
     return bytes(12) + b"\x08\x00" + header + segment
+
+
+def web_conversation():
+    """The packets of the same conversation over WebSocket, one for each write, between the same two."""
+    frames = [(frame["dir"], bytes.fromhex(frame["hex"])) for frame in CONVERSATION]
+    next_at = {"C>S": 1, "S>C": 1}
+    packets = [packet(CLIENT, SERVER, 0, 0x02), packet(SERVER, CLIENT, 0, 0x12)]
+    for direction, data in web_streams(frames, closing=1000):
+        ends = (CLIENT, SERVER) if direction == "C>S" else (SERVER, CLIENT)
+        packets.append(packet(*ends, next_at[direction], 0x10, data))
+        next_at[direction] += len(data)
+    return packets
 
 
 def conversation(version=4, syn=True):
@@ -124,6 +137,20 @@ def test_a_capture_is_put_together_again(write, order, version, syn, tmp_path, c
     assert told("1 C>S") == [line for line in lines if "C>S" in line]
 
 
+def test_a_websocket_in_a_capture_is_looked_into(tmp_path, capsys):
+    """Unmasked, both directions, in the words of any other transport."""
+    path = tmp_path / "capture"
+    path.write_bytes(pcap(web_conversation()))
+
+    assert 0 == main(["dump", str(path)])
+    lines = capsys.readouterr().out.splitlines()
+    assert "connection 1: 10.0.0.1:40000 to 10.0.0.2:8787" == lines[0]
+    assert lines[1] == ("1 C>S WebSocket: GET / HTTP/1.1, origin http://127.0.0.1:8788, protocol pb.1")
+    assert "1 S>C WebSocket: HTTP/1.1 101 Switching Protocols, protocol pb.1" == lines[2]
+    assert [f"1 {frame['dir']} {frame['text']}" for frame in CONVERSATION] == lines[3:-1]
+    assert "1 S>C WebSocket close 1000: enough" == lines[-1]
+
+
 def test_a_capture_that_is_cut_off_shows_what_it_has(tmp_path, capsys):
     """And says where it ends."""
     for write in (pcap, pcapng):
@@ -158,18 +185,19 @@ def test_what_cannot_be_read_is_said(content, options, text, tmp_path, capsys):
 
 def test_what_is_no_stream_of_ours_fails(tmp_path, capsys):
     """So that a script notices."""
-    (tmp_path / "out").write_bytes(b"GET / HTTP/1.1\r\n")
+    (tmp_path / "out").write_bytes(b"GET / HTTP/1.1\r\n\r\n")
 
     assert 1 == main(["dump", str(tmp_path / "out")])
-    assert "C>S not this protocol, but HTTP" in capsys.readouterr().out
+    assert "C>S HTTP, and no WebSocket: GET / HTTP/1.1\n" == capsys.readouterr().out
 
 
 def test_nothing_to_show_is_a_misuse(capsys):
     """There is no default that anybody would expect."""
     assert 2 == main(["dump"])
     assert "expected a FILE" in capsys.readouterr().err
-    assert 1 == main(["dump", "--watch", "pbs://localhost", "pb://localhost"])
-    assert "only pb:// can be watched" in capsys.readouterr().err
+    for listen, server in (("pbs", "pbs"), ("pb", "ws"), ("wss", "wss")):
+        assert 1 == main(["dump", "--watch", f"{listen}://localhost", f"{server}://localhost"])
+        assert "only pb:// to pb://, and ws:// to ws://, can be watched" in capsys.readouterr().err
 
 
 class Root(pb.Root):
@@ -177,13 +205,14 @@ class Root(pb.Root):
         return value
 
 
-def test_a_connection_can_be_watched():
+@pytest.mark.parametrize("scheme", ["pb", "ws"])
+def test_a_connection_can_be_watched(scheme):
     """A proxy in between, that shows what passes."""
 
     async def main():
-        async with pb.serve(Root(), "pb://127.0.0.1:0") as server:
+        async with pb.serve(Root(), f"{scheme}://127.0.0.1:0") as server:
             watcher = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "pb", "dump", "--watch", "pb://127.0.0.1:0", server.url),
+                *(sys.executable, "-m", "pb", "dump", "--watch", f"{scheme}://127.0.0.1:0", server.url),
                 cwd=ROOT,
                 env=ENVIRONMENT,
                 stdout=subprocess.PIPE,
