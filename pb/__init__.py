@@ -70,13 +70,14 @@ from .reference import RemoteReference
 from .root import Root
 from .tracing import Trace, trace
 from .tracked import Tracked
+from .usage import Usage
 
 if TYPE_CHECKING:
     from . import otel, testing
     from .aio import tls
     from .aio.backoff import Reconnect
     from .aio.client import get_object_at, open_connection
-    from .aio.connection import Connection, Usage, connection_of, is_stale, on_disconnect, release, revoke
+    from .aio.connection import Connection, connection_of, is_stale, on_disconnect, release, revoke
     from .aio.deadline import deadline
     from .aio.describing import describe
     from .aio.events import EventUsage, event_usage, events, events_delivered
@@ -218,7 +219,6 @@ _LAZY: Final = {
     "Service": "pb.auth.service",
     "RemoteIdentity": "pb.auth.remote_identity",
     "Connection": "pb.aio.connection",
-    "Usage": "pb.aio.connection",
     "connection_of": "pb.aio.connection",
     "on_disconnect": "pb.aio.connection",
     "release": "pb.aio.connection",

@@ -5,6 +5,7 @@ One that asks on and on in that way is closed. Spec: spec/6-limits.md, "Useless 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,16 @@ class Budget:
         self._at = 0.0
         self._earned = 0
         self.is_in_force = True
+
+    @property
+    def most(self) -> int:
+        """How many may be made at once."""
+        return int(self._full)
+
+    def spent(self, earned: int) -> int:
+        """Return how many of these the peer cannot make now. Argument as of `draw`."""
+        left = self._left + (earned - self._earned) + (self._clock() - self._at) * self._per_s
+        return max(0, math.ceil(self._full - left)) if self.is_in_force else 0
 
     def draw(self, earned: int, why: str) -> None:
         """Count one request.

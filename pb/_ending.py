@@ -42,6 +42,11 @@ class Ending:
     _waiting: deque[Any]
     room: Room
 
+    @property
+    def waiting(self) -> int:
+        """How many calls and messages wait for their turn."""
+        return len(self._waiting)
+
     def fail_not_run(self, last: int, reason: str) -> None:
         """Fail the calls that the peer's BYE says did not run."""
         self.last_run = last

@@ -77,8 +77,18 @@ class ImportTable:
         return self._import(key, number, direct)
 
     @property
+    def held(self) -> int:
+        """How many objects of the peer's are held, its root among them where it was asked for."""
+        return len(self._by_id) + len(self.replicas)
+
+    @property
     def _is_full(self) -> bool:
-        return len(self._by_id) + len(self.replicas) - (0 in self._by_id) >= self._max_held
+        return self.held - self.holds_root >= self._max_held
+
+    @property
+    def holds_root(self) -> bool:
+        """Whether the peer's root is held, which is not counted."""
+        return 0 in self._by_id
 
     def holds(self, number: int) -> bool:
         """Tell whether an id of the peer's stands for a reference or a replica here."""

@@ -67,6 +67,11 @@ class Limits(jelly.Limits):
     useless_requests: int = 1024
     useless_per_s: float = 33
 
+    @property
+    def most_bytes_waiting(self) -> int:
+        """Output that may wait for the network: `write_max_bytes`, and two frames in any case."""
+        return max(self.write_max_bytes, 2 * self.max_frame)
+
 
 def tick_interval_s(ours: Limits, peers: Limits | None) -> float:
     """Return how often to look whether the peer is alive, so that no announced silence is exceeded."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from jelly import RemoteCache
@@ -14,31 +13,13 @@ from pb._state import State
 from pb.errors import DeadReference
 from pb.limits import Limits
 from pb.reference import RemoteReference
+from pb.usage import Usage, usage_of
 
 if TYPE_CHECKING:
     from pb.auth.remote_identity import RemoteIdentity
 
     from .link import Link
     from .server import Server
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What a connection holds right now, to be set against its limits.
-
-    Attributes:
-        calls_made: calls of ours that wait for their answer.
-        calls_served: calls of the peer that are running here.
-        references_held: objects of the peer's that are held here.
-        references_given: objects of ours that the peer holds, its root among them.
-        bytes_waiting: output that the network has not taken yet.
-    """
-
-    calls_made: int
-    calls_served: int
-    references_held: int
-    references_given: int
-    bytes_waiting: int
 
 
 class Connection:
@@ -78,15 +59,9 @@ class Connection:
 
     @property
     def usage(self) -> Usage:
-        """What is held right now."""
-        broker, transport = self._link.broker, self._link.transport
-        return Usage(
-            calls_made=len(broker.calls.pending),
-            calls_served=broker.serving.count,
-            references_held=len(broker.tables.imports) + len(broker.tables.replicas),
-            references_given=len(broker.tables.exports),
-            bytes_waiting=0 if transport is None else transport.get_write_buffer_size(),
-        )
+        """What is held right now, and how much of each limit that is."""
+        transport = self._link.transport
+        return usage_of(self._link.broker, 0 if transport is None else transport.get_write_buffer_size())
 
     def __getattr__(self, name: str) -> NoReturn:
         raise AttributeError(

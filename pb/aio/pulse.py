@@ -181,9 +181,8 @@ class Pulse:
         link = self._link
         limits = link.broker.limits
         waiting = link.transport.get_write_buffer_size()
-        bound = max(limits.write_max_bytes, 2 * limits.max_frame)
         stalled_s = link.loop.time() - self.stalled_since
-        if waiting > bound or stalled_s > limits.write_stall_s:
+        if waiting > limits.most_bytes_waiting or stalled_s > limits.write_stall_s:
             transport = link.transport
             link.broker.fail(
                 ProtocolError(

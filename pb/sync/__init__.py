@@ -37,7 +37,8 @@ RuntimeError. After a fork the connections belong to the parent; in the child th
 
 from __future__ import annotations
 
-from pb.aio.connection import Usage, is_stale
+from pb.aio.connection import is_stale
+from pb.usage import Usage
 
 from .client import connect, get_object_at, open_connection
 from .connection import Connection, connection_of, on_disconnect, release, revoke

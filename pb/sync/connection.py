@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from jelly import RemoteCache
 from pb.aio import connection as aio
-from pb.aio.connection import Usage
 from pb.context import serving
 from pb.limits import Limits
 from pb.reference import RemoteReference
+from pb.usage import Usage
 
 from ._handlers import Chore
 from .identity import RemoteIdentity
