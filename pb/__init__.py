@@ -67,6 +67,7 @@ from .idempotent import idempotent
 from .limits import Limits
 from .observers import Observers
 from .reference import RemoteReference
+from .references import HeldReference
 from .root import Root
 from .tracing import Trace, trace
 from .tracked import Tracked
@@ -86,6 +87,7 @@ if TYPE_CHECKING:
     from .aio.promise import Promise
     from .aio.reconnecting import LastingConnection
     from .aio.reference import RemoteMethod, call_remote
+    from .aio.references import reference_report
     from .aio.server import Server, serve
     from .aio.status import Change, ConnectionState, Status
     from .aio.stream import Stream
@@ -93,6 +95,7 @@ if TYPE_CHECKING:
     from .aio.url import BadURL
     from .aio.web import Web
     from .auth.application import Application
+    from .auth.reference_service import ReferenceReport
     from .auth.remote_identity import RemoteIdentity
     from .auth.root import AuthRoot
     from .auth.service import Perspective, Service
@@ -170,6 +173,9 @@ __all__ = [
     "LoginEvent",
     "AuditLog",
     "otel",
+    "reference_report",
+    "HeldReference",
+    "ReferenceReport",
     "Attachment",
     # errors
     "Error",
@@ -217,6 +223,7 @@ _LAZY: Final = {
     "Application": "pb.auth.application",
     "Perspective": "pb.auth.service",
     "Service": "pb.auth.service",
+    "ReferenceReport": "pb.auth.reference_service",
     "RemoteIdentity": "pb.auth.remote_identity",
     "Connection": "pb.aio.connection",
     "connection_of": "pb.aio.connection",
@@ -228,6 +235,7 @@ _LAZY: Final = {
     "RemoteMethod": "pb.aio.reference",
     "call_remote": "pb.aio.reference",
     "deadline": "pb.aio.deadline",
+    "reference_report": "pb.aio.references",
     "describe": "pb.aio.describing",
     "in_thread": "pb.aio.threads",
     "Stream": "pb.aio.stream",

@@ -37,6 +37,7 @@ class Export:
         count: occurrences that the peer has not released.
         observer: of a cache, what its owner tells changes to.
         is_unsent: of a cache, whether its snapshot is not queued yet.
+        since: when the peer got it, as the clock of the connection counts.
     """
 
     __slots__ = (
@@ -51,9 +52,10 @@ class Export:
         "observer",
         "prefix",
         "scope",
+        "since",
     )
 
-    def __init__(self, id: int, object: Any, kind: Kind, scope: Scope, ext: ExtType) -> None:
+    def __init__(self, id: int, object: Any, kind: Kind, scope: Scope, ext: ExtType, since: float) -> None:
         self.id = id
         self.object = object
         self.kind = kind
@@ -61,6 +63,7 @@ class Export:
         self.guards = guards_of(type(object), kind)
         self.scope = scope
         self.ext = ext
+        self.since = since
         self.count = 0
         self.observer: RemoteReference | None = None
         self.is_unsent = False

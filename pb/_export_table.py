@@ -49,6 +49,7 @@ class ExportTable:
         proxy: bool,
         observing: Observing,
         make_reference: Callable[[], RemoteReference],
+        clock: Callable[[], float],
     ) -> None:
         self.exports: dict[int, Export] = {}
         self.scopes: dict[Scope, None] = {}  # ordered; a list would cost its length for each that ends
@@ -63,6 +64,7 @@ class ExportTable:
         self._next_id = 1  # R4: never reused on a connection
         self._max_refs = max_refs
         self._make_reference = make_reference
+        self._clock = clock
         self._proxy = proxy
 
     @property
@@ -83,7 +85,7 @@ class ExportTable:
     def set_root(self, root: Any, scope: Scope) -> None:
         """Publish `root` as target 0: it is never counted nor released."""
         kind = Kind.PROXY if isinstance(root, RemoteReference) else Kind.REMOTE
-        export = Export(0, root, kind, scope, id_ext(REF, 0))
+        export = Export(0, root, kind, scope, id_ext(REF, 0), self._clock())
         export.count = 1
         self.exports[0] = export
 
@@ -144,7 +146,7 @@ class ExportTable:
             seen_through = scope.relay()
         else:
             ext = id_ext(CACHED if kind is Kind.CACHE else REF, number)
-        export = Export(number, value, kind, seen_through, ext)
+        export = Export(number, value, kind, seen_through, ext, self._clock())
         if kind is Kind.PERSPECTIVE:
             scope.has_begun = True
         self.exports[number] = self._by_object[_key(value, scope)] = export

@@ -27,6 +27,7 @@ class Tables(ExportTable, ImportTable):
         proxy: whether references of other connections may be passed on.
         tell_gone: sends GONE for a cache that the peer has released.
         put: queues a message.
+        clock: monotonic seconds.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Tables(ExportTable, ImportTable):
         proxy: bool,
         tell_gone: Callable[[int], None],
         put: Callable[[bytes], None],
+        clock: Callable[[], float],
     ) -> None:
         ExportTable.__init__(
             self,
@@ -45,6 +47,7 @@ class Tables(ExportTable, ImportTable):
             proxy=proxy,
             observing=Observing(tell_gone, put),
             make_reference=make_reference,
+            clock=clock,
         )
         ImportTable.__init__(self, max_refs=max_refs, make_reference=make_reference, wake=wake)
         self.peer_name = "the peer"

@@ -126,6 +126,7 @@ class Broker:
             proxy=proxy,
             tell_gone=lambda id: self.holdings.tell_gone([id]),
             put=self.outbox.put,
+            clock=face.clock,
         )
         self.scope = Scope(self.tables, self, codec.encoder(limits), codec.decoder(limits))
         self.holdings = Holdings(self.tables, self.outbox, codec.pack, self.scope)

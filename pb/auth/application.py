@@ -53,6 +53,7 @@ class Application:
         chosen: Any = self._chosen
         self.authorizer = cred.Authorizer(chosen) if authorizer is None else authorizer
         self.names = Names(name, lambda: self.store)
+        self.faces: set[Any] = set()  # of its connections
         self.root = AuthRoot(self, anonymous=anonymous)
         self.registry = registry
         self.limits = limits

@@ -60,6 +60,7 @@ class AuthRoot:
         self.verifiers = () if anonymous is None else (cred.AnonymousVerifier(anonymous),)
         self.throttle = throttle or cred.Throttle()
         self.strangers = Strangers()
+        self.faces: set[Any] = getattr(application, "faces", set())  # of the connections that are open
         self.attachments: dict[cred.Attachment, Attachment] = {}
         # Weakly: a login that the client has released, with nothing attached, needs no end.
         self._logged_in: weakref.WeakSet[LoggedIn] = weakref.WeakSet()
@@ -90,6 +91,7 @@ class AuthRoot:
         )
         root = LoginRoot(self, face, self.throttle.connection(source), leave)
         face.broker.serving.reserved.resolve = root.naming.resolve
+        self.faces.add(face)
         return root
 
     # --- who is here, so that what is revoked ends at once
@@ -210,6 +212,7 @@ class LoginRoot(jelly.Referenceable):
 
     def _lost(self) -> None:
         """End what was logged in over the connection that was lost."""
+        self._auth.faces.discard(self._face)
         self._latest = None
         for logged_in in list(self._logged_in):
             logged_in.leave()

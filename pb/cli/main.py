@@ -24,6 +24,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "describe": ("pb.cli.describe", "say for programs what may be called at a server"),
     "conformance": ("pb.cli.conformance", "judge an implementation, in any language, by its frames"),
     "dump": ("pb.cli.dump", "show in words what a captured connection says"),
+    "refs": ("pb.cli.refs", "say who holds which objects of a running application"),
     "keygen": ("pb.cli.keygen", "make the TLS key and certificate of a server"),
 }
 

@@ -41,7 +41,7 @@ from pb.aio.connection import is_stale
 from pb.usage import Usage
 
 from .client import connect, get_object_at, open_connection
-from .connection import Connection, connection_of, on_disconnect, release, revoke
+from .connection import Connection, connection_of, on_disconnect, reference_report, release, revoke
 from .deadline import deadline
 from .describing import describe
 from .events import event_usage, events, events_delivered
@@ -73,6 +73,7 @@ __all__ = [
     "connection_of",
     "on_disconnect",
     "release",
+    "reference_report",
     "revoke",
     "is_stale",
     "on_loop",

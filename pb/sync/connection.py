@@ -12,6 +12,7 @@ from pb.aio import connection as aio
 from pb.context import serving
 from pb.limits import Limits
 from pb.reference import RemoteReference
+from pb.references import HeldReference, references_of
 from pb.usage import Usage
 
 from ._handlers import Chore
@@ -213,6 +214,26 @@ def release(reference: RemoteReference | RemoteCache) -> None:
     is made.
     """
     _link_of(reference).background.call(aio.release, reference)
+
+
+def reference_report(*where: Connection | Server) -> list[HeldReference]:
+    """Return which of our objects peers hold, and since when, the oldest first. As `pb.reference_report`.
+
+    Args:
+        where: connections, or servers, which stand for all of theirs.
+
+    Raises:
+        TypeError: none is named.
+    """
+    if not where:
+        raise TypeError("reference_report(*where) needs the connections or servers to look at")
+    links = [
+        each._link
+        for place in where
+        for each in ((place,) if isinstance(place, Connection) else place.connections)
+    ]
+    found = [held for link in links for held in link.background.call(references_of, [link.broker])]
+    return sorted(found, key=lambda held: -held.age_s)
 
 
 def revoke(value: object, *where: Connection | Server) -> int:
