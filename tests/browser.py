@@ -212,7 +212,7 @@ def running_browser(profile: Path) -> Iterator[Browser]:
     """Start Chromium; it is killed at the end, and in any case in time."""
     command = [*browser_command(), f"--user-data-dir={profile}", "about:blank"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    killer = threading.Timer(LIMIT_S * 10, process.kill)
+    killer = threading.Timer(LIMIT_S * 60, process.kill)
     killer.start()
     assert process.stderr is not None
     try:

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser import ALT, LIMIT_S, Browser, Page, browser_command, running_browser
-from tests.interop.test_javascript import skip_without_node
+from tests.browser import ALT, LIMIT_S, Browser, Page
 from tests.pb.cli.processes import ROOT, pb
 
 PICTURES = ROOT / "build" / "pictures"
@@ -70,14 +69,6 @@ def served(store: Path, url: str = "ws://127.0.0.1:0") -> Iterator[str]:
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=LIMIT_S)
     assert (0, "") == (process.returncode, said)
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    skip_without_node()
-    browser_command()
-    with running_browser(tmp_path_factory.mktemp("profile")) as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")
