@@ -26,17 +26,17 @@ const registry = new Registry()
   .cache("shop.Stock", Stock)
   .tracked("game.Board", Board, ["title", "notes", "seats"]);
 
-let collecting;
-/** Collect garbage, and let finalisers run. */
-function collect() {
-  return (collecting ??= (async () => {
-    for (let i = 0; i < 2; i++) {
-      await soon(); // what a job has looked at lives until its end
-      globalThis.gc();
-      await soon();
-    }
-    collecting = undefined;
-  })());
+let rounds = 0;
+/** Collect garbage, and let finalisers run; what is dropped meanwhile is collected too. */
+async function collect() {
+  const isCollecting = rounds > 0;
+  rounds = 3;
+  if (isCollecting) return;
+  for (; rounds > 0; rounds--) {
+    await soon(); // what a job has looked at lives until its end
+    globalThis.gc();
+    await soon();
+  }
 }
 
 class Thing extends Referenceable {

@@ -1,7 +1,7 @@
 /** Caches: originals, replicas, and tracked state. Spec: 7-caches.md, 8-tracked.md. */
 import { BadArguments, BadPayload, NoSuchMethod } from "./errors.js";
-import { checkState, isHashable } from "./reader.js";
-import { assign, Entry, findMethod, isMap, State } from "./values.js";
+import { checkState, Entry, findMethod, isName } from "./registry.js";
+import { assign, isHashable, isMap, State } from "./values.js";
 
 /** What an original tells one replica by. */
 export interface Observer {
@@ -32,13 +32,19 @@ export const stopObserving = (original: Cacheable, observer: Observer): void => 
   if (watchersOf(original).delete(observer)) original.stoppedObserving(observer);
 };
 
+type Listener = (method: string, args: unknown[]) => void;
+/** Of the proxy of a replica that lives: what was counted for it. */
+export interface Hold {
+  count: number;
+  replica: Replica;
+}
 /** One replica. The state is in `core`, which lives until GONE; the application has a proxy of it, whose loss is noticed. */
 export class Replica {
   readonly core: object;
   stale = false;
-  hold: { count: number; replica: Replica } | undefined; // of the proxy that lives, with its count
+  hold: Hold | undefined;
   handle: WeakRef<object> | undefined;
-  readonly listeners = new Set<(method: string, args: unknown[]) => void>();
+  readonly listeners = new Set<Listener>();
   constructor(readonly id: number, readonly entry: Entry, readonly owner: object) {
     this.core = Object.create(entry.make.prototype) as object;
     replicas.set(this.core, this);
@@ -53,7 +59,8 @@ export class Replica {
   fill(state: unknown): void {
     checkState(this.entry, state);
     const { tracked } = this.entry;
-    assign(this.core, tracked ? Object.fromEntries(Object.entries(state as State).filter(([key]) => tracked.includes(key))) : (state as State));
+    const fields = Object.entries(state).filter(([key]) => !tracked || tracked.includes(key));
+    assign(this.core, Object.fromEntries(fields));
   }
   /** Apply an update; throws if it cannot be. A promise if the method of the class gives one. */
   apply(method: string, args: unknown[], kwargs: State): unknown {
@@ -68,22 +75,23 @@ export class Replica {
 }
 const replicas = new WeakMap<object, Replica>();
 export const replicaOf = (object: object): Replica | undefined => replicas.get(object);
-/** Whether a replica no longer follows its original. */
-export function isStale(replica: object): boolean {
-  const found = replicas.get(replica);
+function known(object: object): Replica {
+  const found = replicas.get(object);
   if (!found) throw new TypeError("this is no replica");
-  return found.stale;
+  return found;
 }
-/** Be told of every update of a replica, and by `"stale"` when it follows no longer; returns how to end that. It keeps the replica alive. */
-export function onChange(replica: object, listener: (method: string, args: unknown[]) => void): () => void {
-  const found = replicas.get(replica);
-  if (!found) throw new TypeError("this is no replica");
-  const held = (method: string, args: unknown[]): void => void (replica && listener(method, args));
-  found.listeners.add(held);
-  return () => void found.listeners.delete(held);
+/** Whether a replica no longer follows its original. */
+export const isStale = (replica: object): boolean => known(replica).stale;
+/** Be told of every update of a replica, and by `"stale"` when it follows no longer; returns how to end that.
+ * It keeps the replica alive. */
+export function onChange(replica: object, listener: Listener): () => void {
+  const { listeners } = known(replica);
+  const held: Listener = (method, args) => void (replica && listener(method, args));
+  listeners.add(held);
+  return () => void listeners.delete(held);
 }
 
-/** The arguments of a method in their order. `static parameters = { remote_x: ["a", "b"] }` of a class lets them come by name. */
+/** The arguments of a method in their order; by name too if its class says `static parameters = { remote_x: ["a", "b"] }`. */
 export function bind(method: Function, name: string, object: object, args: unknown[], kwargs: State): unknown[] {
   const table = (object.constructor as { parameters?: Record<string, string[]> } | undefined)?.parameters;
   const names = table && Object.hasOwn(table, name) ? table[name] : undefined;
@@ -106,8 +114,7 @@ function track(on: State, fields: readonly string[], method: string, args: unkno
   };
   const [field, a, b, c] = args;
   if (!Object.hasOwn(counts, method)) throw new NoSuchMethod("no such update");
-  if (args.length !== counts[method] || Object.keys(kwargs).length || typeof field !== "string") return bad();
-  if (!/^[A-Za-z][A-Za-z0-9_]{0,127}$/.test(field)) return bad();
+  if (args.length !== counts[method] || Object.keys(kwargs).length || !isName(field)) return bad();
   if (!fields.includes(field)) return;
   if (method === "set") return assign(on, { [field]: a });
   if (method === "hide") return void delete on[field];

@@ -1,5 +1,5 @@
 /** Dialling: a transport, HELLO, and a login if one is wanted. */
-import { Connection, ConnectionOptions } from "./broker.js";
+import { Connection, ConnectionOptions } from "./connection.js";
 import { Credentials, Identity, login, LoginOptions } from "./login.js";
 import { dial, TransportOptions } from "./transports.js";
 

@@ -1,4 +1,6 @@
 /** Errors: those of the protocol, those of applications, and those that stay at home. Spec: 5-errors.md. */
+import { utf8 } from "./bytes.js";
+import { assign, isMap } from "./values.js";
 
 export interface ErrorMap {
   type: string;
@@ -20,10 +22,7 @@ export class PbError extends Error {
     hide(this, { bases: [], data, notes: [] });
   }
 }
-const hide = (on: object, what: Record<string, unknown>): void => {
-  for (const [key, value] of Object.entries(what))
-    Object.defineProperty(on, key, { value, writable: true, configurable: true, enumerable: false });
-};
+const hide = (on: object, what: Record<string, unknown>): void => assign(on, what, false);
 
 /** An error of the peer whose class is not registered here: told apart by `type` and `bases`. */
 export class RemoteError extends PbError {}
@@ -72,16 +71,13 @@ export const PROTOCOL_ERRORS: ReadonlyMap<string, typeof PbError> = new Map<stri
 /** Errors that came as the answer to a call. A `pb.*` one that a method lets escape says nothing about *its* call (PB-E10). */
 export const answered = new WeakSet<object>();
 
-const encoder = new TextEncoder();
 const cut = (text: string, most = 4096): string => {
-  const bytes = encoder.encode(text);
+  const bytes = utf8.encode(text);
   if (bytes.length <= most) return text;
   let end = most;
   while ((bytes[end] & 0xc0) === 0x80) end--;
   return new TextDecoder().decode(bytes.subarray(0, end));
 };
-const isMap = (x: unknown): x is Record<string, unknown> =>
-  typeof x === "object" && x !== null && [Object.prototype, null].includes(Object.getPrototypeOf(x));
 
 /** Check an error map as PB-E1 says; throw if it is malformed, return what makes it unacceptable or nothing. */
 export function checkErrorMap(map: unknown): PbError | undefined {
@@ -93,7 +89,7 @@ export function checkErrorMap(map: unknown): PbError | undefined {
     if (!isMap(one) || typeof one.type !== "string" || typeof one.msg !== "string" || !strings(one.bases) || !strings(one.notes) ||
         !["string", "undefined"].includes(typeof one.trace) || (Object.hasOwn(one, "cause") && !isMap(one.cause)))
       throw malformed("an error map has the keys of the table, of their types");
-    const length = encoder.encode(one.type).length;
+    const length = utf8.encode(one.type).length;
     if (length < 1 || length > 128) found ??= new BadPayload("the type of an error has 1 to 128 bytes");
   }
   return found;

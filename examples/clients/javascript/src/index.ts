@@ -1,5 +1,5 @@
 /** Perspective Broker for browsers and Node: see README.md. */
-export { Connection, type ConnectionOptions } from "./broker.js";
+export { Connection, type ConnectionOptions } from "./connection.js";
 export { Cacheable, isStale, type Observer, onChange } from "./caches.js";
 export { connect, type ConnectOptions } from "./connect.js";
 export * from "./errors.js";
@@ -8,5 +8,7 @@ export { Reconnecting, type ReconnectOptions } from "./reconnect.js";
 export { type CallOptions, type Pipe, type Pipelined, type Remote, RemoteReference } from "./references.js";
 export { current } from "./serving.js";
 export { RemoteStream } from "./streams.js";
+export { type Trace } from "./trace.js";
 export { dial, type Transport, type TransportOptions } from "./transports.js";
-export * from "./values.js";
+export { type CopyOptions, Referenceable, Registry, serve } from "./registry.js";
+export { Civil, Decimal, Duration, FrozenSet, Opaque, type State, Tuple, Uuid } from "./values.js";

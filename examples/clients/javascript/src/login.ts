@@ -1,5 +1,5 @@
 /** Logging in: SCRAM-SHA-256(-PLUS), Ed25519, anonymous; by WebCrypto. Spec: 9-login.md. */
-import type { Connection } from "./broker.js";
+import type { Connection } from "./connection.js";
 import { PbError, ProtocolError } from "./errors.js";
 import { RemoteReference } from "./references.js";
 import { isMap, State } from "./values.js";

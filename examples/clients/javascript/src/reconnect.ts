@@ -1,5 +1,5 @@
 /** Coming back after a loss: waiting, logging in again, attaching again. Spec: 12-reconnecting.md. */
-import { Connection } from "./broker.js";
+import { Connection } from "./connection.js";
 import { Forbidden, LoginFailed, PbError, ProtocolError } from "./errors.js";
 import { connect, ConnectOptions } from "./connect.js";
 

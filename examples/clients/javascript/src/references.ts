@@ -1,7 +1,9 @@
 /** References to objects of the peer, and calls on them and on results to come. Spec: 4-references.md, 11-pipelining.md. */
-import type { Connection } from "./broker.js";
+import type { Calls } from "./calls.js";
+import type { Connection } from "./connection.js";
 import { RemoteStream } from "./streams.js";
-import { State } from "./values.js";
+import type { Trace } from "./trace.js";
+import type { State } from "./values.js";
 
 export interface CallOptions {
   /** Ends the call: CANCEL is sent, and the promise is rejected with the reason of the signal. */
@@ -11,6 +13,8 @@ export interface CallOptions {
   /** Arguments by name. */
   named?: State;
   meta?: Record<string, string>;
+  /** Which piece of work it is part of. */
+  trace?: Trace;
 }
 /** Of one handle: what was counted for it. */
 export interface Import {
@@ -33,15 +37,15 @@ export class RemoteReference {
     return this.callWith({}, method, ...args);
   }
   callWith(options: CallOptions, method: string, ...args: unknown[]): Promise<any> {
-    return this.connection.call(this, method, args, options);
+    return this.connection.calls.call(this, method, args, options);
   }
   /** Call without wanting an answer. */
   notify(method: string, ...args: unknown[]): void {
-    this.connection.notify(this, method, args);
+    this.connection.calls.notify(this, method, args);
   }
   /** Give the reference up now; else that happens when it is collected. */
   release(): void {
-    this.connection.releaseImport(this.entry);
+    this.connection.imports.release(this.entry);
   }
   /** This object with its methods as methods: `await ref.as<Shop>().price("tea")`. */
   as<T extends object = Record<string, (...args: any[]) => any>>(): Remote<T> {
@@ -49,10 +53,7 @@ export class RemoteReference {
   }
   /** The same, but what a method returns can be called before it has come: `await ref.pipe().library().find("sicp").title()`. */
   pipe(): Pipe {
-    return methods(this, (method, args) => this.connection.pipe(this, method, args)) as Pipe;
-  }
-  get [Symbol.toStringTag](): string {
-    return `RemoteReference ${this.entry.id}`;
+    return methods(this, (method, args) => this.connection.calls.pipe(this, method, args)) as Pipe;
   }
 }
 export type Pipe = { [method: string]: (...args: any[]) => Pipelined } & { readonly reference: RemoteReference };
@@ -82,8 +83,9 @@ export class Kept {
   constructor(readonly promise: Promise<any>) {}
 }
 const kepts = new WeakMap<object, Kept>();
-export const keptOf = (value: object): Kept | undefined => kepts.get(value);
-export function pipelined(connection: Connection, kept: Kept): Pipelined {
+export const keptOf = (value: unknown): Kept | undefined =>
+  typeof value === "object" && value !== null ? kepts.get(value) : undefined;
+export function pipelined(calls: Calls, kept: Kept): Pipelined {
   const { promise } = kept;
   promise.catch(() => undefined);
   const proxy = new Proxy(promise, {
@@ -92,7 +94,7 @@ export function pipelined(connection: Connection, kept: Kept): Pipelined {
         const found: unknown = Reflect.get(target, name);
         return typeof found === "function" ? found.bind(target) : found;
       }
-      return (...args: unknown[]) => connection.pipe(proxy, name, args);
+      return (...args: unknown[]) => calls.pipe(proxy as Pipelined, name, args);
     },
   });
   kepts.set(proxy, kept);

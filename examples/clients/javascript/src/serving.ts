@@ -1,54 +1,52 @@
 /** Serving calls, also those on results to come. Spec: 3-messages.md, 11-pipelining.md. */
 import { bind, Cacheable } from "./caches.js";
+import type { Connection } from "./connection.js";
 import {
-  BadPayload, BrokenPromise, Busy, Cancelled, DeadlineExceeded, ErrorMap, Gone, NoSuchMethod, NoSuchObject, NotPipelinable, ProtocolError,
+  BadPayload, BrokenPromise, Busy, Cancelled, DeadlineExceeded, ErrorMap, Gone, NoSuchMethod, NoSuchObject, NotPipelinable,
+  ProtocolError,
 } from "./errors.js";
-import { OURS } from "./hello.js";
-import type { Connection } from "./broker.js";
-import { findMethod, isServed, State } from "./values.js";
+import type { Export } from "./exports.js";
+import { ANSWER, ERROR, OURS, violated } from "./messages.js";
+import { findMethod, isServed } from "./registry.js";
+import { Trace, traceOf } from "./trace.js";
+import type { Consumer } from "./streams.js";
+import type { State } from "./values.js";
 
-/** An entry of the table of exports. */
-export interface Export {
-  id: number;
-  object: object;
-  count: number;
-  gone: boolean;
-  stop?: () => void; // of a cache: stop observing
-}
 export interface CallOptionsIn {
   keep?: boolean;
   needs?: number[];
   ttl?: number;
+  trace?: { traceparent?: string; tracestate?: string };
 }
 interface KeptResult {
   settled: boolean;
   entry?: Export;
   error?: ErrorMap;
-  isBroken?: boolean;
 }
-export interface Running {
-  id: number;
-  controller: AbortController;
-  keep: boolean;
-  isAnswered: boolean;
-  ends?: number; // when its time is over
-  timer?: ReturnType<typeof setTimeout>;
-  streams: (() => void)[];
-  waits?: Waiting;
-}
-interface Waiting {
-  call: Running;
-  target: number;
-  entry: Export | undefined;
-  method: string;
-  payload: Uint8Array;
-  needs: number[];
-  decoded?: [unknown[], State];
+/** A call of the peer's, from its arrival until its work has ended. */
+class Running {
+  readonly controller = new AbortController();
+  readonly keep: boolean;
+  readonly trace: Trace | undefined;
+  needs: number[] = []; // results that it names
+  decoded: [unknown[], State] | undefined;
+  streams: Consumer[] = []; // of its arguments
+  ends: number | undefined; // when its time is over
+  timer: ReturnType<typeof setTimeout> | undefined;
+  isWaiting = false;
+  isAnswered = false;
+  constructor(readonly id: number, readonly target: number, readonly method: string, readonly payload: Uint8Array,
+    readonly entry: Export | undefined, { keep, trace }: CallOptionsIn = {}) {
+    this.keep = keep === true;
+    this.trace = traceOf(trace);
+  }
 }
 /** What a method can ask for before its first await: `current().signal` is aborted when its caller gives up. */
 export interface Current {
   readonly connection: Connection;
   readonly signal: AbortSignal;
+  /** What work the call belongs to: give it to `callWith({ trace })` where a call is part of that. */
+  readonly trace: Trace | undefined;
 }
 let now: Current | undefined;
 export function current(): Current {
@@ -59,43 +57,39 @@ export function current(): Current {
 export class Server {
   readonly running = new Map<number, Running>();
   private readonly kept = new Map<number, KeptResult>();
-  private waiting: Waiting[] = [];
+  private waiting: Running[] = [];
   private isStarting = false;
   constructor(private readonly connection: Connection) {}
 
   call(id: number, target: number, method: string, payload: Uint8Array, options: CallOptionsIn): void {
     const { connection } = this;
     const named = [...(target < 0 ? [-target] : []), ...(options.needs ?? [])];
-    if (id === 0 && (options.keep || named.length)) throw new ProtocolError(3, "a call that is pipelined or kept has an id");
-    for (const q of named) if (!this.kept.has(q)) throw new ProtocolError(3, `call ${q} is not kept`);
+    if (id === 0 && (options.keep || named.length)) violated("a call that is pipelined or kept has an id");
+    for (const q of named) if (!this.kept.has(q)) violated(`call ${q} is not kept`);
     if (options.keep) {
       if (this.kept.size >= OURS.max_calls) throw new ProtocolError(6, `more kept results than max_calls ${OURS.max_calls}`);
       this.kept.set(id, { settled: false });
     }
-    const call: Running = { id, controller: new AbortController(), keep: options.keep === true, isAnswered: false, streams: [] };
-    const entry = target >= 0 ? connection.exports.get(target) : undefined;
-    const refuse = (error: Error): void => {
-      connection.discard(payload, "call");
-      this.fail(call, error);
-    };
-    if (id && this.running.size >= OURS.max_calls) return refuse(new Busy(`max_calls is ${OURS.max_calls}`));
-    if (target >= 0 && !entry) return refuse(new NoSuchObject("no such object"));
-    if (entry?.gone) return refuse(new Gone("the object was revoked"));
-    if (options.ttl === 0) return refuse(new DeadlineExceeded("no time was left"));
+    const entry = target >= 0 ? connection.exports.byId.get(target) : undefined;
+    const call = new Running(id, target, method, payload, entry, options);
+    call.needs = named;
+    if (id && this.running.size >= OURS.max_calls) return this.refuse(call, new Busy(`max_calls is ${OURS.max_calls}`));
+    if (target >= 0 && !entry) return this.refuse(call, new NoSuchObject("no such object"));
+    if (entry?.gone) return this.refuse(call, new Gone("the object was revoked"));
+    if (options.ttl === 0) return this.refuse(call, new DeadlineExceeded("no time was left"));
     if (id) this.running.set(id, call);
     if (options.ttl !== undefined) {
       call.ends = Date.now() + options.ttl;
-      call.timer = setTimeout(() => this.giveUp(call, new DeadlineExceeded("the time of the call is over")), Math.min(options.ttl, 2 ** 31 - 1));
+      const isOver = (): void => this.giveUp(call, new DeadlineExceeded("the time of the call is over"));
+      call.timer = setTimeout(isOver, Math.min(options.ttl, 2 ** 31 - 1));
     }
-    const waits: Waiting = { call, target, entry, method, payload, needs: named };
-    if (!named.length && !this.waiting.length) return this.start(waits);
-    const held = this.waiting.some((one) => this.key(one) === this.key(waits));
-    if (!held && named.every((q) => this.kept.get(q)!.settled)) return this.start(waits);
-    if (!named.length && !this.decode(waits)) return;
-    call.waits = waits;
-    this.waiting.push(waits);
+    const isHeld = this.waiting.some((one) => this.key(one) === this.key(call));
+    if (!isHeld && named.every((q) => this.kept.get(q)!.settled)) return this.start(call);
+    if (!named.length && !this.decode(call)) return;
+    call.isWaiting = true;
+    this.waiting.push(call);
   }
-  private key({ target, entry }: Waiting): Export | number | undefined {
+  private key({ target, entry }: Running): Export | number | undefined {
     return target >= 0 ? entry : (this.kept.get(-target)?.entry ?? target);
   }
   cancel(id: number): void {
@@ -104,7 +98,7 @@ export class Server {
   }
   finish(ids: number[]): void {
     for (const q of ids) {
-      if (!this.kept.get(q)?.settled) throw new ProtocolError(3, `call ${q} is not kept, or not answered`);
+      if (!this.kept.get(q)?.settled) violated(`call ${q} is not kept, or not answered`);
       this.kept.delete(q);
     }
   }
@@ -119,67 +113,67 @@ export class Server {
   }
   private giveUp(call: Running, error: Error): void {
     if (call.isAnswered) return;
-    for (const stop of call.streams) stop();
+    for (const stream of call.streams) stream.stop();
     call.controller.abort(error);
-    if (call.waits) {
-      this.waiting = this.waiting.filter((one) => one !== call.waits);
-      if (!call.waits.decoded) this.connection.discard(call.waits.payload, "call");
-      this.fail(call, error);
+    if (call.isWaiting) {
+      this.waiting = this.waiting.filter((one) => one !== call);
+      this.refuse(call, error);
       this.startWaiting();
     } else if (error instanceof DeadlineExceeded) {
-      this.settle(call, () => this.connection.sendError(call.id, error)); // its place is free when it has ended
+      this.settle(call, () => this.connection.sendError(ERROR, call.id, error)); // its place is free when it has ended
     }
   }
+  /** Answer what has not run; what its payload holds counts all the same. */
+  private refuse(call: Running, error: Error): void {
+    if (!call.decoded) this.connection.imports.discard(call.payload);
+    this.fail(call, error);
+  }
 
-  private decode(waits: Waiting): boolean {
-    const { connection } = this;
-    const { call, payload, needs } = waits;
-    const { value, violation, streams } = connection.decode(payload, "call", needs.length ? (q) => this.named(q, needs) : undefined);
-    if (violation) {
-      this.fail(call, violation);
-      return false;
-    }
+  private decode(call: Running): boolean {
+    const { needs } = call;
+    const answer = needs.length ? (q: number) => this.named(q, needs) : undefined;
+    const { value, violation, streams } = this.connection.imports.decode(call.payload, "call", answer);
+    if (violation) this.fail(call, violation);
     call.streams = streams;
-    waits.decoded = value as [unknown[], State];
-    return true;
+    call.decoded = value;
+    return !violation;
   }
   private named(q: number, needs: number[]): unknown {
     const found = needs.includes(q) ? this.kept.get(q)?.entry : undefined;
     if (!found) throw new BadPayload("ANSWER of a call that is not in needs");
     return found.object;
   }
-  private start(waits: Waiting): void {
-    const { connection } = this;
-    const { call, method, needs } = waits;
-    call.waits = undefined;
-    let { entry } = waits;
-    for (const q of needs) {
-      const found = this.kept.get(q) ?? { settled: true };
-      const target = found.entry;
-      const error = found.error ? broken(found) : target ? (target.gone ? new Gone("the object was revoked") : undefined) : new NotPipelinable(`the result of call ${q} is no object`);
-      if (error) {
-        if (!waits.decoded) connection.discard(waits.payload, "call");
-        return this.fail(call, error);
-      }
-      if (waits.target === -q) entry = target;
+  private start(call: Running): void {
+    call.isWaiting = false;
+    let { entry } = call;
+    for (const q of call.needs) {
+      const { error, entry: found } = this.kept.get(q) ?? { entry: undefined };
+      if (error) return this.refuse(call, broken(error));
+      if (!found) return this.refuse(call, new NotPipelinable(`the result of call ${q} is no object`));
+      if (found.gone) return this.refuse(call, new Gone("the object was revoked"));
+      if (call.target === -q) entry = found;
     }
-    const { object } = entry!;
-    const found = object instanceof Cacheable || entry!.gone ? undefined : findMethod(object, "remote_", method);
-    if (!found) {
-      if (!waits.decoded) connection.discard(waits.payload, "call");
-      return this.fail(call, entry!.gone ? new Gone("the object was revoked") : new NoSuchMethod("no such method"));
-    }
-    if (!waits.decoded && !this.decode(waits)) return;
-    const [args, kwargs] = waits.decoded!;
-    this.run(call, () => Reflect.apply(found, object, bind(found, "remote_" + method, object, args, kwargs)));
+    const { object, gone } = entry!;
+    if (gone) return this.refuse(call, new Gone("the object was revoked"));
+    const found = object instanceof Cacheable ? undefined : findMethod(object, "remote_", call.method);
+    if (!found) return this.refuse(call, new NoSuchMethod("no such method"));
+    if (!call.decoded && !this.decode(call)) return;
+    const [args, kwargs] = call.decoded!;
+    this.run(call, () => Reflect.apply(found, object, bind(found, "remote_" + call.method, object, args, kwargs)));
+  }
+  /** Answer an OBSERVE that has an id. */
+  update(id: number, apply: () => unknown): void {
+    const call = new Running(id, 0, "", new Uint8Array(0), undefined);
+    this.running.set(id, call);
+    this.run(call, apply);
   }
   /** Run a method and answer; at once if it gives no promise. */
-  run(call: Running, method: () => unknown): void {
+  private run(call: Running, method: () => unknown): void {
     const before = now;
-    now = { connection: this.connection, signal: call.controller.signal };
+    now = { connection: this.connection, signal: call.controller.signal, trace: call.trace };
     try {
       const result = method();
-      if (result instanceof Promise || typeof (result as PromiseLike<unknown> | null)?.then === "function")
+      if (typeof (result as PromiseLike<unknown> | null)?.then === "function")
         (result as Promise<unknown>).then((value) => this.answer(call, value), (error) => this.fail(call, error));
       else this.answer(call, result);
     } catch (error) {
@@ -190,16 +184,16 @@ export class Server {
   }
   private answer(call: Running, value: unknown): void {
     this.settle(call, () => {
-      let entry: Export | undefined;
+      const { connection } = this;
       const { id, keep, ends } = call;
-      if (id) this.connection.sendAnswer(id, value, ends);
-      if (keep && typeof value === "object" && value !== null && isServed(value)) entry = this.connection.exportOf(value);
-      if (keep) this.kept.set(id, { settled: true, entry });
+      if (id) connection.encode(value, (bytes) => connection.send([ANSWER, id, bytes]), { steps: [], ends });
+      const isHosted = typeof value === "object" && value !== null && isServed(value);
+      if (keep) this.kept.set(id, { settled: true, entry: isHosted ? connection.exports.of(value) : undefined });
     }, true);
   }
   private fail(call: Running, error: unknown): void {
-    const told = call.controller.signal.aborted && !call.waits ? (call.controller.signal.reason as Error) : error;
-    this.settle(call, () => this.connection.sendError(call.id, told), true);
+    const told = call.controller.signal.aborted && !call.isWaiting ? (call.controller.signal.reason as Error) : error;
+    this.settle(call, () => this.connection.sendError(ERROR, call.id, told), true);
   }
   private settle(call: Running, send: () => ErrorMap | void, isOver = false): void {
     if (isOver) this.running.delete(call.id);
@@ -211,9 +205,9 @@ export class Server {
         try {
           error = send();
         } catch (failure) {
-          error = this.connection.sendError(call.id, failure);
+          error = this.connection.sendError(ERROR, call.id, failure);
         }
-        if (error && call.keep) this.kept.set(call.id, { settled: true, error, isBroken: error.type === "pb.BrokenPromise" });
+        if (error && call.keep) this.kept.set(call.id, { settled: true, error });
         if (call.keep) this.startWaiting();
       }
     }
@@ -240,9 +234,8 @@ export class Server {
     this.isStarting = false;
   }
 }
-function broken(found: KeptResult): BrokenPromise {
-  const error = new BrokenPromise("the call named has failed");
-  const { type, msg, bases } = found.error!;
-  (error as { cause?: unknown }).cause = found.isBroken ? found.error!.cause : { type, msg, ...(bases ? { bases } : {}) };
-  return error;
+function broken(error: ErrorMap): BrokenPromise {
+  const { type, msg, bases } = error;
+  const cause = type === "pb.BrokenPromise" ? error.cause : { type, msg, ...(bases && { bases }) }; // one for a chain
+  return Object.assign(new BrokenPromise("the call named has failed"), { cause });
 }

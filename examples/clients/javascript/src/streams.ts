@@ -1,9 +1,9 @@
 /** Streams, both ends. Spec: 10-streams.md. */
-import { ConnectionLost, DeadlineExceeded, PbError, ProtocolError, TooLarge } from "./errors.js";
-import { OURS } from "./hello.js";
-import type { Connection } from "./broker.js";
+import type { Connection } from "./connection.js";
+import { ConnectionLost, DeadlineExceeded, PbError, TooLarge } from "./errors.js";
+import { END, ITEMS, OURS, PULL, STOP } from "./messages.js";
 
-const MAX_BYTES = 67108864;
+const MAX_BYTES = 67108864, PAUSE_MS = 20;
 
 /** What makes the items of a stream of ours. */
 export class Producer {
@@ -11,7 +11,8 @@ export class Producer {
   private stopped = false;
   private reason: unknown;
   private returned: Promise<unknown> | undefined;
-  constructor(private readonly connection: Connection, readonly id: number, private readonly iterator: AsyncIterator<unknown>, private credit: number) {}
+  constructor(private readonly connection: Connection, private readonly id: number,
+    private readonly iterator: AsyncIterator<unknown>, private credit: number) {}
 
   grant(n: number): void {
     this.credit += n;
@@ -25,17 +26,24 @@ export class Producer {
     this.returned = Promise.resolve(this.iterator.return?.()).catch(() => undefined);
     this.wake?.();
   }
+  private async mayGoOn(): Promise<boolean> {
+    while (!this.stopped && (this.credit < 1 || this.connection.isClogged))
+      await new Promise<void>((resolve) => {
+        this.wake = resolve;
+        if (this.credit > 0) setTimeout(resolve, PAUSE_MS); // nothing tells when a WebSocket has been emptied
+      });
+    return !this.stopped;
+  }
   async run(): Promise<void> {
+    const { connection, id } = this;
     let error: unknown;
     try {
-      for (;;) {
-        while (!this.stopped && (this.credit < 1 || this.connection.isClogged)) await new Promise<void>((resolve) => (this.wake = resolve));
-        if (this.stopped) break;
+      while (await this.mayGoOn()) {
         const { done, value } = await this.iterator.next();
         if (this.stopped || done) break;
         this.credit--;
         try {
-          this.connection.sendItems(this.id, value);
+          connection.encode([value], (bytes) => connection.send([ITEMS, id, bytes]));
         } catch (failure) {
           this.stop(failure);
         }
@@ -44,93 +52,99 @@ export class Producer {
       error = failure;
     }
     await this.returned;
-    this.connection.endStream(this.id, error ?? this.reason);
+    error ??= this.reason;
+    if (!connection.exports.producers.delete(id) || connection.isClosed) return;
+    if (error === undefined) connection.send([END, id]);
+    else connection.sendError(END, id, error);
+    connection.checkDrained();
   }
 }
 
-export interface Consumer {
-  id: number;
-  credit: number;
-  queue: unknown[];
-  sizes: number[];
-  bytes: number;
-  taken: number;
-  stopped: boolean;
-  ended: boolean;
-  error?: unknown;
-  wake?: () => void;
+/** What has come of a stream of the peer's, and was not taken yet. */
+export class Consumer {
+  private readonly queue: { value: unknown; size: number }[] = [];
+  private credit = OURS.window;
+  private bytes = 0;
+  private taken = 0; // since the last PULL
+  private error: unknown;
+  private ended = false;
+  private wake: (() => void) | undefined;
+  stopped = false;
+  constructor(private readonly connection: Connection, private readonly id: number) {}
+
+  /** ITEMS; tells whether they were within the credit. */
+  deliver(items: unknown[], size: number): boolean {
+    this.credit -= items.length;
+    if (this.stopped) return this.credit >= 0;
+    this.bytes += size;
+    this.queue.push(...items.map((value, i) => ({ value, size: i ? 0 : size })));
+    if (this.bytes > MAX_BYTES) this.fail(new TooLarge(`a stream of more than ${MAX_BYTES} bytes that nobody took`));
+    this.wake?.();
+    return this.credit >= 0;
+  }
+  /** What came is refused: the application gets what came before, then this error. */
+  fail(error: PbError): void {
+    if (!this.stopped) this.error = error;
+    this.sendStop();
+  }
+  /** Want no more. */
+  stop(): void {
+    if (!this.ended) this.queue.length = 0;
+    this.sendStop();
+  }
+  private sendStop(): void {
+    if (this.stopped || this.ended) return;
+    this.stopped = true;
+    this.connection.send([STOP, this.id]);
+    this.wake?.();
+  }
+  finish(error: unknown): void {
+    this.ended = true;
+    if (!this.stopped) this.error ??= error;
+    this.wake?.();
+  }
+  async next(): Promise<IteratorResult<any>> {
+    for (;;) {
+      const item = this.queue.shift();
+      if (item) this.bytes -= item.size;
+      if (item && ++this.taken * 2 >= OURS.window) this.pull();
+      if (item) return { done: false, value: item.value };
+      const { error } = this;
+      this.error = undefined;
+      if (error !== undefined) throw error;
+      if (this.ended || this.stopped) return { done: true, value: undefined };
+      if (this.credit < 1) this.pull();
+      await new Promise<void>((resolve) => (this.wake = resolve));
+    }
+  }
+  private pull(): void {
+    if (this.ended || this.stopped) return;
+    const n = Math.max(this.taken, 1);
+    this.taken = 0;
+    this.credit += n;
+    this.connection.send([PULL, this.id, n]);
+  }
 }
-export const newConsumer = (id: number): Consumer =>
-  ({ id, credit: OURS.window, queue: [], sizes: [], bytes: 0, taken: 0, stopped: false, ended: false });
 
 /** A stream of the peer: give it to `for await`. One that is left or dropped is stopped. */
 export class RemoteStream<T = unknown> implements AsyncIterable<T> {
   /** @internal */
-  constructor(private readonly connection: Connection, private readonly rec: Consumer) {}
+  constructor(private readonly consumer: Consumer) {}
 
-  async next(): Promise<IteratorResult<T>> {
-    const { rec } = this;
-    for (;;) {
-      if (rec.queue.length) {
-        rec.bytes -= rec.sizes.shift()!;
-        rec.taken++;
-        const value = rec.queue.shift() as T;
-        if (!rec.ended && !rec.stopped && rec.taken * 2 >= OURS.window) this.pull();
-        return { done: false, value };
-      }
-      if (rec.error !== undefined) {
-        const { error } = rec;
-        rec.error = undefined;
-        throw error;
-      }
-      if (rec.ended || rec.stopped) return { done: true, value: undefined };
-      if (rec.credit < 1) this.pull();
-      await new Promise<void>((resolve) => (rec.wake = resolve));
-    }
-  }
-  private pull(): void {
-    const n = Math.max(this.rec.taken, 1);
-    this.rec.taken = 0;
-    this.rec.credit += n;
-    this.connection.send([9, this.rec.id, n]);
+  next(): Promise<IteratorResult<T>> {
+    return this.consumer.next();
   }
   /** Want no more. */
   stop(): void {
-    this.connection.stopStream(this.rec);
+    this.consumer.stop();
   }
   async *[Symbol.asyncIterator](): AsyncGenerator<T> {
     try {
-      for (;;) {
-        const { done, value } = await this.next();
-        if (done) return;
-        yield value;
-      }
+      for (let one = await this.next(); !one.done; one = await this.next()) yield one.value;
     } finally {
       this.stop();
     }
   }
 }
-/** What ITEMS has brought; `items` undefined where the payload was refused. */
-export function deliver(rec: Consumer, items: unknown, size: number, violation: PbError | undefined, stop: () => void): void {
-  if (!violation) {
-    rec.queue.push(...(items as unknown[]));
-    rec.sizes.push(size, ...new Array((items as unknown[]).length - 1).fill(0));
-    rec.bytes += size;
-  }
-  if (violation || rec.bytes > MAX_BYTES) {
-    stop();
-    rec.error = violation ?? new TooLarge(`a stream of more than ${MAX_BYTES} bytes that nobody took`);
-  }
-  rec.wake?.();
-}
-export function finish(rec: Consumer, error: unknown): void {
-  rec.ended = true;
-  if (!rec.stopped) rec.error ??= error;
-  rec.wake?.();
-}
 export const lostStream = (): Error => new ConnectionLost("the connection ended in the middle of the stream");
 export const lateStream = (): Error => new DeadlineExceeded("the time of the call is over");
-export function checkItems(value: unknown, rec: Consumer): void {
-  if (!Array.isArray(value) || value.length === 0) throw new ProtocolError(4, "ITEMS holds an array of one item or more");
-  if ((rec.credit -= value.length) < 0) throw new ProtocolError(6, "more items than credit");
-}

@@ -1,6 +1,7 @@
 /** What carries frames: TCP, TLS, WebSocket. Spec: 2-frames.md, 2.1 and 2.2. */
+import { concat } from "./bytes.js";
 import { ConnectionLost, ProtocolError } from "./errors.js";
-import { OURS } from "./hello.js";
+import { OURS } from "./messages.js";
 
 export interface Handlers {
   body(body: Uint8Array): void;
@@ -30,10 +31,11 @@ export interface TransportOptions {
 
 /** Open pb://host:port, pbs://host:port, pbs://FINGERPRINT@host:port, ws:// or wss://. */
 export async function dial(url: string, options: TransportOptions = {}): Promise<Transport> {
-  const { protocol, hostname, port, username } = new URL(url.replace(/^pb(s?):/, "http$1:"));
   if (/^wss?:/.test(url)) return webSocket(url, options);
   if (!/^pbs?:/.test(url)) throw new TypeError("a URL of pb:, pbs:, ws: or wss: is wanted");
-  return stream(hostname.replace(/^\[|\]$/g, ""), Number(port || 8789), protocol === "https:", options.fingerprint ?? (username || undefined));
+  const { protocol, hostname, port, username } = new URL(url);
+  const fingerprint = options.fingerprint ?? (username || undefined);
+  return stream(hostname.replace(/^\[|\]$/g, ""), Number(port || 8787), protocol === "pbs:", fingerprint);
 }
 const isLocal = (host: string): boolean => /^(localhost|127(\.\d+){3}|\[?::1\]?)$/.test(host);
 
@@ -81,7 +83,9 @@ async function stream(host: string, port: number, isTls: boolean, fingerprint?: 
   let socket: import("node:net").Socket;
   if (isTls) {
     const { connect } = (await import(tls)) as typeof import("node:tls");
-    const found = connect({ host, port, servername: /^[\d.]+$|:/.test(host) ? "" : host, ALPNProtocols: ["pb/1"], rejectUnauthorized: !fingerprint, minVersion: "TLSv1.2" });
+    const servername = /^[\d.]+$|:/.test(host) ? "" : host; // an address is none
+    const wanted = { ALPNProtocols: ["pb/1"], rejectUnauthorized: !fingerprint, minVersion: "TLSv1.2" as const };
+    const found = connect({ host, port, servername, ...wanted });
     await opened(found, "secureConnect");
     certificate = new Uint8Array(found.getPeerCertificate().raw);
     const key = found.getPeerX509Certificate()?.publicKey.export({ type: "spki", format: "der" });
@@ -102,16 +106,15 @@ async function stream(host: string, port: number, isTls: boolean, fingerprint?: 
     certificate,
     start(handlers) {
       const read = frames(handlers);
-      socket.on("data", read);
+      socket.on("data", (data: Uint8Array) => read(new Uint8Array(data.buffer, data.byteOffset, data.length)));
       socket.on("error", () => undefined);
       socket.on("close", () => handlers.lost());
       if (socket.destroyed) queueMicrotask(() => handlers.lost());
     },
     send(body) {
-      const frame = new Uint8Array(4 + body.length);
-      new DataView(frame.buffer).setUint32(0, body.length);
-      frame.set(body, 4);
-      if (socket.writable) socket.write(frame);
+      const length = new Uint8Array(4);
+      new DataView(length.buffer).setUint32(0, body.length);
+      if (socket.writable) socket.write(concat(length, body));
     },
     close() {
       socket.end();
@@ -123,8 +126,8 @@ async function stream(host: string, port: number, isTls: boolean, fingerprint?: 
 /** SHA-256 of a public key in base32, lower case (PB-F44). */
 async function fingerprintOf(key: Uint8Array): Promise<string> {
   const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", new Uint8Array(key)));
-  const bits = Array.from(hash, (byte) => byte.toString(2).padStart(8, "0")).join("");
-  return bits.match(/.{1,5}/g)!.map((five) => "abcdefghijklmnopqrstuvwxyz234567"[parseInt(five.padEnd(5, "0"), 2)]).join("");
+  const fives = Array.from(hash, (byte) => byte.toString(2).padStart(8, "0")).join("").match(/.{1,5}/g)!;
+  return fives.map((five) => "abcdefghijklmnopqrstuvwxyz234567"[parseInt(five.padEnd(5, "0"), 2)]).join("");
 }
 function opened(socket: import("node:net").Socket, event: string): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -141,7 +144,7 @@ export function frames(handlers: Handlers): (data: Uint8Array) => void {
     chunks.push(data);
     size += data.length;
     while (size >= wanted) {
-      const all = chunks.length === 1 ? chunks[0] : concat(chunks, size);
+      const all = chunks.length === 1 ? chunks[0] : concat(...chunks);
       const head = all.subarray(0, wanted);
       chunks = [all.subarray(wanted)];
       size -= wanted;
@@ -158,13 +161,4 @@ export function frames(handlers: Handlers): (data: Uint8Array) => void {
       }
     }
   };
-}
-function concat(chunks: Uint8Array[], size: number): Uint8Array {
-  const all = new Uint8Array(size);
-  let at = 0;
-  for (const one of chunks) {
-    all.set(one, at);
-    at += one.length;
-  }
-  return all;
 }
