@@ -19,7 +19,7 @@ from ._payloads import bytes_of, put_message
 from ._promised import LaterCall, Promised, make_now, wait_for
 from ._scope import HoldsPromise
 from .context import due_at, inherited
-from .errors import BrokenPromise, NotPipelinable
+from .errors import BrokenPromise, NotExecuted, NotPipelinable
 
 if TYPE_CHECKING:
     from jelly import Bulk
@@ -68,9 +68,9 @@ class Piped:
         self._free()
         if self.is_made_here or outcome.done():
             return
-        if isinstance(error, BrokenPromise):
+        if isinstance(error, BrokenPromise | NotExecuted):
             again = next((each for each in users if each.settled is None), None)
-            if again is not None:  # the call named is made again, and may succeed
+            if again is not None:  # the call named is made again, and may succeed; this one did not run
                 wait_for(self._on or again, self._call)
                 return
         failed = [each.settled for each in users if isinstance(each.settled, BaseException)]

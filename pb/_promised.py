@@ -161,14 +161,19 @@ class Promised:
 
     def _answered(self, tell: str, what: object) -> None:
         self.is_answered = True
-        if isinstance(what, ConnectionLost):  # there is nothing to be finished
+        is_lost = isinstance(what, ConnectionLost)
+        if is_lost:  # there is nothing to be finished
             self._is_finished = True
             self.calls.kept -= 1
         outcome, self._outcome = self._outcome, None
         self.calls.deadlines.discard(outcome)
         if not outcome.done():
             getattr(outcome, tell)(what)
-        if self.settled is None:  # it is made again, and so will be what was made on it
+        if self.settled is not None:
+            pass
+        elif is_lost:  # it is made again, over another connection; what was made on it may have run (PB-K3)
+            self.sent = []
+        else:  # it is made again, and so will be what was made on it
             self._take_back()
         self.check_finished()
 
@@ -317,10 +322,10 @@ def _make(call: LaterCall, target: Any) -> None:
     if isinstance(target, RemoteReference):
         handle = target._pb_import
         calls = handle.scope.broker.calls
+        # What it is made on may have come to another connection meanwhile, and has another scope there.
+        scope = None if call.scope is None or call.scope.tables is not handle.scope.tables else call.scope
         outcome.call_moved(calls)
-        outcome.call_started(
-            calls.make(handle, call.method, call.args, call.kwargs, outcome, call.scope, call.at)
-        )
+        outcome.call_started(calls.make(handle, call.method, call.args, call.kwargs, outcome, scope, call.at))
     elif is_ours(target):
         call_here(call, target)
     else:

@@ -152,11 +152,12 @@ class PromisedMethod:
             deliver = deliver_to(kwargs, self._pb_name)
         link = self._check_thread()
         at = None if self._pb_within_s is None else link.loop.time() + self._pb_within_s
+        promised = self._pb_promise._pb_promise()
         made = Promise(loop=link.loop)
-        made._pb_calls = self._pb_promise._pb_calls
+        made._pb_calls = promised.calls  # not who carries the first call: to cancel one is not to cancel both
         made._pb_name = self._pb_name
         made._pb_id = 0
-        call_promised(self._pb_promise._pb_promise(), self._pb_name, args, kwargs, made, at)
+        call_promised(promised, self._pb_name, args, kwargs, made, at)
         if deliver is None:
             return made
         made.add_done_callback(deliver)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 import pb
@@ -56,6 +57,14 @@ class Spot:
 def lose(connection: Any) -> None:
     """Lose the connection, at the client, before it does anything else."""
     sync.on_loop(connection._link.abort)
+
+
+def settle(condition: Any) -> None:
+    """Wait until other threads have made something so."""
+    end = time.monotonic() + HOLD_S
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.001)
 
 
 class Counter(pb.Referenceable):
