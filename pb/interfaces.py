@@ -13,6 +13,7 @@ class IFace(Interface):  # type: ignore[misc]
 
     connection = Attribute("what handlers see as their connection")
     broker = Attribute("the broker whose face this is")
+    entered = Attribute("what counts it out where `IRootFactory.knock` has counted it in; else None")
     thread = Attribute("stands for the thread of its loop; what is equal is the same thread")
 
     def clock():  # type: ignore[no-untyped-def,misc]
@@ -74,6 +75,16 @@ class IRootFactory(Interface):  # type: ignore[misc]
     """Make a root for each connection of a server, and say what its HELLO announces."""
 
     needs_privacy = Attribute("whether it asks for secrets, so that nobody must be able to listen")
+
+    def knock(address):  # type: ignore[no-untyped-def]
+        """Count in who has just connected from an address, and return what counts it out, once.
+
+        Asked where a connection has a handshake of its own before anything of this protocol is said. What is
+        returned comes back as `IFace.entered`, or is called.
+
+        Raises:
+            Forbidden: it is not wanted now; the connection is closed.
+        """
 
     def make_root(face):  # type: ignore[no-untyped-def]
         """Return the root of a new connection, before HELLO is said.

@@ -76,6 +76,7 @@ class Link(asyncio.BufferedProtocol):
         "_watchers",
         "broker",
         "clock",
+        "entered",
         "loop",
         "lost",
         "ready",
@@ -103,6 +104,7 @@ class Link(asyncio.BufferedProtocol):
         self.transport: Any = None
         self.ready: asyncio.Future[None] | None = None  # made by who waits for the peer's HELLO
         self.lost: asyncio.Future[None] | None = None  # made by who waits for the end
+        self.entered: Callable[[], None] | None = None
         self._buffer = shared.buffer
         self._flush = shared.flush(self.loop)
         self._room: memoryview | None = None

@@ -169,7 +169,8 @@ def serve(
 
         try:
             # In a context of its own: see client.py.
-            listening = transports.listen(transports.Wanted(address, factory, tls, web, limits))
+            knock = root.knock if IRootFactory.providedBy(root) else None
+            listening = transports.listen(transports.Wanted(address, factory, tls, web, limits, knock))
             loop = asyncio.get_running_loop()
             listener, real = await loop.create_task(listening, context=contextvars.Context())
         except OSError as error:

@@ -19,6 +19,7 @@ from typing import Any, Final, Protocol
 from pb.limits import Limits
 
 from . import memory
+from .door import Knock, create_server
 from .url import Address, BadURL
 from .web import Web
 
@@ -43,6 +44,7 @@ class Wanted:
         factory: makes the protocol of each connection.
         tls: a context, or the path of the server's key.
         limits: for what is not a connection of ours yet.
+        knock: counts in who has connected over TCP and is no connection of ours yet; None: nobody counts.
     """
 
     address: Address
@@ -50,6 +52,7 @@ class Wanted:
     tls: ssl.SSLContext | str | os.PathLike[str] | None
     web: Web | None
     limits: Limits
+    knock: Knock | None = None
 
 
 async def _connect_tcp(address: Address, factory: Factory, tls: ssl.SSLContext | None) -> None:
@@ -110,9 +113,7 @@ async def _listen_tcp(wanted: Wanted) -> tuple[Listener, Address]:
 async def _listen_tls(wanted: Wanted) -> tuple[Listener, Address]:
     address = wanted.address
     options, pin = _server_tls(wanted)
-    server = await asyncio.get_running_loop().create_server(
-        wanted.factory, address.host, address.port, **options
-    )
+    server = await create_server(address.host, address.port, wanted.factory, options, wanted.knock)
     port = server.sockets[0].getsockname()[1]
     return server, Address(address.scheme, address.host, port, fingerprint=pin)
 
@@ -135,7 +136,9 @@ async def _listen_web(wanted: Wanted) -> tuple[Listener, Address]:
     address = wanted.address
     options, pin = _server_tls(wanted) if address.scheme == "wss" else ({}, None)
     web = wanted.web or Web()
-    listener = await websocket_server.listen(address, wanted.factory, options, web, wanted.limits)
+    listener = await websocket_server.listen(
+        address, wanted.factory, options, web, wanted.limits, wanted.knock
+    )
     return listener, Address(address.scheme, address.host, listener.port, fingerprint=pin)
 
 

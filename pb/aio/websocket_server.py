@@ -20,6 +20,7 @@ from websockets.typing import Subprotocol
 
 from pb.limits import Limits
 
+from .door import Knock, Leave, create_server, let_in
 from .secure import is_loopback
 from .transports import peer_name
 from .url import Address
@@ -32,7 +33,7 @@ log = logging.getLogger("pb")
 class WebListener:
     """What closes a listener, and whatever has not become a connection yet."""
 
-    def __init__(self, server: asyncio.Server, sockets: set[ServerSocket]) -> None:
+    def __init__(self, server: Any, sockets: set[ServerSocket]) -> None:
         self._server = server
         self._sockets = sockets
 
@@ -50,19 +51,25 @@ class WebListener:
 
 
 async def listen(
-    address: Address, make_link: Callable[[], Any], tls: dict[str, Any], web: Web, limits: Limits
+    address: Address,
+    make_link: Callable[[], Any],
+    tls: dict[str, Any],
+    web: Web,
+    limits: Limits,
+    knock: Knock | None = None,
 ) -> WebListener:
     """Listen for WebSocket connections, and for requests of files.
 
     Args:
         tls: what `create_server` is told of TLS.
+        knock: counts in who has connected, until it is a link or asks for a file; None: nobody counts.
     """
     sockets: set[ServerSocket] = set()
 
     def factory() -> ServerSocket:
-        return ServerSocket(make_link, web, address.scheme == "wss", limits, sockets)
+        return ServerSocket(make_link, web, address.scheme == "wss", limits, sockets, knock)
 
-    server = await asyncio.get_running_loop().create_server(factory, address.host, address.port, **tls)
+    server = await create_server(address.host, address.port, factory, tls, knock)
     return WebListener(server, sockets)
 
 
@@ -75,6 +82,10 @@ class ServerSocket(WebSocket):
         is_secure: whether it is `wss://`.
         limits: for one message, and for the handshake.
         sockets: where it is listed until its link is: those that are not open yet, and answers of HTTP.
+        knock: counts it in, where that was not done before.
+
+    Attributes:
+        entered: what counts it out.
     """
 
     protocol: ServerProtocol
@@ -86,6 +97,7 @@ class ServerSocket(WebSocket):
         is_secure: bool,
         limits: Limits,
         sockets: set[ServerSocket],
+        knock: Knock | None,
     ) -> None:
         super().__init__(
             ServerProtocol(subprotocols=[Subprotocol(SUBPROTOCOL)], max_size=limits.max_frame),
@@ -95,16 +107,23 @@ class ServerSocket(WebSocket):
         self._web = web
         self._is_secure = is_secure
         self._sockets = sockets
+        self._knock = knock
+        self.entered: Leave | None = None
         self._answering: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Wait for a request."""
+        """Wait for a request, if it may wait here."""
         super().connection_made(transport)
         self._sockets.add(self)
+        if self._knock is not None and self.entered is None:
+            self.entered = let_in(self._knock, transport.get_extra_info("peername"))
+            if self.entered is None:
+                self.network.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop what is being answered."""
         self._sockets.discard(self)
+        self._leave()
         if self._answering is not None:
             self._answering.cancel()
         super().connection_lost(exc)
@@ -119,6 +138,7 @@ class ServerSocket(WebSocket):
             self._respond(self.protocol.reject(HTTPStatus.BAD_REQUEST, f"more than one header {error}.\n"))
             return
         if asked is None and self._web.files is not None:
+            self._leave()
             self._answering = asyncio.get_running_loop().create_task(self._send_file(request.path))
             return
         if origin is not None and not is_allowed(origin, host, self._is_secure, self._web.origins):
@@ -138,7 +158,13 @@ class ServerSocket(WebSocket):
             return
         self.protocol.send_response(response)
         self._sockets.discard(self)
-        self.open(self._make_link())
+        link = self._make_link()
+        link.entered = self.entered
+        self.open(link)
+
+    def _leave(self) -> None:
+        if self.entered is not None:
+            self.entered()
 
     async def _send_file(self, path: str) -> None:
         # Reading blocks; the loop has others to serve.

@@ -66,6 +66,24 @@ class AuthRoot:
         self._logged_in: weakref.WeakSet[LoggedIn] = weakref.WeakSet()
         self._stop: Callable[[], None] | None = None
 
+    def knock(self, address: str) -> Callable[[], None]:
+        """Count in who has just connected from an address, as one that has not logged in yet.
+
+        Returns what counts it out: when it has logged in, or has gone.
+
+        Raises:
+            Forbidden: as make_root().
+        """
+        source = cred.source_of(address)
+        self._check_penalty(source)
+        return self.strangers.enter(source)
+
+    def _check_penalty(self, source: str) -> None:
+        # "" are those in this very process: they would shut out each other.
+        penalty_s = self.throttle.penalty_s(source) if source else 0.0
+        if penalty_s:
+            raise Forbidden(f"logins from {source} are refused for {penalty_s:.0f} s: too many have failed")
+
     def make_root(self, face: Any) -> LoginRoot:
         """Return the root of a new connection, which from here on can do nothing but log in.
 
@@ -78,11 +96,8 @@ class AuthRoot:
         source = cred.source_of(security.address)
         if security.uid is not None:
             source = f"uid {security.uid}"
-        # "" are those in this very process: they would shut out each other.
-        penalty_s = self.throttle.penalty_s(source) if source else 0.0
-        if penalty_s:
-            raise Forbidden(f"logins from {source} are refused for {penalty_s:.0f} s: too many have failed")
-        leave = self.strangers.enter(source)
+        self._check_penalty(source)  # again: it may have earned one while it shook hands
+        leave = face.entered or self.strangers.enter(source)
         face.watch(leave)
         channel = channel_of(security, None)
         face.broker.greeting.confine(

@@ -88,6 +88,7 @@ class Side:
         self.error: BaseException | None = None
         self.incidents = 0
         self.is_open = False
+        self.entered: Callable[[], None] | None = None
         self.watchers: list[Callable[[], None]] = []
         self.sleepers: list[tuple[float, Gate]] = []
         codec = registry if isinstance(registry, Codec) else Codec(registry)

@@ -1,0 +1,127 @@
+"""The door of a listener that bounds strangers: who stands in it is one, before anything is done for it.
+
+A handshake of TLS takes as long as the peer likes, up to a limit, and costs this side more than the peer. So
+connections are counted from accept on, and not from where they could say HELLO.
+Spec: spec/9-login.md, PB-A41.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from pb.errors import Forbidden
+
+log = logging.getLogger("pb")
+
+Leave = Callable[[], None]
+# Counts in who comes from an address, and returns what counts it out. Raises Forbidden.
+Knock = Callable[[str], Leave]
+
+_BACKLOG: Final = 100
+_RETRY_S: Final = 1.0  # when there are too many open files
+
+
+def let_in(knock: Knock, where: tuple[Any, ...]) -> Leave | None:
+    """Count in who has connected over TCP, from a host and a port; None where it is not wanted."""
+    try:
+        return knock(where[0])
+    except Forbidden as error:
+        log.info("connection with %s:%s refused: %s", *where[:2], error)
+        return None
+
+
+class Door:
+    """A listener with TLS whose connections are counted before they shake hands.
+
+    Args:
+        make: makes the protocol of a connection; it gets what counts the connection out as `entered`, and has
+            to call that.
+        tls: what `create_server` would be told of TLS.
+        knock: counts a connection in.
+    """
+
+    def __init__(self, make: Callable[[], Any], tls: Mapping[str, Any], knock: Knock) -> None:
+        self._make = make
+        self._tls = tls
+        self._knock = knock
+        self._accepting: list[asyncio.Task[None]] = []
+        self._shaking: set[asyncio.Task[None]] = set()
+        self.sockets: list[socket.socket] = []
+
+    async def listen(self, host: str, port: int) -> None:
+        """Begin. Raises OSError: cannot listen there."""
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        try:
+            for family, where in dict.fromkeys((each[0], each[4]) for each in found):
+                self.sockets.append(socket.create_server(where, family=family, backlog=_BACKLOG))
+        except OSError:
+            self.close()
+            raise
+        for listening in self.sockets:
+            listening.setblocking(False)
+            self._accepting.append(loop.create_task(self._accept(listening)))
+
+    def close(self) -> None:
+        """Accept no more, and hang up on those who are shaking hands."""
+        for task in (*self._accepting, *self._shaking):
+            task.cancel()
+        if not self._accepting:
+            for listening in self.sockets:
+                listening.close()
+
+    async def _accept(self, listening: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        with listening:
+            while True:
+                try:
+                    accepted, where = await loop.sock_accept(listening)
+                except ConnectionError:
+                    continue  # it was gone before it was looked at
+                except OSError as error:
+                    log.error("cannot accept connections for now: %s", error)
+                    await asyncio.sleep(_RETRY_S)
+                    continue
+                leave = let_in(self._knock, where)
+                if leave is None:
+                    accepted.close()
+                else:
+                    task = loop.create_task(self._shake_hands(accepted, leave))
+                    self._shaking.add(task)
+                    task.add_done_callback(self._shaking.discard)
+                await asyncio.sleep(0)  # where the next is there already, accepting it would not wait
+
+    async def _shake_hands(self, accepted: socket.socket, leave: Leave) -> None:
+        protocol = self._make()
+        protocol.entered = leave
+        try:
+            transport, _ = await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: protocol, accepted, **self._tls
+            )
+        except OSError as error:  # ssl.SSLError, ConnectionError and TimeoutError are such
+            log.debug("a handshake of TLS failed: %s", error)
+            leave()
+        except BaseException:
+            leave()
+            raise
+        else:
+            if transport.is_closing():  # refused after all
+                leave()
+
+
+async def create_server(
+    host: str, port: int, make: Callable[[], Any], tls: Mapping[str, Any], knock: Knock | None
+) -> Any:
+    """Listen over TCP, by a `Door` where there is TLS and somebody counts; return what has `sockets`.
+
+    Without TLS, what `make` makes has to count itself.
+    """
+    if knock is None or not tls:
+        return await asyncio.get_running_loop().create_server(make, host, port, **tls)
+    door = Door(make, tls, knock)
+    await door.listen(host, port)
+    return door

@@ -1,0 +1,181 @@
+"""Who has connected and not shaken hands yet is a stranger: counted from accept on, and refused early."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+
+import pytest
+
+import cred
+import pb
+from pb.aio.url import Address
+from pb.auth.strangers import MOST_OF_ONE_SOURCE
+
+from ..auth.doors import PASSWORD
+from ..auth.rooms import settle
+from ..peers import hello
+from .keys import filled
+from .loops import Place, run
+
+
+def counting(scheme, path, test):
+    """Serve what asks who is there, and run a test with its strangers."""
+
+    async def main():
+        house = await filled()
+        async with Place(scheme, path).serve(house.application.root) as server:
+            await test(server, house.application.root)
+
+    return main()
+
+
+def address_of(server):
+    address = Address.parse(server.url)
+    return address.host, address.port
+
+
+async def silent(server):
+    """Connect over TCP, and say nothing."""
+    return await asyncio.open_connection(*address_of(server))
+
+
+async def hears_the_end(reader):
+    """Whether the other side has hung up."""
+    try:
+        return b"" == await reader.read()
+    except ConnectionError:
+        return True
+
+
+@pytest.mark.parametrize("scheme", ["pbs", "ws", "wss"])
+def test_who_has_not_shaken_hands_takes_a_place(tmp_path, loop, scheme):
+    """A handshake that is drawn out must not be a way around the bound."""
+
+    async def test(server, auth):
+        waiting = [await silent(server) for _ in range(MOST_OF_ONE_SOURCE)]
+        await settle(lambda: len(auth.strangers) == MOST_OF_ONE_SOURCE)
+        reader, writer = await silent(server)
+        assert await hears_the_end(reader)
+        with pytest.raises(ConnectionError):
+            await pb.open_connection(server.url)
+        for _, other in [(reader, writer), *waiting]:
+            other.close()
+        await settle(lambda: not len(auth.strangers))
+        async with pb.open_connection(server.url) as connection:
+            assert await connection.login("alice", PASSWORD)
+
+    run(counting(scheme, tmp_path, test), loop)
+
+
+@pytest.mark.parametrize("scheme", ["pb", "pbs", "ws", "wss"])
+def test_a_connection_is_counted_once_and_out_when_it_has_logged_in(tmp_path, loop, scheme):
+    """At the door and at the root it is the same one."""
+
+    async def test(server, auth):
+        async with pb.open_connection(server.url) as connection:
+            assert 1 == len(auth.strangers)
+            assert await connection.login("alice", PASSWORD)
+            assert 0 == len(auth.strangers)
+        assert await (await pb.open_connection(server.url)).close() is None
+        await settle(lambda: not len(auth.strangers))
+
+    run(counting(scheme, tmp_path, test), loop)
+
+
+def test_a_handshake_that_fails_leaves_nothing(tmp_path, loop):
+    """A scanner that speaks something else."""
+
+    async def test(server, auth):
+        for _ in range(MOST_OF_ONE_SOURCE + 1):
+            reader, writer = await silent(server)
+            writer.write(b"GET / HTTP/1.1\r\n\r\n")
+            assert (await reader.read())[:1] in (b"", b"\x15")  # nothing, or an alert of TLS
+            writer.close()
+            await settle(lambda: not len(auth.strangers))
+
+    run(counting("pbs", tmp_path, test), loop)
+
+
+def test_what_is_said_with_the_last_word_of_the_handshake_arrives(tmp_path, loop):
+    """HELLO may come in the same segment, before there is anybody to take it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    heard, said = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(heard, said)
+
+    async def test(server, auth):
+        reader, writer = await silent(server)
+        while True:
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                writer.write(said.read())
+                heard.write(await reader.read(65536))
+        tls.write(hello())
+        writer.write(said.read())
+        told = b""
+        while len(told) < 9:
+            heard.write(await reader.read(65536))
+            try:
+                told += tls.read(65536)
+            except ssl.SSLWantReadError:
+                pass
+        assert b"\x94\x00\xa2PB" == told[4:9]
+        await settle(lambda: server.connections)  # it has heard ours
+        writer.close()
+        await settle(lambda: not len(auth.strangers))
+
+    run(counting("pbs", tmp_path, test), loop)
+
+
+def test_a_server_that_closes_hangs_up_on_those_at_the_door(tmp_path, loop):
+    """They would be let in by a server that is gone."""
+
+    async def test(server, auth):
+        reader, writer = await silent(server)
+        await settle(lambda: 1 == len(auth.strangers))
+        await server.close()
+        assert await hears_the_end(reader)
+        await settle(lambda: not len(auth.strangers))
+        writer.close()
+
+    run(counting("pbs", tmp_path, test), loop)
+
+
+def test_who_is_punished_is_not_even_shaken_hands_with(tmp_path):
+    """A handshake costs this side more than the one who asks for it."""
+
+    async def test(server, auth):
+        for _ in range(100):
+            auth.throttle.connection("127.0.0.1").failed("alice")
+        assert auth.throttle.penalty_s(cred.source_of("127.0.0.1"))
+        reader, writer = await silent(server)
+        assert await hears_the_end(reader)
+        assert 0 == len(auth.strangers)
+        writer.close()
+
+    run(counting("pbs", tmp_path, test))
+
+
+def test_a_penalty_earned_during_the_handshake_counts_out(tmp_path):
+    """Who is refused behind the door has left it."""
+
+    async def test(server, auth):
+        reader, writer = await silent(server)
+        await settle(lambda: 1 == len(auth.strangers))
+        for _ in range(100):
+            auth.throttle.connection("127.0.0.1").failed("alice")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        try:
+            await writer.start_tls(context)
+            await hears_the_end(reader)
+        except ConnectionError:
+            pass
+        await settle(lambda: not len(auth.strangers))
+        assert [] == server.connections
+        writer.close()
+
+    run(counting("pbs", tmp_path, test))
