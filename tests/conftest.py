@@ -1,10 +1,27 @@
-"""What tests of several folders share."""
+"""What holds for every test, and what tests of several folders share."""
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 
 import pytest
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _only_what_is_new_is_looked_at() -> None:
+    """Leave what was there before the tests of a file out of their collections.
+
+    Many tests collect garbage, to see what is let go. There are half a million objects of modules, of tests
+    and of pytest, and looking at all of them took 80 ms each time: half of what the suite cost.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    """Let the last collection, which is pytest's, find everything that nobody closed."""
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

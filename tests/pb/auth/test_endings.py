@@ -74,6 +74,10 @@ async def by_ending_it_in_the_server(stage):
     next(iter(stage.house.application.root.attachments.values())).detach()
 
 
+async def by_nothing(stage):
+    await stage.authorizer.add_key("alice", cred.Key("chat", "more"))
+
+
 async def by_closing(stage):
     await stage.connection.close()
 
@@ -287,21 +291,18 @@ def sqlite(path):
     return SqliteStore(path)
 
 
-@pytest.mark.parametrize("end", [*REVOKED[:3], by_removal, "nothing"], ids=str)
+@pytest.mark.parametrize("end", [*REVOKED[:3], by_removal, by_nothing], ids=lambda end: end.__name__)
 def test_recheck_finds_what_another_process_took_away(end, tmp_path):
     """The same file, another authorizer: as another process has it."""
 
     async def play(stage):
         elsewhere = cred.Authorizer(sqlite(tmp_path / "users.db"), iterations=4096)
         stage.elsewhere, stage.authorizer = stage.authorizer, elsewhere
-        if end == "nothing":
-            await elsewhere.add_key("alice", cred.Key("chat", "more"))
-        else:
-            await end(stage)
+        await end(stage)
         await elsewhere.close()
         assert "alice" == await stage.user.who()
         await stage.elsewhere.recheck()
-        if end == "nothing":
+        if end is by_nothing:
             assert "alice" == await stage.user.who()
             await stage.identity.detach(stage.user)
             return
