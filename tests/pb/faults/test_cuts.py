@@ -10,6 +10,7 @@ import pytest
 import pb
 from pb.testing import Cancelled, Gate, Pump, Wire
 
+from . import flows
 from .session import BIG, LOGIN, LOST, WHOLE, Session, check
 
 ENDINGS = pytest.mark.parametrize("ending", ["loss", "close"])
@@ -60,6 +61,45 @@ def test_a_cut_after_any_byte_keeps_every_promise(direction, how, ending, caplog
         assert at == len(getattr(session, direction).arrived)
         alive += session.alive
     del session, whole
+    gc.collect()
+    assert {None} == {each() for each in alive}
+
+
+@ENDINGS
+def test_the_whole_flow_is_what_it_should_be(ending):
+    """Or the cuts would prove nothing."""
+    flow = flows.Flow()
+    flow.run(ending)
+    flows.check(flow)
+
+    assert set(flows.WHOLE) == set(flow.outcomes)
+    lost = {tag for tag, outcome in flow.outcomes.items() if isinstance(outcome.error, LOST)}
+    assert ({"at the end"} if ending == "close" else set()) == lost
+    assert set(flows.STREAMS) == set(flow.got) == set(flow.began)
+    assert [] == [tag for tag, ends in flow.ends.items() if flows.is_lost(ends[0])]
+
+
+@ENDINGS
+@pytest.mark.parametrize("how", ["fin", "rst"])
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_a_cut_in_streams_and_pipelines_keeps_every_promise(direction, how, ending, caplog):
+    """Besides: a stream that is said to be whole is, each producer is closed once, and each call on a result
+    to come is told what became of that."""
+    caplog.set_level("CRITICAL", "pb")
+    whole = flows.Flow()
+    whole.run(ending)
+    size = len(getattr(whole, direction).arrived)
+    alive = []
+    for at in range(0, size + 1, STRIDE):
+        flow = flows.Flow(**{direction: Wire(at, how)})
+        flow.run(ending)
+        try:
+            flows.check(flow)
+        except AssertionError as error:
+            raise AssertionError(f"{how} after byte {at} of {size} {direction}: {error}") from error
+        assert at == len(getattr(flow, direction).arrived)
+        alive += flow.alive
+    del flow, whole
     gc.collect()
     assert {None} == {each() for each in alive}
 
