@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import logging
 import weakref
@@ -111,6 +112,8 @@ class LastingConnection(Connection):
     ) -> KeptIdentity:
         """Log in at the server, now and whenever the connection comes back. See `Connection.login`.
 
+        While it is down, that waits for it as calls do. Where it is lost under a login, log in again.
+
         Where the server refuses it later (`LoginFailed`), or does not prove itself, the connection is given
         up: its status is FAILED.
         """
@@ -118,6 +121,7 @@ class LastingConnection(Connection):
             credentials = login.credentials_of(user, password, key)
         elif (user, password, key) != (None, None, None):
             raise TypeError("login takes credentials= alone, or a user with a password or a key=")
+        await self._wait_until_ready()
         try:
             return await self.restoring.login(self, credentials)
         except cred.UntrustedServer as error:
@@ -147,6 +151,15 @@ class LastingConnection(Connection):
         Where it then has no such name any longer, the reference is dead for good. See `Connection`.
         """
         return await self.restoring.keep(lambda: named.get_object(self, name), is_named=True)
+
+    async def _wait_until_ready(self) -> None:
+        # Also where it is still called connected, while the peer drains it: what would fail at once, in a
+        # program that tries again at once, would keep the loop from ever hearing of the end.
+        if self._options.calls == "wait" and not self.is_ready and self.is_open:
+            async with contextlib.aclosing(self.status.changes()) as changes:
+                async for _ in changes:
+                    if self.is_ready:
+                        return
 
     async def close(self) -> None:
         """End it for good, in good order; calls that wait for a connection fail with NotExecuted."""

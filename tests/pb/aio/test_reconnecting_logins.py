@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 
@@ -55,6 +56,32 @@ def test_it_logs_in_and_attaches_again(tmp_path, loop):
                 await alice.who()
 
     run(main(), loop)
+
+
+def test_a_login_waits_for_the_connection_as_calls_do(tmp_path):
+    """Or a program that tries until it succeeds would keep the loop from ever hearing of the next one."""
+
+    async def main():
+        house = await filled()
+        async with (
+            Spot(house.application.root, tmp_path) as spot,
+            pb.open_connection(spot.url, reconnect=quick()) as connection,
+            pb.open_connection(spot.url, reconnect=quick(calls="fail")) as impatient,
+        ):
+            await spot.stop()
+            for each in (connection, impatient):
+                await each.status.wait_for("waiting")
+            with pytest.raises(pb.NotExecuted):
+                await impatient.login("alice", PASSWORD)
+            waiting = asyncio.ensure_future(connection.login("alice", PASSWORD))
+            await asyncio.sleep(0)
+            await spot.start()
+            assert "alice" == await (await (await waiting).attach("chat")).who()
+            connection.abort()
+            with pytest.raises(pb.NotExecuted):
+                await connection.login("alice", PASSWORD)
+
+    run(main())
 
 
 def test_a_session_that_the_server_takes_for_alive_is_ended_by_the_next(tmp_path):

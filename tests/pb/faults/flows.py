@@ -1,7 +1,7 @@
 """A second conversation, to be cut after any byte: streams both ways, and calls on results to come.
 
-As `session.py`, without the login that is in that one. What each handler and each stream did is noted where it
-happened; `check` compares the two ends.
+As `session.py`, without the login that is in that one. What each handler and each stream did is noted where
+it happened; `check` compares the two ends.
 """
 
 from __future__ import annotations

@@ -1,0 +1,58 @@
+"""A conversation whose connection comes back, cut after every byte of its first connections."""
+
+from __future__ import annotations
+
+import gc
+import os
+
+import pytest
+
+from pb.testing import Network, run
+
+from .comebacks import Site
+
+# Every how many bytes it is cut: each cut costs ten times what one costs without a login and a loop.
+STRIDE = int(os.environ.get("PB_FAULTS_STRIDE", "31"))
+CUTS = [(direction, how) for direction in ("up", "down") for how in ("fin", "rst")]
+
+
+def test_the_whole_conversation_goes_through_one_connection():
+    """Or the cuts would prove nothing: nothing is lost, asked again or unknown."""
+
+    async def main():
+        async with Site() as site, Network(site.server.url) as network:
+            await site.converse(network)
+            calls = [f"{what} {number}" for number in range(3) for what in ("once", "look", "ask")]
+            assert sorted([*calls, "look last"]) == sorted(site.chat.ran)
+            assert ["attached", "detached"] == site.chat.seen
+            assert [0, 1, 2] == site.chat.page.lines
+
+    run(main())
+
+
+@pytest.mark.parametrize("losses", [1, 2], ids=["once", "and again while it comes back"])
+@pytest.mark.parametrize(("direction", "how"), CUTS)
+def test_a_cut_after_any_byte_is_lived_through(direction, how, losses, caplog):
+    """What may be made again is, what may not is never made twice, and its caller is told that nobody knows;
+    references and replicas are the same objects, and right; nobody is there twice; nothing is left."""
+    caplog.set_level("CRITICAL", "pb")
+
+    async def main():
+        async with Site() as site:
+            async with Network(site.server.url) as network:
+                size = (await site.converse(network))[direction == "down"]
+            # Each begins elsewhere, so that together they see more of the bytes.
+            first = (2 * CUTS.index((direction, how)) + losses) * 7 % STRIDE
+            for at in range(first, size + 1, STRIDE):
+                async with Network(site.server.url) as network:
+                    network.cut(at, direction, how)
+                    try:
+                        await site.converse(network, losses)
+                    except BaseException as error:
+                        raise AssertionError(
+                            f"{how} after byte {at} of {size} {direction}: {error!r}"
+                        ) from error
+            gc.collect()
+            assert {None} == {each() for each in site.alive}
+
+    run(main())
