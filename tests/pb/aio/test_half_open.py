@@ -13,6 +13,8 @@ import pb
 from pb.testing import Clock, pair
 from pb.testing import run as run_by_clock
 
+from ..auth.doors import PASSWORD
+from ..auth.rooms import House
 from .loops import run
 
 REGISTRY = jelly.Registry()
@@ -75,6 +77,67 @@ def test_half_open_connections_are_found_by_both_sides_in_two_intervals(silent_a
             assert 3 == len(found)
             assert all(limits.idle_s <= at - began + limits.ping_after_s for at in found)
             assert all(at - began <= 2 * limits.ping_after_s for at in found)
+
+    run_by_clock(main())
+
+
+class Guest(pb.Referenceable):
+    """A client object that offers what a server does: a cache, and a perspective of its own."""
+
+    def __init__(self):
+        self.board = Board()
+        self.held = None
+        self.ended = []
+
+    def remote_board(self):
+        return self.board
+
+    def remote_hold(self, replica):
+        self.held = replica
+
+    def remote_enter(self):
+        return pb.current_call().attach(self, lambda: self.ended.append(asyncio.get_running_loop().time()))
+
+    def perspective_work(self):
+        return asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("directions", [(), ("up",), ("down",)], ids=["both", "up", "down"])
+def test_half_open_ends_logins_attachments_and_observers_on_both_sides(directions, caplog):
+    """`detached` and `stopped_observing` run once each, whichever side offers what the other one has, and
+    whichever way was lost: in two intervals."""
+    limits = pb.Limits()
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        house, guest, board, there = House(), Guest(), Board(), []
+        await house.fill()
+        house.chat.on_attach = lambda user, client: there.append(client)
+        async with pair(house.application.root, registry=REGISTRY, faulty=True) as ends:
+            connection, _, _, network = ends
+            identity = await connection.login("alice", PASSWORD)
+            alice = await identity.attach("chat", client=guest)
+            replica, member = await there[0].board(), await there[0].enter()
+            await there[0].hold(board)
+            working = member.work()
+            await asyncio.sleep(1)
+            network.half_open(*directions)
+            began = loop.time()
+            await asyncio.sleep(2 * limits.ping_after_s)
+            assert [("attached", "alice"), ("detached", "alice")] == house.chat.seen
+            assert {} == house.application.root.attachments
+            for times in (board.ended, guest.board.ended, guest.ended):
+                (at,) = times
+                assert at - began <= 2 * limits.ping_after_s
+            assert pb.is_stale(replica) and pb.is_stale(guest.held)
+            with pytest.raises(pb.OutcomeUnknown):
+                await working
+            for dead in (alice.who, there[0].board, member.work):
+                with pytest.raises(pb.DeadReference):
+                    await dead()
+            await asyncio.sleep(600)
+            assert [1, 1, 1] == [len(each) for each in (board.ended, guest.board.ended, guest.ended)]
+            assert 1 == house.chat.detached_count()
 
     run_by_clock(main())
 
