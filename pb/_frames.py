@@ -61,6 +61,10 @@ class FrameReader:
         self._have = 0
         self._begun = 0
 
+    def allow(self, max_frame: int) -> None:
+        """Take frames of so many bytes from here on; never more than a length can say (PB-F2)."""
+        self.max_frame = min(max_frame, messages.MAX_FRAME)
+
     @property
     def arriving(self) -> tuple[int, int] | None:
         """Which frame has begun to arrive, and how many bytes of it are there; None between frames."""

@@ -90,7 +90,7 @@ class Greeting:
             self.stranger = None
             broker.serving.budget.is_in_force = True
             broker.scope.decoder = broker.codec.decoder(broker.limits)
-            broker.reader.max_frame = broker.limits.max_frame
+            broker.reader.allow(broker.limits.max_frame)
             broker.enter("login")
 
     def receive_stranger_call(self, envelope: list[Any]) -> None:

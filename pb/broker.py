@@ -286,7 +286,7 @@ class Broker:
         self.peer_limits = limits = hello.limits
         if self.greeting.stranger is None:
             self.enter("hello")
-            self.reader.max_frame = self.limits.max_frame
+            self.reader.allow(self.limits.max_frame)
         else:
             self.enter("hello of a stranger")
         self.outbox.max_frame = limits.max_frame

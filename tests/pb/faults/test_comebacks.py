@@ -22,7 +22,7 @@ def test_the_whole_conversation_goes_through_one_connection():
     async def main():
         async with Site() as site, Network(site.server.url) as network:
             await site.converse(network)
-            calls = [f"{what} {number}" for number in range(3) for what in ("once", "look", "ask")]
+            calls = [f"{what} {number}" for number in range(3) for what in ("once", "look", "see", "ask")]
             assert sorted([*calls, "look last"]) == sorted(site.chat.ran)
             assert ["attached", "detached"] == site.chat.seen
             assert [0, 1, 2] == site.chat.page.lines
