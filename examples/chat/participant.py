@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import pb
 from cred import AttachRefused
 
 from .checks import room_name_of
-from .rooms import House, Person, Room
+from .rooms import House, Person
 from .wire import Directory, Message, Refused
+
+MAX_WINDOWS: Final = 8  # of one user
 
 
 class Participant(pb.Perspective):
@@ -26,6 +28,11 @@ class Participant(pb.Perspective):
         """Make a participant for this window; it has to bring an object that hears."""
         if client is None:
             raise AttachRefused("bring an object with a method `hear`")
+        if (
+            sum(each.perspective_name == self.perspective_name for each in self.service.windows)
+            >= MAX_WINDOWS
+        ):
+            raise AttachRefused(f"there are {MAX_WINDOWS} windows of yours already")
         window = Participant(self.perspective_name, self.service)
         window.person = self.service.person_of(self.perspective_name)
         # A page that is asleep neither keeps the others waiting nor fills the memory.
@@ -94,6 +101,3 @@ class Chat(pb.Service):
         """Forget a person whose last window has gone."""
         if not any(window.perspective_name == name for window in self.windows):
             del self._people[name]
-
-
-__all__ = ["Chat", "Participant", "Room"]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 OPEN_ALWAYS: Final = ("lobby", "garden", "workshop")
 MAX_ROOMS: Final = 100
+MAX_ROOMS_OF_ONE: Final = 12  # so that nobody can use up all
 MAX_REMEMBERED: Final = 100
 
 
@@ -70,12 +71,18 @@ class House:
         """Let a participant in, and return the room, which is made where there is none."""
         name = room_name_of(name)
         room = self.rooms.get(name)
+        person = participant.perspective_name
+        if (
+            sum(person in each.roster.people for each in self.rooms.values() if each is not room)
+            >= MAX_ROOMS_OF_ONE
+        ):
+            raise Refused(f"You are in {MAX_ROOMS_OF_ONE} rooms already.")
         if room is None:
             if len(self.rooms) >= MAX_ROOMS:
                 raise Refused("There are as many rooms as there may be.")
             room = self._open(name)
         room.participants[participant] = None
-        room.roster.people[participant.perspective_name] = participant.person.status
+        room.roster.people[person] = participant.person.status
         self.directory.rooms[name] = len(room.roster.people)
         return room
 
