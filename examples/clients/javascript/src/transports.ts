@@ -60,7 +60,11 @@ async function webSocket(url: string, options: TransportOptions): Promise<Transp
     start(handlers) {
       const take = (data: unknown): void => {
         if (data instanceof ArrayBuffer) return handlers.body(new Uint8Array(data));
-        socket.close(options.WebSocket ? 1003 : 4003); // a page cannot say 1003
+        try {
+          socket.close(1003);
+        } catch {
+          socket.close(4003); // the WebSocket of a page, which can say no less than 3000 (PB-F1)
+        }
         handlers.lost();
       };
       socket.onmessage = ({ data }: { data: unknown }) => take(data);
