@@ -287,16 +287,47 @@ def test_the_page_comes_back_when_the_server_does(sign_in, browser, tmp_path):
 def test_who_is_added_by_the_operator_is_let_in_and_who_has_no_key_is_not(sign_in, chat, tmp_path):
     """Identities are those of the store, and the keys decide."""
     store = tmp_path / "chat.db"
+    name = "<i>dora</i>"  # which is a name like any other
     with served(store) as url:
         add = ("identity", "add", "--stdin", "--store", store)
-        assert 0 == pb(*add, "dora", "--grant", "chat", stdin="a secret\n").returncode
+        assert 0 == pb(*add, name, "--grant", "chat", stdin="a secret\n").returncode
         assert 0 == pb(*add, "eve", stdin="a secret\n").returncode
-        dora = sign_in(url, "dora", "a secret")
-        dora.until_shown("#me", "dora")
+        dora = sign_in(url, name, "a secret")
+        until_people(dora, name)
+        assert [name] == dora.texts("#me")
         eve = sign_in(url, "eve", "a secret")
         eve.until_shown("#refused", "There is no place for you in this chat.")
-        assert 0 == pb("identity", "disable", "dora", "--store", store).returncode
+        assert 0 == pb("identity", "disable", name, "--store", store).returncode
         dora.until_shown("#refused", "The server has signed you out.")
+
+
+def test_everything_has_a_name_for_those_who_hear_the_page(sign_in, chat):
+    """A screen reader says what each control is, and that something was said."""
+    page = sign_in(chat, "bob")
+    nodes = page.call("Accessibility.getFullAXTree")["nodes"]
+    found = [
+        (node["role"]["value"], node["name"]["value"])
+        for node in nodes
+        if not node["ignored"] and "name" in node
+    ]
+
+    controls = [
+        each for each in found if each[0] in ("button", "textbox", "log", "navigation", "complementary")
+    ]
+    assert {
+        ("button", "Away"),
+        ("button", "Sign out"),
+        ("button", "lobby 1 person"),
+        ("button", "garden 0 people"),
+        ("button", "workshop 0 people"),
+        ("textbox", "Name of a room"),
+        ("button", "Enter the room"),
+        ("textbox", "Say something"),
+        ("button", "Send"),
+        ("log", "Conversation"),
+        ("navigation", "Rooms"),
+        ("complementary", "People"),
+    } == set(controls)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import zlib
 from pathlib import Path
 
@@ -149,3 +150,23 @@ def test_a_message_may_be_the_end_of_its_compression():
 def test_what_is_no_websocket_is_named(data, line):
     """A file from the same port, or a page that was refused: that is often what one was looking for."""
     assert [line] == lines_of(data)
+
+
+def test_whatever_comes_is_shown_and_nothing_breaks():
+    """It is for finding out what went wrong, so it must not be the next thing to go wrong."""
+    chance = random.Random(20_020_101)
+    streams = [
+        b"".join(piece for each, piece in web_streams(FRAMES, deflated, closing=1000) if each == direction)
+        for deflated in ("", "context")
+        for direction in ("C>S", "S>C")
+    ]
+    broken = 0
+    for _ in range(2000):
+        data = bytearray(chance.choice(streams))
+        for _ in range(chance.randint(1, 8)):
+            data[chance.randrange(len(data))] = chance.randrange(256)
+        dump = Dump(max_chars=100)
+        lines = dump.feed(bytes(data)) + dump.finish()
+        assert all(line.isprintable() for line in lines)
+        broken += dump.is_broken
+    assert 200 < broken < 1900
