@@ -15,7 +15,7 @@ import pb
 from cred import _scram_messages, login, names, passwords, throttle
 from cred.channel import BINDING_TYPES, MIN_BINDING_BYTES
 from jelly import _ext
-from pb import _stranger, errors, messages
+from pb import _published, _stranger, errors, messages
 from pb._reserved import METHODS
 from pb.auth import root, strangers
 
@@ -167,6 +167,7 @@ def test_limits_of_values_are_the_same_for_connections() -> None:
         ("method name, bytes", messages.MAX_METHOD_BYTES),
         ("wire name, bytes", jelly.Limits().max_name_bytes),
         ("BYE text, bytes", messages.MAX_BYE_TEXT_BYTES),
+        ("name of an object, characters", _published.MAX_NAME_CHARS),
         ("name of an identity, bytes", names.MAX_NAME_BYTES),
         ("password, bytes", passwords.MAX_PASSWORD_BYTES),
         ("message of a login, bytes", root._MAX_MESSAGE_BYTES),

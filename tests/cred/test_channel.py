@@ -20,6 +20,7 @@ def test_a_binding_that_binds_nothing_is_refused(data):
     """An Ed25519 certificate has no tls-server-end-point; going on without was a vulnerability elsewhere."""
     with pytest.raises(ValueError, match="at least 32"):
         cred.Binding("tls-server-end-point", data)
+    assert 32 == len(cred.Binding("tls-server-end-point", bytes(32)).data)
 
 
 @pytest.mark.parametrize("type", ["tls-unique", "", "TLS-EXPORTER"])

@@ -6,17 +6,22 @@ the name of an error, or "BYE" and its code.
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import msgpack
 
 import jelly
 import pb
 from pb import messages
 from pb._codec import _ENVELOPE_BYTES as ROOM
+from pb.auth.root import AuthRoot, Responder
 
+from .auth.doors import Knock, authorizer, done
 from .peers import (
     REGISTRY,
     Victim,
     array,
+    ask,
     call,
     ext,
     frame,
@@ -256,6 +261,40 @@ def hello_frame(extra):
     side = server(greeted=False)
     word = heard(side, hello(padding="x" * (4096 - rest + extra)))
     return word if word != "ok" else heard(side, call(b"\x92\x91\x01\x80"))
+
+
+def calls_before_hello(extra):
+    """Four of depth 4 may follow a HELLO unasked; more nobody can refuse, but we make none at all."""
+    if not extra:
+        calls = [with_argument(nested(4), id=id) for id in range(1, 5)]
+        return heard(server(greeted=False), hello(), *calls)
+    side = Side("client", None, REGISTRY, pb.Limits())
+    side.broker.start()
+    try:
+        ask(side.broker.root_reference(), "sink", 1)
+    except pb.NotExecuted:
+        return "NotExecuted"
+    return "ok"
+
+
+def login_message(extra):
+    knock = Knock(AuthRoot(authorizer()))
+    responder = Responder(knock.host.broker.tables.exports[0].object)
+    responder.login = Login()
+    try:
+        done(responder.receive(bytes(4096 + extra)))
+    except pb.LoginFailed:
+        return "pb.LoginFailed"
+    return "ok"
+
+
+class Login:
+    """A mechanism that asks for more, whatever it is told."""
+
+    user = None
+
+    async def receive(self, data):
+        return SimpleNamespace(identity=None, data=b"")
 
 
 def batch(extra):
