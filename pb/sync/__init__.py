@@ -19,16 +19,7 @@ call returns. So hold no lock over a call which a method that is called back tak
 Over a connection that comes back (`open_connection(url, reconnect=True)`, or the options in a `pb.Reconnect`)
 a call on what lasts waits while there is no connection, and its thread serves what comes over the next one.
 
-A GUI never waits: it has the outcome called back, and what threads have put into a queue it fetches itself.
-
-    inbox = queue.SimpleQueue()
-    connection.root.enter(Guest(inbox))  # whose remote_hear(words) is inbox.put(words)
-    button = tkinter.Button(window, command=lambda: connection.root.echo("hi", pbcallback=inbox.put))
-
-    def look():
-        while not inbox.empty():
-            label["text"] = inbox.get()
-        window.after(50, look)
+A program with a window must not wait: there `sync.Gui(window.after)` brings all of it into that thread.
 
 Hooks run in the thread of the connections and must not block: `observe_` methods, `changed`, those of copies
 and caches, and `async def` methods. There, as in a thread with a running loop, blocking calls raise
@@ -45,6 +36,7 @@ from .connection import Connection, connection_of, on_disconnect, reference_repo
 from .deadline import deadline
 from .describing import describe
 from .events import event_usage, events, events_delivered
+from .gui import Gui
 from .identity import RemoteIdentity
 from .reconnecting import LastingConnection
 from .reference import RemoteMethod, call_remote
@@ -65,6 +57,8 @@ __all__ = [
     # coming back
     "LastingConnection",
     "Status",
+    # windows
+    "Gui",
     # references and calls
     "RemoteMethod",
     "call_remote",

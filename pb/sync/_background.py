@@ -49,6 +49,7 @@ class Background:
         self.homes: set[Home] = set()
         self.is_forked = False
         self.is_over = False
+        self._tasks: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._run, name="pb.sync", daemon=True)
         self._thread.start()
 
@@ -108,6 +109,12 @@ class Background:
         except RuntimeError:  # the loop was closed this very moment
             self.check_caller()
             raise
+
+    def keep(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine that nobody waits for. On the loop."""
+        task = self.loop.create_task(coroutine)
+        self._tasks.add(task)  # the loop itself keeps only weak references to tasks
+        task.add_done_callback(self._tasks.discard)
 
     def run(self, coroutine: Callable[[], Coroutine[Any, Any, T]], desk: Desk | None = None) -> T:
         """Run a coroutine on the loop, and serve the desk of its connection until it is done.

@@ -10,7 +10,10 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+if TYPE_CHECKING:
+    from ._host import Host
 
 # Workers that may run at a time; one that waits in a call does not count, so that waiting for each other
 # cannot use them up.
@@ -42,9 +45,10 @@ class Desk:
         frames: of the threads that wait in calls on this connection.
         arrived: how many jobs there ever were.
         lowered: called once nothing much is left, where `offer` said that there is too much.
+        host: the thread that does all of it, where that is one with a loop of its own; else None.
     """
 
-    __slots__ = ("arrived", "frames", "is_queued", "jobs", "lowered", "most", "running")
+    __slots__ = ("arrived", "frames", "host", "is_queued", "jobs", "lowered", "most", "running")
 
     def __init__(self, most: int) -> None:
         self.jobs: deque[Job] = deque()
@@ -54,6 +58,7 @@ class Desk:
         self.arrived = 0
         self.most = most
         self.lowered: Callable[[], None] | None = None
+        self.host: Host | None = None
 
     def take(self, sitter: Sitter | None, before: int | None = None) -> Job | None:
         """Remove and return the first job that a thread may run, None where there is none."""
@@ -283,6 +288,13 @@ class Floor:
         with self.lock:
             desk.arrived += 1
             job.number = desk.arrived
+            host = desk.host
+            if host is not None and host.is_open and host.frame.sitter.depth < MAX_DEPTH:
+                job.frame = host.frame
+                desk.jobs.append(job)
+                host.ready.append(desk)
+                host.frame.sitter.wake()  # where it waits in a call for once
+                return len(desk.jobs) > desk.most
             if target:
                 for frame in reversed(desk.frames):
                     if frame.first <= target < frame.end and frame.sitter.depth < MAX_DEPTH:

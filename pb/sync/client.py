@@ -17,6 +17,7 @@ from pb.aio.options import check_hooks, check_registry, listener_address, split_
 from pb.limits import Limits
 
 from ._background import background
+from ._host import Host
 from .connection import Connection
 from .lasting import SyncLastingLink
 from .link import SyncLink
@@ -43,8 +44,20 @@ def open_connection(
     run in a thread that waits in a call on this connection, or else in a worker thread. With `reconnect=` it
     is a `LastingConnection`.
     """
-    options = _options(root, registry, limits, tls, insecure, debug, proxy, hooks)
-    opening = _opening(url, options, tls, timeout, reconnect)
+    opening = opening_of(
+        url,
+        None,
+        root=root,
+        registry=registry,
+        limits=limits,
+        tls=tls,
+        timeout=timeout,
+        insecure=insecure,
+        debug=debug,
+        proxy=proxy,
+        reconnect=reconnect,
+        hooks=hooks,
+    )
 
     async def connect() -> Connection:
         link: Any = (await opening())._link
@@ -137,6 +150,30 @@ def connect(
     return background().run(attach)
 
 
+def opening_of(
+    url: str,
+    host: Host | None,
+    *,
+    root: Any = None,
+    registry: jelly.Registry | None = None,
+    limits: Limits | None = None,
+    tls: ssl.SSLContext | None = None,
+    timeout: float | None = None,
+    insecure: bool = False,
+    debug: bool = False,
+    proxy: bool = True,
+    reconnect: bool | Reconnect = False,
+    hooks: Any = None,
+) -> Callable[[], Coroutine[Any, Any, LoopConnection]]:
+    """Return what connects, on the loop.
+
+    Args:
+        host: the thread that does all that the peer asks for; None: whichever waits, or a worker.
+    """
+    options = _options(root, registry, limits, tls, insecure, debug, proxy, hooks)
+    return _opening(url, options, tls, timeout, reconnect, host)
+
+
 def _options(
     root: Any,
     registry: jelly.Registry | None,
@@ -167,6 +204,7 @@ def _opening(
     tls: ssl.SSLContext | None,
     timeout: float | None,
     reconnect: bool | Reconnect,
+    host: Host | None = None,
 ) -> Callable[[], Coroutine[Any, Any, LoopConnection]]:
     """Return what connects, on the loop, to the connection as functions there see it."""
     address = listener_address(url)
@@ -175,11 +213,15 @@ def _opening(
     home = background()
     options["check"] = transports.pin_check(address)
 
+    def hosted(link: SyncLink) -> SyncLink:
+        link.desk.host = host
+        return link
+
     async def connect() -> LoopConnection:
         links: list[SyncLink] = []
 
         def make_link() -> SyncLink:
-            links.append(SyncLink(home, **options))
+            links.append(hosted(SyncLink(home, **options)))
             return links[-1]
 
         await aio._open(address, make_link, tls, timeout_s)
@@ -189,7 +231,7 @@ def _opening(
         assert lasting is not None
         kept: Home = aio.lasting(
             lasting,
-            lambda: SyncLastingLink(home, **options),
+            lambda: hosted(SyncLastingLink(home, **options)),
             address,
             tls,
             timeout_s,

@@ -154,5 +154,7 @@ class Home(LoopLastingConnection):
         """Run something that may block where callbacks run, and return what it returns."""
         link: Any = self._link
         handling = Handling(link, get, "what is kept", (), {})
-        link.offer(handling)
+        # Not in the thread of a window, which must not wait.
+        desk = self.desk if self.desk.host is None else Desk(self.desk.most)
+        self.background.floor.offer(desk, handling)
         return await handling
