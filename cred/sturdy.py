@@ -117,10 +117,15 @@ class SturdyNames:
 
     async def revoke(self, name_or_id: str) -> bool:
         """Forget a name, by itself or its id; return whether it was there."""
+        for hash in (hash_of(name_or_id), name_or_id):
+            record = await self._store.get_sturdy(hash)
+            if record is not None and record.application == self._application:
+                return bool(await self._store.remove_sturdy(hash))
         found = False
-        for record in await self.list():
-            if is_named(name_or_id, record.hash):
-                found |= await self._store.remove_sturdy(record.hash)
+        if len(name_or_id) == ID_CHARS:  # only then are all of them looked through
+            for record in await self.list():
+                if record.id == name_or_id:
+                    found |= await self._store.remove_sturdy(record.hash)
         return found
 
 

@@ -78,12 +78,20 @@ class Held:
         grants: of the application.
         face: of the connection.
         clock: seconds since 1970.
+        is_published: whether the connection has an object by a published name too.
     """
 
-    def __init__(self, grants: Grants, face: Any, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        grants: Grants,
+        face: Any,
+        clock: Callable[[], float],
+        is_published: Callable[[object], bool],
+    ) -> None:
         self._grants = grants
         self._face = face
         self._clock = clock
+        self._is_published = is_published
         self._held: dict[tuple[str, int], Grant] = {}
         self._most = KEPT
 
@@ -103,6 +111,10 @@ class Held:
         if expires is not None:
             self._expire(grant, expires)
 
+    def has(self, value: object) -> bool:
+        """Return whether an object is had by a secret name."""
+        return any(grant.value is value for grant in self._held.values())
+
     def forget_all(self) -> None:
         """The connection is lost."""
         for known in list(self._held):
@@ -120,7 +132,7 @@ class Held:
     def _withdraw(self, known: tuple[str, int]) -> None:
         value = self._held[known].value
         self._forget(known)
-        if not any(other.value is value for other in self._held.values()):  # else it has another name
+        if not self.has(value) and not self._is_published(value):  # else it is had by another name
             self._face.broker.holdings.revoke_object(value)
 
     def _forget_released(self) -> None:

@@ -49,7 +49,7 @@ class Naming:
         self._refuse = refuse
         self._asked = 0  # secret names that are being looked up
         self._handed_out: dict[str, object] = {}
-        self._held = Held(names.grants, face, names.clock)
+        self._held = Held(names.grants, face, names.clock, self._is_published)
         face.watch(self._held.forget_all)
 
     async def resolve(self, name: str) -> object:
@@ -88,6 +88,10 @@ class Naming:
         """Take back what was handed out by its published name, if nobody is logged in any longer."""
         if self._is_somebody():
             return
-        for published in self._handed_out.values():
-            self._face.broker.holdings.revoke_object(published)
-        self._handed_out.clear()
+        handed_out, self._handed_out = self._handed_out, {}
+        for published in handed_out.values():
+            if not self._held.has(published):
+                self._face.broker.holdings.revoke_object(published)
+
+    def _is_published(self, value: object) -> bool:
+        return any(published is value for published in self._handed_out.values())

@@ -14,6 +14,7 @@ from cred.stores.sqlite import SqliteStore
 from pb.auth.grants import KEPT, MAX_WAIT_S
 from pb.testing import loop as told
 from tests.pb.aio.loops import run
+from tests.pb.auth.applications import PASSWORD, Service
 
 DAY_S = 24 * 3600
 
@@ -239,6 +240,32 @@ def test_an_object_with_two_names_is_kept_until_both_are_void():
             assert "17" == await second.read()
             await library.revoke_name(names[1])
             await gone(second)
+
+    on_told_clock(act)
+
+
+@pytest.mark.parametrize("first", ["secret", "published"])
+def test_an_object_with_a_published_name_too_is_kept_until_both_are_void(first):
+    """The end of a login takes what it gave, not what somebody has by a link; nor the other way round."""
+
+    async def act(library):
+        Service("main", library).create_perspective("guest").make_identity(PASSWORD)
+        await library.authorizer.settle()
+        library.publish("lobby", library.documents.setdefault("17", Document("17")))
+        url = await library.give_name("document", "17")
+        async with pb.open_connection("memory://grants") as connection:
+            identity = await connection.login("guest", "guest")
+            lobby = await connection.get_object("lobby")
+            assert lobby is await connection.get_object(url.rpartition("/")[2])
+            if first == "secret":
+                await library.revoke_name(url)
+                assert "17" == await lobby.read()
+                await identity.logout()
+            else:
+                await identity.logout()
+                assert "17" == await lobby.read()
+                await library.revoke_name(url)
+            await gone(lobby)
 
     on_told_clock(act)
 
