@@ -63,6 +63,7 @@ export class Calls {
   }
   /** A call whose result can be called before it is there. */
   pipe(target: Target, method: string, args: unknown[]): Pipelined {
+    for (const one of [target, ...args].map(keptOf)) if (one) one.isNamed = true;
     const kept: Kept = new Kept(new Promise((resolve, reject) =>
       queueMicrotask(() => this.call(target, method, args, {}, kept).then(resolve, reject))));
     return pipelined(this, kept);
@@ -106,7 +107,7 @@ export class Calls {
   private send(wanted: Wanted, of: Kept | undefined): void {
     const { connection } = this;
     const { target, method, args, options: { ttl, named = {}, meta, trace }, kept } = wanted;
-    const keeps = kept !== undefined && connection.peer!.features.has("pipeline");
+    const keeps = kept?.isNamed && connection.peer!.features.has("pipeline");
     const encoding: Encoding = { steps: [], names: new Set(), pins: new Set() };
     const write = (id: number): void => connection.encode([args, named], (bytes) => {
       const needs = [...encoding.names!].map((one) => one.id);
@@ -158,9 +159,10 @@ export class Calls {
   get(id: number): Outgoing | undefined {
     return this.open.get(id);
   }
-  settle(call: Outgoing, settle: () => void): void {
+  settle(call: Outgoing, error: Error | undefined, value?: unknown): void {
     this.open.delete(call.id);
-    settle();
+    if (error) call.reject(error);
+    else call.resolve(value);
     call.settled();
   }
   /** Begin what was held back; all of it if it can only fail. */
@@ -170,10 +172,10 @@ export class Calls {
   /** The peer has run none above `last` of those sent before our own BYE. */
   notRun(last: number, text: string): void {
     for (const call of [...this.open.values()])
-      if (call.id > last && call.beforeBye) this.settle(call, () => call.reject(new NotExecuted(text)));
+      if (call.id > last && call.beforeBye) this.settle(call, new NotExecuted(text));
   }
   end(error: ConnectionLost): void {
-    for (const call of [...this.open.values()]) this.settle(call, () => call.reject(new OutcomeUnknown(error.message)));
+    for (const call of [...this.open.values()]) this.settle(call, new OutcomeUnknown(error.message));
     this.startQueue(true);
   }
 }

@@ -250,11 +250,9 @@ export class Connection {
   private takeAnswer(id: number, payload: Uint8Array, isError: boolean): void {
     const call = this.calls.get(id) ?? violated("an answer to no call");
     const { value, violation } = this.imports.decode(payload, isError ? "error" : "any", undefined, !call.isGivenUp);
-    this.calls.settle(call, () => {
-      if (violation) call.reject(violation);
-      else if (isError) call.reject(this.registry.errors.build(value));
-      else call.resolve(value);
-    });
+    // Not made where `call` is within reach: an error keeps alive what the functions on its stack can reach.
+    const error = violation ?? (isError ? this.registry.errors.build(value) : undefined);
+    this.calls.settle(call, error, value);
     this.calls.startQueue();
     this.checkDrained();
   }

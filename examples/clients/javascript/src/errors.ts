@@ -131,10 +131,10 @@ export class ErrorTable {
   tell(error: unknown, log: (ref: string, error: unknown) => void): ErrorMap {
     const bases: string[] = [];
     for (let one = Object.getPrototypeOf(error ?? {})?.constructor; one; one = Object.getPrototypeOf(one)) {
-      const name = this.byClass.get(one);
+      const name = one === PbError ? "pb.Error" : this.byClass.get(one);
       if (name) bases.push(name);
     }
-    if (bases.length) {
+    if (bases.length && bases[0] !== "pb.Error") {
       const [type, ...more] = bases;
       const { message, data } = error as PbError;
       return { type, msg: cut(message), ...(more.length ? { bases: more } : {}), ...(data === undefined ? {} : { data }) };

@@ -139,7 +139,7 @@ export class Imports {
         if (this.consumers.size >= OURS.max_streams) throw new ProtocolError(6, `max_streams is ${OURS.max_streams}`);
         const consumer = new Consumer(this.connection, id);
         this.consumers.set(id, consumer);
-        back.push(() => consumer.stop());
+        back.push(() => queueMicrotask(() => consumer.stop())); // behind the error that says why
         streams.push(consumer);
         unfit();
         const handle = new RemoteStream(consumer);
@@ -150,7 +150,7 @@ export class Imports {
         fresh(id);
         const made = entry && this.newReplica(id, entry);
         back.push(() => {
-          if (!made || made.hold.count > 0) this.giveBack(id, 1);
+          this.giveBack(id, made ? made.hold.count : 1); // what CACHED behind it has counted, too
           if (!made) return;
           made.hold.count = 0;
           made.replica.stale = true;
@@ -170,8 +170,8 @@ export class Imports {
         const hold = replica.hold!;
         hold.count++;
         back.push(() => {
-          hold.count--;
-          this.giveBack(id, 1);
+          if (--hold.count >= 0) this.giveBack(id, 1);
+          else hold.count = 0; // given back with its CACHE
         });
         unfit();
         return handle;

@@ -80,6 +80,7 @@ function streaming(promise: Promise<any>): Promise<any> & AsyncIterable<unknown>
 export class Kept {
   id = 0; // 0: the call was made without `keep`, or its result can be named no more
   users = 1; // the call itself, and those that name it and are not answered
+  isNamed = false; // known before the call is sent
   constructor(readonly promise: Promise<any>) {}
 }
 const kepts = new WeakMap<object, Kept>();

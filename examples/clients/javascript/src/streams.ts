@@ -107,7 +107,7 @@ export class Consumer {
     for (;;) {
       const item = this.queue.shift();
       if (item) this.bytes -= item.size;
-      if (item && ++this.taken * 2 >= OURS.window) this.pull();
+      if (item && ++this.taken * 2 >= OURS.window && OURS.window) this.pull();
       if (item) return { done: false, value: item.value };
       const { error } = this;
       this.error = undefined;
@@ -118,9 +118,12 @@ export class Consumer {
     }
   }
   private pull(): void {
-    if (this.ended || this.stopped) return;
     const n = Math.max(this.taken, 1);
     this.taken = 0;
+    if (!this.ended && !this.stopped) this.grant(n);
+  }
+  /** Ask for so many more items. */
+  grant(n: number): void {
     this.credit += n;
     this.connection.send([PULL, this.id, n]);
   }
