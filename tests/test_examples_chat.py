@@ -128,8 +128,10 @@ def test_two_people_chat_and_see_each_other_come_and_go(sign_in, chat):
     alice = sign_in(chat, "alice")
     assert ["alice"] == alice.texts("#me")
     assert ["You are alone in here"] == alice.texts("#room-summary")
+    assert ["Nothing has been said in the lobby yet."] == alice.texts(".note")
     say(alice, "Is anybody here?")
     until_said(alice, "Is anybody here?")
+    assert [] == alice.texts(".note")
 
     bob = sign_in(chat, "bob")
     until_said(bob, "Is anybody here?")  # it was said before bob came

@@ -30,7 +30,7 @@ def build() -> Path:
         BuildFailed: node is missing, or a program of it failed.
     """
     with _alone():
-        install()
+        _install()
         sources = [*CLIENT.glob("src/*.ts"), *PAGE.glob("src/*.ts"), *(PAGE / name for name in STATIC)]
         sources += [CLIENT / "tsconfig.json", PAGE / "tsconfig.json", Path(__file__)]
         stamp = BUILT / ".built"
@@ -49,7 +49,16 @@ def build() -> Path:
 
 
 def install() -> None:
-    """Have what the client needs: its one library, and the compiler."""
+    """Have what the client in JavaScript needs, its one library and the compiler, if it is not there.
+
+    Raises:
+        BuildFailed: node is missing, or npm failed.
+    """
+    with _alone():
+        _install()
+
+
+def _install() -> None:
     installed = CLIENT / "node_modules" / ".package-lock.json"
     lock = CLIENT / "package-lock.json"
     if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:

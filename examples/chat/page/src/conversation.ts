@@ -15,7 +15,7 @@ export class Conversation {
   show(room: Room): void {
     this.last = undefined;
     this.log.replaceChildren();
-    if (!room.said.length) this.note(`Nothing has been said in the ${room.name} yet.`);
+    if (!room.said.length) this.note(`Nothing has been said in the ${room.name} yet.`, "note empty");
     for (const message of room.said) this.line(message);
     this.log.scrollTop = this.log.scrollHeight;
   }
@@ -43,11 +43,12 @@ export class Conversation {
       row.classList.add("first");
       row.append(badge(author), make("p", { class: "by" }, make("strong", {}, author), when), said);
     } else row.append(when, said);
+    this.log.querySelector(".empty")?.remove();
     this.log.append(row);
     this.last = message;
   }
-  private note(text: string): void {
-    this.log.append(make("li", { class: "note" }, text));
+  private note(text: string, kind = "note"): void {
+    this.log.append(make("li", { class: kind }, text));
     this.last = undefined;
   }
   /** Add something; stay at the end if that is where the reader is. */
