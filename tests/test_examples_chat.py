@@ -265,7 +265,8 @@ def test_the_page_comes_back_when_the_server_does(sign_in, browser, tmp_path):
         alice.click("#room-name")
         say(alice, "attic")
         alice.until_shown("#room-title", "attic")
-    alice.until("document.querySelector('#connection').innerText.startsWith('There is no connection')")
+    alice.until("document.querySelector('#lost').checkVisibility()")
+    assert alice.texts("#lost")[0].startswith("There is no connection to the server. Trying again")
     say(alice, "not lost")
     alice.until_shown("#problem", "There is no connection just now. Nothing was sent.")
     alice.errors.clear()  # Chromium reports connections that it could not make
@@ -273,6 +274,7 @@ def test_the_page_comes_back_when_the_server_does(sign_in, browser, tmp_path):
     port = re.search(r":(\d+)/", url)
     assert port is not None
     with served(tmp_path / "chat.db", f"ws://127.0.0.1:{port[1]}"):
+        alice.click("#try-now")
         alice.until("document.querySelector('#connection').hidden")
         alice.press("Enter")
         until_said(alice, "not lost")

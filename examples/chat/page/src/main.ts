@@ -19,7 +19,7 @@ class Page implements Listener {
   private readonly parts = {
     title: at("room-title", "h2"), summary: at("room-summary", "p"), leave: at("leave", "button"),
     rooms: at("rooms", "ul"), people: at("people", "ul"), text: at("text", "textarea"), problem: at("problem", "p"),
-    connection: at("connection", "p"), status: at("status", "button"), name: at("room-name", "input"),
+    connection: at("connection", "div"), lost: at("lost", "span"), status: at("status", "button"), name: at("room-name", "input"),
   };
   private rooms: Directory["rooms"] = {};
   private current = FIRST;
@@ -46,6 +46,8 @@ class Page implements Listener {
     const other = (): Status => (this.session.status === "here" ? "away" : "here");
     on(status, "click", () => this.trying(() => this.session.setStatus(other())));
     on(leave, "click", () => this.leave());
+    on(at("try-now", "button"), "click", () => this.session.tryNow());
+    addEventListener("online", () => this.session.tryNow(), { signal });
     on(at("sign-out", "button"), "click", () => this.session.signOut());
     on(document.body, "keydown", (event) => {
       if (event.altKey && Object.hasOwn(STEPS, event.key)) this.step(STEPS[event.key], event);
@@ -55,13 +57,15 @@ class Page implements Listener {
   // --- what the session tells
 
   connected(): void {
-    this.parts.connection.hidden = true;
+    const { connection, text } = this.parts;
+    if (connection.contains(document.activeElement)) text.focus(); // what has it vanishes
+    connection.hidden = true;
     if (!this.session.rooms.has(this.current)) void this.go(FIRST); // it was refused this time
     if (this.isShown) return;
     this.isShown = true;
     at("me", "span").textContent = this.session.user;
     [signIn.hidden, chat.hidden] = [true, false];
-    this.parts.text.focus();
+    text.focus();
   }
   lost(seconds: number): void {
     const when = seconds < 1 ? "" : ` in ${Math.round(seconds)} s`;
@@ -70,7 +74,7 @@ class Page implements Listener {
       enter.disabled = false; // so that one can try something else
       return say(text);
     }
-    this.parts.connection.textContent = text;
+    this.parts.lost.textContent = text;
     this.parts.connection.hidden = false;
   }
   ended(error: unknown): void {

@@ -46,6 +46,7 @@ export class Session {
   status: Status = "here";
   private me: RemoteReference | undefined;
   private why: Error | undefined; // it ended, where that was not the user
+  private waiting: (() => void) | undefined; // ends the wait before the next try
   // Said at each login: what an earlier connection has left, which may be dead unnoticed, ends then.
   private readonly mark = crypto.getRandomValues(new Uint8Array(32));
   private readonly coming: Reconnecting;
@@ -62,6 +63,10 @@ export class Session {
         this.me = undefined;
         listener.lost(seconds);
       },
+      wait: (seconds) => new Promise((resolve) => {
+        this.waiting = resolve;
+        setTimeout(resolve, seconds * 1000);
+      }),
     });
     this.coming.done.then(() => listener.ended(this.why), (error: unknown) => listener.ended(error));
   }
@@ -93,8 +98,13 @@ export class Session {
     await this.connected().call("set_status", status);
     this.status = status;
   }
+  /** Where there is no connection: try again at once. */
+  tryNow(): void {
+    this.waiting?.();
+  }
   signOut(): void {
     void this.coming.stop().catch(() => undefined);
+    this.tryNow(); // it waits no more, and sees that it was stopped
   }
   /** @internal */
   hear(name: string, message: Message): void {
