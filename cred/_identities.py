@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any
 
 from ._live import Live
+from ._logfields import fields
 from ._loop import Locks, Unbroken
 from ._types import IdentityStore
 from .credential import Credential
@@ -112,7 +113,11 @@ class Identities:
                     except IdentityExists:
                         pass  # another process was quicker, with the same program
                 else:
-                    log.info("identity %s is in the store: its declaration changes nothing", ascii(name))
+                    log.info(
+                        "identity %s is in the store: its declaration changes nothing",
+                        ascii(name),
+                        extra=fields("store.unused", identity=name),
+                    )
                 # Last: if the store is out of reach now, the declaration waits for the next who asks.
                 del self._declared[name]
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ._logfields import fields
 from .keyring import Key
 
 if TYPE_CHECKING:
@@ -61,4 +62,8 @@ class Attachment:
         try:
             self.perspective.detached(self.client, self.identity)
         except Exception:
-            log.exception("%s.detached failed", type(self.perspective).__name__)
+            log.exception(
+                "%s.detached failed",
+                type(self.perspective).__name__,
+                extra=fields("watcher.failed", identity=self.identity.name),
+            )

@@ -16,6 +16,7 @@ from zope.interface import implementer
 from ._directory import Directory
 from ._held import Held
 from ._identities import Identities, InThread
+from ._logfields import fields
 from ._loop import in_thread
 from ._types import IdentityStore, Verifier
 from .anonymous import AnonymousVerifier
@@ -125,7 +126,10 @@ class Authorizer(Identities):
             if mechanism in verifier.offered(channel):
                 exchange = verifier.begin(mechanism, channel, self._directory)
                 return Login(self, mechanism, exchange, self._clock)
-        log.info("login refused: a mechanism that is not offered here")
+        log.info(
+            "login refused: a mechanism that is not offered here",
+            extra=fields("login.refused", mechanism=mechanism),
+        )
         raise LoginFailed("a mechanism that is not offered here")
 
     async def admit_login(self, proven: IdentityRecord) -> Identity:
@@ -214,7 +218,12 @@ class Authorizer(Identities):
         try:
             perspective = await held.hold(key.perspective, identity)
         except (NoSuchPerspective, KeyError) as error:
-            log.info("service %r has no perspective for a key of %s", key.service, ascii(identity.name))
+            log.info(
+                "service %r has no perspective for a key of %s",
+                key.service,
+                ascii(identity.name),
+                extra=fields("attach.refused", identity=identity.name, service=key.service, error=error),
+            )
             raise NotPermitted("a key for a perspective that is not there") from error
         try:
             if prepare is not None:

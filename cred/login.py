@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from ._logfields import fields
 from ._types import Exchange
 from .errors import LoginFailed
 from .identity import Identity
@@ -76,5 +77,11 @@ class Login:
             return Step(answer, await self._authorizer.admit_login(proven))
         except LoginFailed as failed:
             user = ascii(self.user) if self.user is not None else "nobody yet"
-            log.info("login refused: %s as %s: %s", self.mechanism, user, failed.reason)
+            log.info(
+                "login refused: %s as %s: %s",
+                self.mechanism,
+                user,
+                failed.reason,
+                extra=fields("login.refused", identity=self.user, mechanism=self.mechanism, error=failed),
+            )
             raise

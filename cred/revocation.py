@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ._logfields import fields
 from .keyring import Key
 
 if TYPE_CHECKING:
@@ -61,4 +62,7 @@ class Subscribers:
             try:
                 listener(revocation)
             except Exception:
-                log.exception("a subscriber failed at a revocation; the others are told")
+                log.exception(
+                    "a subscriber failed at a revocation; the others are told",
+                    extra=fields("watcher.failed", identity=revocation.name),
+                )

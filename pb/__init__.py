@@ -65,6 +65,7 @@ from .errors import (
 from .hooks import CallEvent, Hooks, LoginEvent, ReferenceEvent
 from .idempotent import idempotent
 from .limits import Limits
+from .logfields import CallFields
 from .observers import Observers
 from .reference import RemoteReference
 from .references import HeldReference
@@ -173,6 +174,7 @@ __all__ = [
     "LoginEvent",
     "AuditLog",
     "otel",
+    "CallFields",
     "reference_report",
     "HeldReference",
     "ReferenceReport",

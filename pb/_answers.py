@@ -16,6 +16,7 @@ from . import messages
 from ._outbox import LARGE_PAYLOAD, Outbox
 from ._payloads import Pack, put_message
 from .errors import PeerError, RemoteError, TooLarge
+from .logfields import fields
 
 if TYPE_CHECKING:
     from ._scope import Scope
@@ -86,9 +87,17 @@ class Answers:
         if not id:
             # Not encoded: what it holds would be counted and never sent (R7).
             if isinstance(error, PeerError):
-                log.info("a call that wanted no answer was refused: %s", type(error).__name__)
+                log.info(
+                    "a call that wanted no answer was refused: %s",
+                    type(error).__name__,
+                    extra=fields("call.refused", scope=scope, error=error),
+                )
             else:
-                log.error("a call that wanted no answer failed", exc_info=error)
+                log.error(
+                    "a call that wanted no answer failed",
+                    exc_info=error,
+                    extra=fields("call.failed", scope=scope, error=error),
+                )
             return None
         payload = self.tell(scope, error, relayed)
         put_message(self._outbox, self._pack, [messages.ERROR, id], payload)
@@ -111,7 +120,12 @@ class Answers:
             try:
                 payload = scope.encoder.dumps_error(error, scope)
             except BaseException as secondary:
-                log.error("an error of type %s could not be sent", type(error).__name__, exc_info=secondary)
+                log.error(
+                    "an error of type %s could not be sent",
+                    type(error).__name__,
+                    exc_info=secondary,
+                    extra=fields("error.unsent", scope=scope, error=error),
+                )
         return self._internal(scope, error, what) if payload is None else payload
 
     def _internal(self, scope: Scope, error: BaseException, what: str) -> bytes:
@@ -121,7 +135,15 @@ class Answers:
         # traceback there calls the parser of Python, which 3.11 cannot bear if it is at work already.
         shown = None if isinstance(error, GeneratorExit) else error
         how = "failed" if shown is not None else "was not finished (GeneratorExit)"
-        log.error("incident %s: %s %s %s", incident, what, self._tables.peer_name, how, exc_info=shown)
+        log.error(
+            "incident %s: %s %s %s",
+            incident,
+            what,
+            self._tables.peer_name,
+            how,
+            exc_info=shown,
+            extra=fields("incident", scope=scope, error=error, incident=incident),
+        )
         told: dict[str, object] = {"type": "pb.Internal", "msg": "internal error", "data": {"ref": incident}}
         if self._debug:
             lines = traceback.format_exception(error)

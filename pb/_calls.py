@@ -32,6 +32,7 @@ from .errors import (
     ProtocolError,
     TooLarge,
 )
+from .logfields import fields
 
 if TYPE_CHECKING:
     from ._deadlines import Deadlines
@@ -372,7 +373,8 @@ class Calls(Ending):
                     self.deadlines.discard(outcome)
                     outcome.set_exception(error)
                 else:
-                    log.error("a call that wanted no answer was not sent", exc_info=error)
+                    why = fields("call.unsent", scope=handle.scope.direct, method=method, error=error)
+                    log.error("a call that wanted no answer was not sent", exc_info=error, extra=why)
             finally:
                 inherited.reset(token)
 

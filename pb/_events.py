@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from .errors import ConnectionLost, Gone
+from .logfields import fields
 
 if TYPE_CHECKING:
     from .reference import Import, RemoteReference
@@ -163,10 +164,18 @@ class EventQueue:
             try:
                 self._on_error(error)
             except Exception as secondary:  # it is told of the event's error, and must not end the connection
-                log.error("the on_error of events failed", exc_info=secondary)
+                log.error(
+                    "the on_error of events failed",
+                    exc_info=secondary,
+                    extra=fields("watcher.failed", error=secondary),
+                )
         elif not self._is_told:
             self._is_told = True
-            log.error("an event failed, and on_error is not given; later ones are not logged", exc_info=error)
+            log.error(
+                "an event failed, and on_error is not given; later ones are not logged",
+                exc_info=error,
+                extra=fields("event.failed", scope=self._handle.scope.direct, error=error),
+            )
 
 
 class _Outcome:

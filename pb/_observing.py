@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from . import messages
 from ._export import Export
 from .errors import DeadReference, Error, Unsupported
+from .logfields import fields
 
 if TYPE_CHECKING:
     from ._scope import Scope
@@ -121,7 +122,13 @@ class Observing:
         try:
             export.object.stopped_observing(export.scope.perspective, observer)
         except BaseException:  # a CancelledError too: others are still to be told
-            log.exception("stopped_observing of a %s failed", type(export.object).__name__)
+            log.exception(
+                "stopped_observing of a %s failed",
+                type(export.object).__name__,
+                extra=fields(
+                    "watcher.failed", scope=export.scope.direct, row=export, method="stopped_observing"
+                ),
+            )
 
     def finish(self, export: Export) -> None:
         """End it because the peer has released the replica, and confirm that to the peer."""

@@ -20,6 +20,7 @@ from ._promised import LaterCall, Promised, make_now, wait_for
 from ._scope import HoldsPromise
 from .context import due_at, inherited
 from .errors import BrokenPromise, NotExecuted, NotPipelinable
+from .logfields import fields
 
 if TYPE_CHECKING:
     from jelly import Bulk
@@ -117,7 +118,12 @@ class Unheard:
 
     def set_exception(self, error: BaseException) -> None:
         """Log it, as the callee does with errors of calls that want no answer."""
-        log.info("%s, which wanted no answer, failed: %s", self._method, type(error).__name__)
+        log.info(
+            "%s, which wanted no answer, failed: %s",
+            self._method,
+            type(error).__name__,
+            extra=fields("call.failed", method=self._method, error=error),
+        )
 
     def call_started(self, id: int) -> None:
         """Do nothing: it is not cancelled."""

@@ -20,6 +20,7 @@ from ._payloads import put_message
 from ._stream_state import PRODUCER, Phase
 from .context import due_at
 from .errors import Cancelled, ConnectionLost, DeadlineExceeded, Gone, TooLarge
+from .logfields import fields
 from .stream import RemoteStream
 
 if TYPE_CHECKING:
@@ -168,7 +169,11 @@ class Producer:
             elif error is None:
                 error = caught
             else:
-                log.error("a stream failed while it was closed", exc_info=caught)
+                log.error(
+                    "a stream failed while it was closed",
+                    exc_info=caught,
+                    extra=fields("stream.failed", scope=self.scope.direct, error=caught),
+                )
         self._end(error)
         del error, source  # the traceback holds this frame
 
@@ -248,7 +253,11 @@ class Producer:
             self._flush()
         if self._is_cancelled:
             if isinstance(error, Exception):
-                log.error("a stream failed while it was stopped", exc_info=error)
+                log.error(
+                    "a stream failed while it was stopped",
+                    exc_info=error,
+                    extra=fields("stream.failed", scope=self.scope.direct, error=error),
+                )
             error = self.why
         elif error is not None and not isinstance(error, Exception):
             error = Cancelled("the producer of the stream was stopped")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._payloads import put_message
 from .errors import Busy, NotExecuted
+from .logfields import fields
 
 if TYPE_CHECKING:
     from ._calls import Calls
@@ -71,7 +72,17 @@ class Question:
                 if not outcome.done():  # pragma: no branch - else a hook has given it up meanwhile
                     outcome.set_exception(error)
                 return
-            log.warning("an update could not be sent; its replica is given up", exc_info=error)
+            log.warning(
+                "an update could not be sent; its replica is given up",
+                exc_info=error,
+                extra=fields(
+                    "replica.dropped",
+                    scope=handle.scope.direct,
+                    row=handle.export,
+                    method=self._method,
+                    error=error,
+                ),
+            )
             handle.scope.broker.holdings.revoke(handle.export)
 
     def drop(self) -> None:

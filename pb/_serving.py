@@ -23,7 +23,7 @@ from ._postponing import Postponing
 from ._replica import Replica
 from ._reserved import Reserved
 from ._running import Held, Relay, Served, Waiting
-from ._why import why_bad_arguments, why_no_method
+from ._why import log_refusal, why_bad_arguments, why_no_method
 from .context import due, inherited, serving
 from .dispatch import Kind, bind_error, check_arguments, find_method, why_nothing
 from .errors import (
@@ -185,8 +185,7 @@ class Serving(Postponing):
             function = self.reserved.find(export, method)
             return function, error if function is None else None
         if type(error) is NoSuchMethod and log.isEnabledFor(logging.INFO):
-            why = why_no_method(export.object, export.prefix, method)
-            log.info("refused a call of %s: %s", self._tables.peer_name, why)
+            log_refusal(export, method, error, why_no_method(export.object, export.prefix, method))
         return None, error
 
     def start(
@@ -254,7 +253,7 @@ class Serving(Postponing):
             return
         if export.kind is VIEW:
             args.insert(0, scope.perspective)  # the actor: never the peer's to choose
-        token = serving.set((scope, id))
+        token = serving.set((scope, id, export.id, method))
         limit = None if at is None else inherited.set(due(at))
         try:
             try:
@@ -271,8 +270,7 @@ class Serving(Postponing):
             except BaseException as error:
                 fit = bind_error(error, function, method) if isinstance(error, TypeError) else None
                 if (fit or type(error) is BadArguments) and log.isEnabledFor(logging.INFO):
-                    why = why_bad_arguments(function, len(args), kwargs)
-                    log.info("refused a call of %s: %s", self._tables.peer_name, why)
+                    log_refusal(export, method, fit or error, why_bad_arguments(function, len(args), kwargs))
                 self.fail_call(id, export, scope, fit or error)
                 return
             if id:

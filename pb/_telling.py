@@ -12,6 +12,7 @@ from jelly import Unjellyable
 
 from ._update import Update
 from .errors import Error
+from .logfields import fields
 
 if TYPE_CHECKING:
     from ._tracking import Follower
@@ -59,13 +60,23 @@ def send(owner: Any, tellings: list[Telling]) -> None:
         # What some have been told stands, and no peer may keep an owner from changing.
         is_known = isinstance(why, Unjellyable | Error)
         log.warning(
-            "a replica of a %s is given up: %s", type(owner).__name__, why, exc_info=None if is_known else why
+            "a replica of a %s is given up: %s",
+            type(owner).__name__,
+            why,
+            exc_info=None if is_known else why,
+            extra=fields(
+                "replica.dropped", scope=follower.handle.scope.direct, row=follower.handle.export, error=why
+            ),
         )
         export = follower.handle.export
         try:
             export.scope.broker.holdings.revoke(export)
         except Exception:
-            log.exception("giving up a replica of a %s failed", type(owner).__name__)
+            log.exception(
+                "giving up a replica of a %s failed",
+                type(owner).__name__,
+                extra=fields("fault", scope=export.scope.direct),
+            )
 
 
 def _is_due_to_peer(telling: Telling, follower: Follower, error: BaseException) -> bool:

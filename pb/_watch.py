@@ -14,6 +14,7 @@ import msgpack
 
 from .errors import ConnectionLost, PeerError, RemoteError
 from .hooks import BOTH, CallEvent, Hooks, Outcome, ReferenceEvent, Side, names_of
+from .logfields import fields
 
 log = logging.getLogger("pb")
 
@@ -154,7 +155,9 @@ class CallWatch:
                 each.__exit__(None, None, None)
             except Exception:
                 log.exception(
-                    "a hook failed: the end of what its around() returned, a %s", type(each).__name__
+                    "a hook failed: the end of what its around() returned, a %s",
+                    type(each).__name__,
+                    extra=fields("hook.failed", method="around"),
                 )
 
     def ended(self, call: CallEvent, outcome: Outcome, error_type: str = "") -> None:
@@ -237,7 +240,12 @@ class Watch:
 
 def log_failure(name: str, told: Callable[..., Any]) -> None:
     """Log the error of a hook, which is being handled."""
-    log.exception("a hook failed: %s of a %s", name, type(getattr(told, "__self__", told)).__name__)
+    log.exception(
+        "a hook failed: %s of a %s",
+        name,
+        type(getattr(told, "__self__", told)).__name__,
+        extra=fields("hook.failed", method=name),
+    )
 
 
 def reference_event(side: Any, connection: Any, row: Any) -> ReferenceEvent:

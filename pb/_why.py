@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from .errors import printable
+from .logfields import fields
+
+log = logging.getLogger("pb")
 
 # A peer chooses the name, and comparing it costs up to 17 us for each name of the class. So the number is
 # bounded, and callers ask first whether the log is kept at that level.
@@ -39,6 +43,13 @@ def why_no_method(target: object, prefix: str, name: str) -> str:
         return f"{text}, nor any other that starts with {prefix}"
     close = difflib.get_close_matches(name[:_MAX_NAME_CHARS], published[:_MAX_COMPARED])
     return f"{text}; it has {prefix}{f', {prefix}'.join(close)}" if close else text
+
+
+def log_refusal(export: Any, method: str, error: BaseException, why: str) -> None:
+    """Log that a call of a peer is refused, and in words for this side why."""
+    scope = export.scope.direct
+    told = fields("call.refused", scope=scope, row=export, method=method, error=error)
+    log.info("refused a call of %s: %s", scope.tables.peer_name, why, extra=told)
 
 
 def why_bad_arguments(function: Callable[..., Any], count: int, keywords: Iterable[str]) -> str:

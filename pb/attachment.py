@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import jelly
 
 from .errors import DeadReference, Gone
+from .logfields import fields
 from .reference import Import
 
 if TYPE_CHECKING:
@@ -103,7 +104,10 @@ class Attachment(jelly.ByReference):
             try:
                 self._ended()
             except BaseException:  # a CancelledError too: others are still to be told
-                log.exception("what was to be called at the end of an attachment failed")
+                log.exception(
+                    "what was to be called at the end of an attachment failed",
+                    extra=fields("watcher.failed", scope=scope),
+                )
 
     def __repr__(self) -> str:
         state = "over" if self.is_over else "live"

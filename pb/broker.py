@@ -6,7 +6,6 @@ everything else. So every conversation can be replayed. Spec: spec/2-frames.md, 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -32,8 +31,7 @@ from ._streams import Streams
 from ._tables import Tables
 from ._updates import Updates
 from .errors import ProtocolError, printable
-
-log = logging.getLogger("pb")
+from .logfields import log_fault
 
 # Looked up for every read: a member of an Enum is found five times as slowly as a global.
 OPEN, CLOSED = State.OPEN, State.CLOSED
@@ -211,7 +209,7 @@ class Broker:
         except MalformedJelly as error:
             self.fail(ending(error))
         except Exception:
-            log.exception("a fault of this side ends the connection with %s", self.tables.peer_name)
+            log_fault(self.tables.peer_name)
             self.fail(ProtocolError("internal error", messages.BYE_INTERNAL))
         if self.state is not OPEN:
             if self.state is CLOSED:

@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from .attachment import Attachment
     from .tracing import Trace
 
-# What the handler runs under: (scope, call id). A plain tuple, because it is made for every call and
-# looked at by few; `current_call` dresses it up.
-serving: contextvars.ContextVar[tuple[Scope, int] | None] = contextvars.ContextVar("pb_serving", default=None)
+# What the handler runs under: (scope, call id, object's id, method). A plain tuple, because it is made for
+# every call and looked at by few; `current_call` dresses it up. Not the object itself, which a task that
+# outlives the call would keep.
+serving: contextvars.ContextVar[tuple[Scope, int, int, str] | None] = contextvars.ContextVar(
+    "pb_serving", default=None
+)
 
 
 class Inherited(NamedTuple):
@@ -98,7 +101,7 @@ def current_call() -> CurrentCall | None:
     found = serving.get()
     if found is None:
         return None
-    scope, id = found
+    scope, id, _, _ = found
     passed = inherited.get()
     trace = None if passed is None else passed.trace
     return CurrentCall(scope.broker.connection, scope.perspective, id != 0, trace, scope, id)

@@ -51,7 +51,7 @@ class CallEvent:
     trace: Trace | None = None
     _kind: Any = None
     _type: type | None = None
-    _serves: tuple[Any, int] | None = None  # what was being served when it was made
+    _serves: tuple[Any, int, int, str] | None = None  # what was being served when it was made
     _parent: CallEvent | None = None
     _goes_on = False
 
@@ -108,7 +108,7 @@ class CallEvent:
         It is known where hooks are told of the calls of that connection too.
         """
         if self._serves is not None and self._serves[1]:
-            scope, id = self._serves
+            scope, id, _, _ = self._serves
             begun: dict[int, CallEvent] = getattr(scope.broker.serving, "begun", {})
             return begun.get(id)
         return self._parent

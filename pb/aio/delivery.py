@@ -9,6 +9,7 @@ from typing import Any
 
 from pb.dispatch import is_method_name
 from pb.errors import NoSuchMethod
+from pb.logfields import fields
 
 log = logging.getLogger("pb")
 
@@ -58,4 +59,9 @@ class Deliver:
         elif self._errback is not None:
             self._errback(error)
         else:
-            log.error("%s failed and has no pberrback", self._name, exc_info=error)
+            log.error(
+                "%s failed and has no pberrback",
+                self._name,
+                exc_info=error,
+                extra=fields("call.failed", method=self._name, error=error),
+            )

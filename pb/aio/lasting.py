@@ -12,6 +12,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from pb.errors import ConnectionLost, PeerError
+from pb.logfields import fields
 from pb.reference import Import, RemoteReference
 
 from .attempts import Attempt, WaitingCalls
@@ -69,7 +70,11 @@ class Memory:
         elif isinstance(error, ConnectionLost):
             self.safe = None  # asked again with the next call
         elif not isinstance(error, PeerError):
-            log.info("which methods may run twice is not known: %s", error)
+            log.info(
+                "which methods may run twice is not known: %s",
+                error,
+                extra=fields("restore.failed", error=error),
+            )
 
 
 def make_lasting(reference: Any) -> None:

@@ -7,7 +7,6 @@ of URLs, servers or clients. Spec: spec/2-frames.md.
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 from collections.abc import Callable, Coroutine
 from threading import get_ident
@@ -19,10 +18,10 @@ import jelly
 from pb import interfaces, messages
 from pb._state import State
 from pb.broker import Broker
-from pb.errors import Forbidden, ForkedConnection, ProtocolError
+from pb.errors import ForkedConnection, ProtocolError
 from pb.limits import Limits
 
-from . import forking
+from . import forking, logged
 from ._thread import shared
 from .connection import Connection
 from .options import broker_kind
@@ -36,8 +35,6 @@ if TYPE_CHECKING:
     from pb.reference import RemoteReference
     from pb.security import Security
     from pb.stream import RemoteStream
-
-log = logging.getLogger("pb")
 
 AGENT = "perspective-broker/0.1"
 
@@ -201,8 +198,7 @@ class Link(asyncio.BufferedProtocol):
     def ended(self, error: ProtocolError | None) -> None:
         """Write what is left and close."""
         if error is not None:
-            # The text, not the error: it holds on to frames, and so to this connection.
-            log.warning("connection with %s ends: %s", self.broker.tables.peer_name, str(error))
+            logged.ends(self.broker.tables.peer_name, error)
         if self.transport is not None:
             self.write_now()
             self.transport.close()
@@ -227,10 +223,7 @@ class Link(asyncio.BufferedProtocol):
                     root = root(self.connection)
                 self.broker.tables.set_root(root, self.broker.scope)
         except Exception as error:
-            if isinstance(error, Forbidden):  # as intended
-                log.info("connection with %s refused: %s", self.broker.tables.peer_name, error)
-            else:
-                log.error("connection with %s refused", self.broker.tables.peer_name, exc_info=error)
+            logged.refused(self.broker.tables.peer_name, error)
             self._fail_ready(error)
             self.broker.connection_lost(f"the connection was refused: {error}")
             self.transport.abort()
@@ -389,7 +382,7 @@ class Link(asyncio.BufferedProtocol):
         self.broker.close(code)
         awaited = self.broker.serving.count + len(self.broker.calls.pending)
         if awaited:
-            log.info("closing %s: %d calls are awaited", self.broker.tables.peer_name, awaited)
+            logged.closing(self.broker.tables.peer_name, awaited)
         try:
             await asyncio.wait_for(asyncio.shield(self.lost), self.broker.limits.drain_s)
         except TimeoutError:

@@ -6,6 +6,8 @@ import logging
 import os
 import socket
 
+from pb.logfields import fields
+
 log = logging.getLogger("pb")
 
 
@@ -23,6 +25,8 @@ def notify(state: str) -> bool:
             to.connect(address)
             to.sendall(state.encode())
     except OSError as error:
-        log.warning("cannot tell %s to $NOTIFY_SOCKET: %s", state, error)
+        log.warning(
+            "cannot tell %s to $NOTIFY_SOCKET: %s", state, error, extra=fields("notify.failed", error=error)
+        )
         return False
     return True

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import cred
 from pb.errors import DeadReference, NotExecuted
+from pb.logfields import fields
 
 from . import login, named
 from .attempts import WaitingCalls
@@ -274,7 +275,12 @@ class LastingConnection(Connection):
                 error = failure
             attempts += 1
             if is_final(error) or self._options.is_over(attempts, loop.time() - self._since):
-                log.error("the connection is given up after %d tries: %s", attempts, error)
+                log.error(
+                    "the connection is given up after %d tries: %s",
+                    attempts,
+                    error,
+                    extra=fields("connection.lost", error=error),
+                )
                 self._finish(_S.FAILED, error, attempts)
                 return
 

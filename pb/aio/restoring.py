@@ -17,6 +17,7 @@ from jelly.flavours import row_of
 from pb._offering import RESYNC, Offering
 from pb.auth.remote_identity import RemoteIdentity
 from pb.errors import ConnectionLost, Forbidden, Gone, NoSuchMethod, NoSuchObject, PeerError
+from pb.logfields import fields
 from pb.reference import RemoteReference
 from pb.tracked import Tracked
 
@@ -101,7 +102,11 @@ class KeptIdentity(RemoteIdentity):
                 )
             except (Forbidden, Gone) as error:
                 log.warning(
-                    "%r of %s cannot be attached again: %s", attached.service, ascii(self.name), error
+                    "%r of %s cannot be attached again: %s",
+                    attached.service,
+                    ascii(self.name),
+                    error,
+                    extra=fields("restore.failed", identity=self.name, service=attached.service, error=error),
                 )
                 held._pb_import.dead = type(error)
                 self._attached.remove(attached)
@@ -200,7 +205,12 @@ class Restoring:
         try:
             await done
         except PeerError as error:
-            log.info("%s takes up no replicas: %s", broker.tables.peer_name, error)
+            log.info(
+                "%s takes up no replicas: %s",
+                broker.tables.peer_name,
+                error,
+                extra=fields("restore.failed", peer=broker.tables.peer_name, error=error),
+            )
 
     async def restore_kept(self) -> None:
         """Get again what the program keeps. Raises ConnectionLost."""
@@ -216,7 +226,12 @@ class Restoring:
                 raise
             except Exception as error:
                 known = isinstance(error, PeerError)
-                log.warning("what was kept cannot be had again: %s", error, exc_info=None if known else error)
+                log.warning(
+                    "what was kept cannot be had again: %s",
+                    error,
+                    exc_info=None if known else error,
+                    extra=fields("restore.failed", error=error),
+                )
                 if kept.is_named and isinstance(error, NoSuchObject):
                     self._kept.remove(kept)
                     if isinstance(held, RemoteReference):
@@ -237,7 +252,12 @@ def _take_over(fresh: Any, held: Any) -> None:
         if isinstance(held, Tracked):
             _tell_changed(held, before)
     else:
-        log.warning("a %s was kept, and now it is a %s", type(held).__name__, type(fresh).__name__)
+        log.warning(
+            "a %s was kept, and now it is a %s",
+            type(held).__name__,
+            type(fresh).__name__,
+            extra=fields("restore.failed"),
+        )
 
 
 def _is_gone(held: Any) -> bool:
@@ -255,4 +275,8 @@ def _tell_changed(replica: Any, before: Mapping[str, object]) -> None:
             try:
                 replica.changed(name)
             except Exception:
-                log.exception("changed() of a %s failed", type(replica).__name__)
+                log.exception(
+                    "changed() of a %s failed",
+                    type(replica).__name__,
+                    extra=fields("watcher.failed", method="changed"),
+                )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import cred
 from pb.auth.chosen import explained
 from pb.limits import Limits
+from pb.logfields import fields
 
 from .server import Server, serve
 
@@ -69,7 +70,12 @@ class Running:
             raise
         application.urls = [server.url for server in self.servers]
         for server in self.servers:
-            log.info("%s listens at %s", application.name, server.url)
+            log.info(
+                "%s listens at %s",
+                application.name,
+                server.url,
+                extra=fields("server.listening", application=application.name, url=server.url),
+            )
         if not isinstance(application.store, cred.MemoryStore):  # nobody else can change that one
             self._start_chore("looking for revocations", self._recheck_s, self._recheck)
         if self._keeps_state:
@@ -106,7 +112,11 @@ class Running:
         await store.secret()  # opens it
         await application.authorizer.settle()
         if isinstance(store, cred.MemoryStore):
-            log.warning("%s has no store: identities and state end with this process", application.name)
+            log.warning(
+                "%s has no store: identities and state end with this process",
+                application.name,
+                extra=fields("store.none", application=application.name),
+            )
         elif len(application.kept):
             if not hasattr(store, "write"):
                 raise cred.StoreError(
@@ -126,7 +136,12 @@ class Running:
         closing = (server.close() for server in self.servers)
         for result in await asyncio.gather(*closing, return_exceptions=True):
             if isinstance(result, Exception):
-                log.error("a listener of %s did not close", self._application.name, exc_info=result)
+                log.error(
+                    "a listener of %s did not close",
+                    self._application.name,
+                    exc_info=result,
+                    extra=fields("server.failed", application=self._application.name, error=result),
+                )
 
     def _start_chore(self, what: str, every_s: float, do: Callable[[], Awaitable[object]]) -> None:
         self._chores.append(asyncio.create_task(self._repeat(what, every_s, do)))
@@ -144,9 +159,19 @@ class Running:
                 await do()
             except Exception as error:
                 if not is_failing:
-                    log.error("%s fails, and is tried again every %g s: %s", what, every_s, error)
+                    log.error(
+                        "%s fails, and is tried again every %g s: %s",
+                        what,
+                        every_s,
+                        error,
+                        extra=fields("chore.failed", application=self._application.name, error=error),
+                    )
                 is_failing = True
             else:
                 if is_failing:
-                    log.info("%s works again", what)
+                    log.info(
+                        "%s works again",
+                        what,
+                        extra=fields("chore.works", application=self._application.name),
+                    )
                 is_failing = False

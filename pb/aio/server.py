@@ -14,6 +14,7 @@ from pb import messages
 from pb._published import Published
 from pb.interfaces import IRootFactory
 from pb.limits import Limits
+from pb.logfields import fields
 
 from . import transports
 from .connection import Connection
@@ -180,7 +181,11 @@ def serve(
             raise told from None
         certificate = transports.certificate_of(tls)  # before the first connection: nothing was awaited since
         if debug:
-            log.warning("%s tells its peers text and tracebacks of internal errors (debug=True)", real)
+            log.warning(
+                "%s tells its peers text and tracebacks of internal errors (debug=True)",
+                real,
+                extra=fields("server.debug", url=real),
+            )
         return Server(listener, real, links, published)
 
     return Opening(start, "pb.serve(...)")

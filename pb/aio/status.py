@@ -14,6 +14,8 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Final
 
+from pb.logfields import fields
+
 log = logging.getLogger("pb")
 
 # A watcher that never looks must not keep every change there ever was.
@@ -162,7 +164,9 @@ class Status:
             try:
                 watcher(change)
             except Exception:
-                log.exception("a watcher of the status of a connection failed")
+                log.exception(
+                    "a watcher of the status of a connection failed", extra=fields("watcher.failed")
+                )
 
     def __repr__(self) -> str:
         return f"<Status {self.state.value}, {self.attempts} tries failed>"

@@ -19,6 +19,7 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from pb.limits import Limits
+from pb.logfields import fields
 
 from .door import Knock, Leave, create_server, let_in
 from .secure import is_loopback
@@ -147,13 +148,19 @@ class ServerSocket(WebSocket):
                 "refused a page from %s at %s; Web(origins=[...]) allows pages from elsewhere",
                 ascii(origin[:100]),
                 peer_name(self.network),
+                extra=fields("request.refused", peer=peer_name(self.network), code=int(HTTPStatus.FORBIDDEN)),
             )
             text = "pages from there may not connect here.\n"
             self._respond(self.protocol.reject(HTTPStatus.FORBIDDEN, text))
             return
         response = self.protocol.accept(request)
         if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
-            log.info("refused a request of %s: HTTP %d", peer_name(self.network), response.status_code)
+            log.info(
+                "refused a request of %s: HTTP %d",
+                peer_name(self.network),
+                response.status_code,
+                extra=fields("request.refused", peer=peer_name(self.network), code=response.status_code),
+            )
             self._respond(response)
             return
         self.protocol.send_response(response)

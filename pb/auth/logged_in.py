@@ -10,6 +10,7 @@ import cred
 import jelly
 from pb.context import current_call
 from pb.errors import Forbidden, Gone
+from pb.logfields import fields
 from pb.reference import RemoteReference
 
 if TYPE_CHECKING:
@@ -83,7 +84,12 @@ class LoggedIn(jelly.Referenceable):
         try:
             live = await self._auth.authorizer.attach(self._identity, service, perspective, prepare=prepare)
         except cred.NotPermitted as error:
-            log.info("attach refused for %s: %s", ascii(self.name), error.reason)
+            log.info(
+                "attach refused for %s: %s",
+                ascii(self.name),
+                error.reason,
+                extra=fields("attach.refused", identity=self.name, service=service, error=error),
+            )
             raise Forbidden(str(error)) from None
         except cred.AttachRefused as error:
             raise Forbidden(str(error)) from None

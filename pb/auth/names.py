@@ -15,6 +15,7 @@ from cred.sturdy import hash_of, is_named, time_of_day
 from pb._published import SECRET_MARK, Published, check_nameable
 from pb.attachment import Attachment
 from pb.errors import NoSuchObject
+from pb.logfields import fields
 
 from .grants import Grant, Grants
 
@@ -93,7 +94,11 @@ class Names:
         """
         record = await self._secret().find(name.removeprefix(SECRET_MARK))
         if record is None:
-            log.info("a sturdy reference that is unknown, expired or revoked was refused for %s", peer)
+            log.info(
+                "a sturdy reference that is unknown, expired or revoked was refused for %s",
+                peer,
+                extra=fields("name.refused", peer=peer),
+            )
             return None
         loader = self._loaders.get(record.kind)
         try:
@@ -105,11 +110,17 @@ class Names:
         what = f"{record.id} ({record.kind!a} {record.key!a})"
         if found is None:
             why = "nothing loads this kind" if loader is None else "the loader found nothing"
-            log.warning("sturdy reference %s was refused for %s: %s", what, peer, why)
+            log.warning(
+                "sturdy reference %s was refused for %s: %s",
+                what,
+                peer,
+                why,
+                extra=fields("name.refused", peer=peer),
+            )
             return None
         if not isinstance(found, Attachment):
             check_nameable(found)
-        log.info("sturdy reference %s was used by %s", what, peer)
+        log.info("sturdy reference %s was used by %s", what, peer, extra=fields("name.used", peer=peer))
         return found, record.expires
 
     def _secret(self) -> cred.SturdyNames:

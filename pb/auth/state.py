@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 import cred
 import jelly
+from pb.logfields import fields
 
 log = logging.getLogger("pb")
 
@@ -113,6 +114,7 @@ class KeptState:
                 "state %a of %a is in the store and not kept any longer; it stays there",
                 name,
                 self._application,
+                extra=fields("store.unused", application=self._application),
             )
         await store.write(_claim(self._application, writer, found))
         for owner, state in states:

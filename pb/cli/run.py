@@ -20,6 +20,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from pb.logfields import fields
+
 if TYPE_CHECKING:
     import pb
 
@@ -147,12 +149,16 @@ async def _serve(application: pb.Application, drain_s: float | None) -> int:
                 print(f"{application.name} listens at {server.url}", flush=True)
             notify("READY=1")
             await told.wait()
-            log.info("%s stops: what runs is finished first", application.name)
+            log.info(
+                "%s stops: what runs is finished first",
+                application.name,
+                extra=fields("server.stopping", application=application.name),
+            )
             notify("STOPPING=1")
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    log.info("%s has stopped", application.name)
+    log.info("%s has stopped", application.name, extra=fields("server.stopped", application=application.name))
     _leave_threads(threads)
     return 0
 
@@ -189,7 +195,11 @@ def _leave_threads(threads: ThreadPoolExecutor) -> None:
         thread.join(max(0.0, until - time.monotonic()))
     stuck = sum(thread.is_alive() for thread in ours)
     if stuck:
-        log.warning("%d handlers in threads have not ended; the process ends without them", stuck)
+        log.warning(
+            "%d handlers in threads have not ended; the process ends without them",
+            stuck,
+            extra=fields("threads.left"),
+        )
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)

@@ -19,6 +19,7 @@ from pb._why import why_bad_arguments
 from pb.context import serving
 from pb.dispatch import bind_error, check_arguments
 from pb.errors import Cancelled
+from pb.logfields import fields
 
 if TYPE_CHECKING:
     from ._floor import Frame
@@ -110,7 +111,10 @@ class Handling(asyncio.Future[Any]):
                     told = fit
                     if log.isEnabledFor(logging.INFO):
                         why = why_bad_arguments(self._function, len(self._args), self._kwargs)
-                        log.info("refused a call of %s: %s", self._link.broker.tables.peer_name, why)
+                        extra = self._context.run(fields, "call.refused", method=self._method, error=fit)
+                        log.info(
+                            "refused a call of %s: %s", self._link.broker.tables.peer_name, why, extra=extra
+                        )
         try:
             self._tell(value, told)
             return ends
@@ -187,7 +191,7 @@ class Chore:
         except (KeyboardInterrupt, SystemExit) as error:
             return error
         except BaseException:
-            log.exception("%s failed", self._what)
+            log.exception("%s failed", self._what, extra=fields("watcher.failed", method=self._what))
         return None
 
     def interrupt(self) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pb.dispatch import is_method_name
 from pb.errors import Busy, ConnectionLost, NoSuchMethod
+from pb.logfields import fields
 from pb.reference import Import, RemoteReference
 
 from ._floor import Frame, Sitter, Waiting
@@ -258,7 +259,12 @@ class _Deliver:
         if self._errback is not None:
             self._link.offer(Chore(f"the pberrback of {self._name}", self._errback, error))
         else:
-            log.error("%s failed and has no pberrback", self._name, exc_info=error)
+            log.error(
+                "%s failed and has no pberrback",
+                self._name,
+                exc_info=error,
+                extra=fields("call.failed", method=self._name, error=error),
+            )
 
 
 def call_remote(reference: RemoteReference, name: str, /, *args: Any, **kwargs: Any) -> Any:

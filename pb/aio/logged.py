@@ -1,0 +1,31 @@
+"""What is logged of the beginning and the end of a connection."""
+
+from __future__ import annotations
+
+import logging
+
+from pb.errors import Forbidden, ProtocolError
+from pb.logfields import fields
+
+log = logging.getLogger("pb")
+
+
+def ends(peer: str, error: ProtocolError) -> None:
+    """Log that a connection ends because of an error."""
+    # The text, not the error: it holds on to frames, and so to this connection.
+    told = fields("connection.failed", peer=peer, error=error, code=error.code)
+    log.warning("connection with %s ends: %s", peer, str(error), extra=told)
+
+
+def refused(peer: str, error: Exception) -> None:
+    """Log that a connection was refused: as intended, or because the program failed."""
+    told = fields("connection.refused", peer=peer, error=error)
+    if isinstance(error, Forbidden):
+        log.info("connection with %s refused: %s", peer, error, extra=told)
+    else:
+        log.error("connection with %s refused", peer, exc_info=error, extra=told)
+
+
+def closing(peer: str, awaited: int) -> None:
+    """Log that a connection is being closed, and not at once."""
+    log.info("closing %s: %d calls are awaited", peer, awaited, extra=fields("connection.closing", peer=peer))
