@@ -60,8 +60,15 @@ class Served:
             self.scope.broker.streams.stop_of_call(self.id)
             self.cancel()
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it was told to end: for its caller, for its time, or by this program, which ends too."""
+        return self.is_cancelled or (self.task is not None and self.task.cancelling() > 0)
+
     def why_ended(self) -> Exception:
         """Return what the caller is told of a call that was stopped."""
+        if not self.is_cancelled:
+            return Cancelled("the program that served the call has stopped it")
         if self.is_late:
             return DeadlineExceeded("the time for the call is over; it was stopped")
         return Cancelled("cancelled by caller")

@@ -333,7 +333,7 @@ class Serving(Postponing):
             result = await served.awaitable
         except BaseException as error:
             self.finish(served.id, served)
-            if served.is_cancelled and not isinstance(error, Exception):
+            if not isinstance(error, Exception) and served.is_stopped:
                 error = served.why_ended()
             self.fail_call(served.id, served.export, served.scope, error)
         else:

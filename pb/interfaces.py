@@ -50,7 +50,7 @@ class IFace(Interface):  # type: ignore[misc]
         """Return an async iterator over a plain one, with `aclose()`, for the stream of this id."""
 
     def spawn(coroutine):  # type: ignore[no-untyped-def]
-        """Run a coroutine; return something with `cancel()`."""
+        """Run a coroutine; return something with `cancel()`, and `cancelling()`: how often that was done."""
 
     def wants_write():  # type: ignore[no-untyped-def,misc]
         """Take the output soon: there was none, and now there is. Called in the thread of the loop."""

@@ -116,6 +116,7 @@ class Task:
         self.coroutine = coroutine
         self.is_done = False
         self._cancel = False
+        self._asked = 0
         self._context = contextvars.copy_context()  # as a task of asyncio does
 
     def step(self) -> None:
@@ -138,4 +139,9 @@ class Task:
     def cancel(self) -> None:
         """Throw `Cancelled` into it, at the gate where it waits."""
         self._cancel = True
+        self._asked += 1
         self.step()
+
+    def cancelling(self) -> int:
+        """Return how often it was cancelled."""
+        return self._asked

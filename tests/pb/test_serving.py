@@ -11,7 +11,7 @@ import pytest
 import jelly
 import pb
 
-from .pump import STEPS, Gate, Pump, Script, packed, send
+from .pump import STEPS, Cancelled, Gate, Pump, Script, packed, send
 
 NOTHING = packed([[], {}])
 
@@ -324,3 +324,29 @@ def test_a_handler_that_ends_its_own_connection_harms_nothing():
     assert 0 == script.broker.serving.count
     with pytest.raises(pb.OutcomeUnknown, match="left"):
         outcome.result()
+
+
+def test_a_call_that_the_program_stops_is_no_incident(caplog):
+    """As all are when it ends: nobody could look into it."""
+    pump = Pump(Server())
+    outcome = pump.root.wait()
+    pump.run()
+    [served] = pump.server.broker.serving.running.values()
+    served.task.cancel()
+    pump.run()
+
+    with pytest.raises(pb.Cancelled, match="the program that served the call has stopped it"):
+        outcome.result()
+    assert "the peer of server" not in caplog.text
+
+
+def test_a_call_that_stops_unasked_is_an_incident(caplog):
+    """A future that somebody else has cancelled comes out of it, say."""
+
+    class Stops(pb.Root):
+        async def remote_wait(self):
+            raise Cancelled
+
+    with pytest.raises(pb.RemoteError, match="incident-1"):
+        Pump(Stops()).call("wait")
+    assert "incident-1" in caplog.text
