@@ -64,5 +64,5 @@ class Subscribers:
             except Exception:
                 log.exception(
                     "a subscriber failed at a revocation; the others are told",
-                    extra=fields("watcher.failed", identity=revocation.name),
+                    extra=fields("watcher.failed"),
                 )

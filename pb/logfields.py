@@ -57,7 +57,7 @@ EVENTS: Final[dict[str, str]] = {
     "server.debug": "a server tells its peers of internal errors",
     "server.stopping": "an application stops",
     "server.stopped": "an application has stopped",
-    "server.failed": "a listener did not close",
+    "server.failed": "a listener did not close, or cannot accept for now",
     "store.none": "an application keeps nothing from one run to the next",
     "store.unused": "something in the store is not asked for",
     "chore.failed": "what is done now and then fails",

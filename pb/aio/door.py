@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from pb.errors import Forbidden
+from pb.logfields import fields
 
 log = logging.getLogger("pb")
 
@@ -30,7 +31,12 @@ def let_in(knock: Knock, where: tuple[Any, ...]) -> Leave | None:
     try:
         return knock(where[0])
     except Forbidden as error:
-        log.info("connection with %s:%s refused: %s", *where[:2], error)
+        log.info(
+            "connection with %s:%s refused: %s",
+            *where[:2],
+            error,
+            extra=fields("connection.refused", peer=f"{where[0]}:{where[1]}", error=error),
+        )
         return None
 
 
@@ -83,7 +89,11 @@ class Door:
                 except ConnectionError:
                     continue  # it was gone before it was looked at
                 except OSError as error:
-                    log.error("cannot accept connections for now: %s", error)
+                    log.error(
+                        "cannot accept connections for now: %s",
+                        error,
+                        extra=fields("server.failed", error=error),
+                    )
                     await asyncio.sleep(_RETRY_S)
                     continue
                 leave = let_in(self._knock, where)
@@ -103,7 +113,7 @@ class Door:
                 lambda: protocol, accepted, **self._tls
             )
         except OSError as error:  # ssl.SSLError, ConnectionError and TimeoutError are such
-            log.debug("a handshake of TLS failed: %s", error)
+            log.debug("a handshake of TLS failed: %s", error, extra=fields("connection.refused", error=error))
             leave()
         except BaseException:
             leave()

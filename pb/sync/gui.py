@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from pb.logfields import fields
+
 from ._background import background
 from ._floor import Desk
 from ._handlers import Chore
@@ -149,7 +151,12 @@ class Gui:
         if failed is not None:
             self.soon(failed, error)
         else:
-            log.error("%s failed, and nobody is to be told", what, exc_info=error)
+            log.error(
+                "%s failed, and nobody is to be told",
+                what,
+                exc_info=error,
+                extra=fields("watcher.failed", method=what, error=error),
+            )
 
     def _look(self) -> None:
         """Do what has come, and see to it that this is called again."""
