@@ -266,7 +266,7 @@ def test_the_page_comes_back_when_the_server_does(sign_in, browser, tmp_path):
         say(alice, "attic")
         alice.until_shown("#room-title", "attic")
     alice.until("document.querySelector('#lost').checkVisibility()")
-    assert alice.texts("#lost")[0].startswith("There is no connection to the server. Trying again")
+    assert alice.texts("#lost")[0].startswith("No connection to the server. Trying again")
     say(alice, "not lost")
     alice.until_shown("#problem", "There is no connection just now. Nothing was sent.")
     alice.errors.clear()  # Chromium reports connections that it could not make

@@ -69,7 +69,7 @@ class Page implements Listener {
   }
   lost(seconds: number): void {
     const when = seconds < 1 ? "" : ` in ${Math.round(seconds)} s`;
-    const text = `There is no connection to the server. Trying again${when} …`;
+    const text = `No connection to the server. Trying again${when} …`;
     if (!this.isShown) {
       enter.disabled = false; // so that one can try something else
       return say(text);
