@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ._replica import Replica
 from ._serving import IGNORED, Serving
 from .context import Inherited, inherited
-from .hooks import CallEvent
+from .hooks import CallEvent, Login
 
 if TYPE_CHECKING:
     from ._running import Served
@@ -61,6 +61,8 @@ class Watching:
             call._kind = export.kind
             call._type = type(export.object)
             call.object_id = export.id
+            if isinstance(export.object, Login):
+                call._login = export.object
         trace = call.trace
         if told.starts:
             told.started(call)

@@ -17,6 +17,14 @@ Outcome = Literal["", "answered", "sent", "failed", "refused", "cancelled", "exp
 Side = Literal["caller", "callee"]
 
 
+class Login:
+    """A base of what somebody who has logged in calls to attach; its `name` is who that is. For `pb.auth`."""
+
+    __slots__ = ()
+
+    name: str
+
+
 class CallEvent:
     """One call, on one side. The same object is told at the start, at the end and in between.
 
@@ -51,6 +59,7 @@ class CallEvent:
     trace: Trace | None = None
     _kind: Any = None
     _type: type | None = None
+    _login: Any = None  # what was called, where that is a login: it is nobody's perspective, and has a name
     _serves: tuple[Any, int, int, str] | None = None  # what was being served when it was made
     _parent: CallEvent | None = None
     _goes_on = False
@@ -69,7 +78,10 @@ class CallEvent:
     @property
     def names(self) -> tuple[str, str, str]:
         """On whose behalf it is made: identity, service and perspective, each "" where that is nobody's."""
-        return names_of(self._scope)
+        identity, service, perspective = names_of(self._scope)
+        if not identity and self._login is not None:
+            identity = self._login.name
+        return identity, service, perspective
 
     @property
     def identity(self) -> str:

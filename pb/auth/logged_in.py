@@ -10,6 +10,7 @@ import cred
 import jelly
 from pb.context import current_call
 from pb.errors import Forbidden, Gone
+from pb.hooks import Login
 from pb.logfields import fields
 from pb.reference import RemoteReference
 
@@ -24,7 +25,7 @@ MIN_SESSION_BYTES: Final = 16
 MAX_SESSION_BYTES: Final = 64
 
 
-class LoggedIn(jelly.Referenceable):
+class LoggedIn(jelly.Referenceable, Login):
     """One identity on one connection: attach perspectives, list keys, leave."""
 
     def __init__(

@@ -80,6 +80,7 @@ def test_audit_tells_who_has_called_what_and_what_came_of_it(caplog):
         assert each["bytes_in"] > 0 and each["bytes_out"] > 0 and each["ms"] >= 0
         assert each["peer"].startswith("127.0.0.1:")
     assert calls[1]["incident"] in caplog.text
+    assert ["alice"] == [each["identity"] for each in events if each.get("method") == "attach"]
     logins = [
         (each["event"], each["identity"], each["outcome"]) for each in events if "login" in each["event"]
     ]
