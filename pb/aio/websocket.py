@@ -88,6 +88,8 @@ class WebSocket(asyncio.Protocol):
         self._parts: list[bytes] = []  # of a message that comes in fragments
         self._arrived: deque[memoryview] = deque()  # frames, with their length, not delivered yet
         self._is_paused = False  # by the link, which has had its turn
+        self._is_left = False  # by the link, which takes no more
+        self._is_ending = False  # WebSocket has said its last
         self._is_stalled = False  # the network takes no more
         self._unfinished_bytes = 0  # at least what has come of a message that is not complete
         self._leaving = bytearray()  # the beginning of a frame that is being written
@@ -110,11 +112,21 @@ class WebSocket(asyncio.Protocol):
         """Write what WebSocket has to say, and close where it has said its last."""
         for data in self.protocol.data_to_send():
             if not data:  # the end of the stream
-                self.network.close()
+                self._is_ending = True
             elif not (self._is_stalled and data[0] == _PONG):  # or a flood of pings would fill the memory
                 self.network.write(data)
         if self.protocol.close_expected() and not self.is_closing:
             self.is_closing = True
+            self._set_timer(None)
+        self._end()
+
+    def _end(self) -> None:
+        """Close, once the link has all that came before the other side's goodbye."""
+        if self._arrived and not self._is_left:
+            return
+        if self._is_ending:
+            self.network.close()
+        if self.is_closing and self._timer is None:
             self._set_timer(_END_S)
 
     # --- what the network tells
@@ -181,7 +193,8 @@ class WebSocket(asyncio.Protocol):
         self.flush()
 
     def close(self) -> None:
-        """Begin the end, where it has not begun."""
+        """Begin the end, where it has not begun; deliver no more."""
+        self._is_left = True
         if self.protocol.state is OPEN:
             self.protocol.send_close(self._close_code)
             self.flush()
@@ -221,8 +234,10 @@ class WebSocket(asyncio.Protocol):
 
     def _deliver(self) -> None:
         """Give the link what has arrived, as much as it takes."""
+        if self.link is None:
+            return
         arrived = self._arrived
-        while arrived and not self._is_paused and not self.is_closing:
+        while arrived and not self._is_paused and not self._is_left and self.link is not None:
             frame = arrived.popleft()
             room = self.link.get_buffer(-1)
             size = min(len(room), len(frame))
@@ -230,6 +245,7 @@ class WebSocket(asyncio.Protocol):
             if size < len(frame):
                 arrived.appendleft(frame[size:])
             self.link.buffer_updated(size)
+        self._end()
 
     def _longest(self) -> int:
         longest: int = self.link.broker.reader.max_frame

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final, Protocol
 
 __all__ = ["Listening", "check_transport"]
@@ -23,6 +24,7 @@ class Listening(Protocol):
 
 Listen = Callable[[Factory], Awaitable[tuple[Listening, Any]]]
 Connect = Callable[[Any, Factory], Awaitable[object]]
+Say = Callable[[bytes], bytes]  # what is written for a text, and arrives
 
 
 class _End(asyncio.BufferedProtocol):
@@ -78,7 +80,7 @@ class _End(asyncio.BufferedProtocol):
             raise AssertionError(f"{what}: not within {LIMIT_S:g} s, after {self.told}") from None
 
 
-async def check_transport(listen: Listen, connect: Connect) -> None:
+async def check_transport(listen: Listen, connect: Connect, *, framed: bool = False) -> None:
     """Check that a transport keeps what connections rely on.
 
     Bytes arrive whole and in order, in both directions at once and however they are written; a writer is told
@@ -91,10 +93,13 @@ async def check_transport(listen: Listen, connect: Connect) -> None:
             `connect`.
         connect: `await connect(where, factory)` joins a protocol of the factory to it; OSError where nobody
             listens.
+        framed: whether it carries frames, not bytes, as WebSocket does: then nothing but frames is written,
+            each behind its length of four bytes, in as many pieces as before.
 
     Raises:
         AssertionError: one of these does not hold.
     """
+    say = _frame if framed else bytes
     for check in (_carries, _waits, _closes, _aborts, _serves_many):
         ends: list[_End] = []
 
@@ -104,12 +109,16 @@ async def check_transport(listen: Listen, connect: Connect) -> None:
 
         listener, where = await listen(accept)
         try:
-            await check(listener, where, connect, ends)
+            await check(listener, where, connect, ends, say)
         finally:
             listener.close()
             for end in ends:
                 if end.transport is not None:
                     end.transport.abort()
+
+
+def _frame(body: bytes) -> bytes:
+    return len(body).to_bytes(4, "big") + body
 
 
 async def _join(where: Any, connect: Connect, accepted: list[_End]) -> tuple[_End, _End]:
@@ -129,50 +138,53 @@ async def _join(where: Any, connect: Connect, accepted: list[_End]) -> tuple[_En
     return client, accepted[-1]
 
 
-async def _carries(listener: Listening, where: Any, connect: Connect, accepted: list[_End]) -> None:
+async def _carries(listener: Listening, where: Any, connect: Connect, accepted: list[_End], say: Say) -> None:
     client, server = await _join(where, connect, accepted)
-    for byte in b"bytewise":
+    said, big = say(b"bytewise"), say(BIG)
+    for byte in said:
         client.transport.write(bytes([byte]))
-    await server.until(lambda: len(server.received) >= 8, "8 bytes written one by one")
-    _expect(b"bytewise", bytes(server.received), "bytes written one by one")
+    await server.until(lambda: len(server.received) >= len(said), "bytes written one by one")
+    _expect(said, bytes(server.received), "bytes written one by one")
     server.received.clear()
-    reused = bytearray(b"reused")
+    reused = bytearray(said := say(b"reused"))
     client.transport.write(memoryview(reused))
-    reused[:] = b"junk.."
-    client.transport.write(BIG)
-    server.transport.write(BIG)
-    await server.until(lambda: len(server.received) >= 6 + len(BIG), "4 MiB up")
-    await client.until(lambda: len(client.received) >= len(BIG), "4 MiB down at the same time")
-    _expect(True, server.received == b"reused" + BIG, "whether 4 MiB arrived as they were written")
-    _expect(True, client.received == BIG, "whether 4 MiB came back as they were written")
+    reused[:] = b"junk" * (len(reused) // 4) + b"++"
+    client.transport.write(big)
+    server.transport.write(big)
+    await server.until(lambda: len(server.received) >= len(said) + len(big), "4 MiB up")
+    await client.until(lambda: len(client.received) >= len(big), "4 MiB down at the same time")
+    _expect(True, server.received == said + big, "whether 4 MiB arrived as they were written")
+    _expect(True, client.received == big, "whether 4 MiB came back as they were written")
     client.transport.close()
     await server.lost.wait()
 
 
-async def _waits(listener: Listening, where: Any, connect: Connect, accepted: list[_End]) -> None:
+async def _waits(listener: Listening, where: Any, connect: Connect, accepted: list[_End], say: Say) -> None:
     client, server = await _join(where, connect, accepted)
+    big = say(BIG)
     client.transport.set_write_buffer_limits(high=65_536, low=16_384)
     server.transport.pause_reading()
     for _ in range(4):
-        client.transport.write(BIG)
+        client.transport.write(big)
     await client.until(lambda: client.is_paused, "pause_writing where nobody reads 16 MiB")
     _expect(True, client.transport.get_write_buffer_size() > 65_536, "whether the buffer is over its mark")
     server.transport.resume_reading()
     await client.until(lambda: not client.is_paused, "resume_writing once it is read")
-    await server.until(lambda: len(server.received) >= 4 * len(BIG), "16 MiB after a pause")
-    _expect(True, server.received == BIG * 4, "whether 16 MiB arrived as they were written")
+    await server.until(lambda: len(server.received) >= 4 * len(big), "16 MiB after a pause")
+    _expect(True, server.received == big * 4, "whether 16 MiB arrived as they were written")
     client.transport.abort()
     await server.lost.wait()
 
 
-async def _closes(listener: Listening, where: Any, connect: Connect, accepted: list[_End]) -> None:
+async def _closes(listener: Listening, where: Any, connect: Connect, accepted: list[_End], say: Say) -> None:
     client, server = await _join(where, connect, accepted)
-    client.transport.write(BIG)
+    big = say(BIG)
+    client.transport.write(big)
     client.transport.close()
     client.transport.close()
     _expect(True, client.transport.is_closing(), "is_closing() after close()")
     await server.until(server.lost.is_set, "the end, after the other side closed")
-    _expect(len(BIG), len(server.received), "bytes that arrived of those written before close()")
+    _expect(len(big), len(server.received), "bytes that arrived of those written before close()")
     await client.until(client.lost.is_set, "the end, at the side that closed")
     for name, end in (("client", client), ("server", server)):
         _expect(["made", "lost"], [said for said in end.told if said != "eof"], f"what the {name} was told")
@@ -180,10 +192,10 @@ async def _closes(listener: Listening, where: Any, connect: Connect, accepted: l
         _expect(None, end.error, f"the error of the {name} after an orderly end")
 
 
-async def _aborts(listener: Listening, where: Any, connect: Connect, accepted: list[_End]) -> None:
+async def _aborts(listener: Listening, where: Any, connect: Connect, accepted: list[_End], say: Say) -> None:
     client, server = await _join(where, connect, accepted)
     server.transport.pause_reading()
-    client.transport.write(BIG)
+    client.transport.write(say(BIG))
     client.transport.abort()
     await client.until(client.lost.is_set, "the end, at the side that aborted, though nobody reads")
     server.transport.resume_reading()
@@ -192,17 +204,20 @@ async def _aborts(listener: Listening, where: Any, connect: Connect, accepted: l
         _expect(["made", "lost"], [said for said in end.told if said != "eof"], f"what the {name} was told")
 
 
-async def _serves_many(listener: Listening, where: Any, connect: Connect, accepted: list[_End]) -> None:
+async def _serves_many(
+    listener: Listening, where: Any, connect: Connect, accepted: list[_End], say: Say
+) -> None:
     pairs = [await _join(where, connect, accepted) for _ in range(10)]
     for number, (client, _) in enumerate(pairs):
-        client.transport.write(bytes([number]) * 100)
+        client.transport.write(say(bytes([number]) * 100))
     for number, (_, server) in enumerate(pairs):
-        await server.until(lambda server=server: len(server.received) >= 100, "100 bytes of ten")  # type: ignore[misc]
-        _expect(bytes([number]) * 100, bytes(server.received), f"what connection {number} of ten carried")
+        said = say(bytes([number]) * 100)
+        await server.until(partial(_has, server, len(said)), "what one of ten wrote")
+        _expect(said, bytes(server.received), f"what connection {number} of ten carried")
     listener.close()
     client, server = pairs[0]
-    server.transport.write(b"still here")
-    await client.until(lambda: len(client.received) >= 10, "bytes after the listener was closed")
+    server.transport.write(said := say(b"still here"))
+    await client.until(lambda: len(client.received) >= len(said), "bytes after the listener was closed")
     try:
         await connect(where, _End)
     except OSError:
@@ -212,6 +227,10 @@ async def _serves_many(listener: Listening, where: Any, connect: Connect, accept
     for client, server in pairs:
         client.transport.close()
         await server.lost.wait()
+
+
+def _has(end: _End, count: int) -> bool:
+    return len(end.received) >= count
 
 
 def _expect(expected: object, actual: object, what: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
@@ -21,20 +22,26 @@ def over(scheme, tmp_path):
     context = None if key is None else tls.client_context(tls.fingerprint(key.read_bytes()))
 
     async def listen(factory):
-        wanted = transports.Wanted(Address.parse(place.url), factory, key, None, Limits())
+        wanted = transports.Wanted(Address.parse(place.url), lambda: limited(factory()), key, None, Limits())
         return await transports.listen(wanted)
 
     async def connect(where, factory):
-        await transports.connect(where, factory, context)
+        await transports.connect(where, lambda: limited(factory()), context)
 
     return listen, connect
 
 
-@pytest.mark.parametrize("scheme", [each for each in SCHEMES if not each.startswith("ws")])
+def limited(end):
+    """Give an end the limits of a link, which WebSocket asks for: how long a message may be."""
+    limits = Limits()
+    end.broker = SimpleNamespace(limits=limits, reader=SimpleNamespace(max_frame=limits.max_frame))
+    return end
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
 def test_ours_pass(scheme, loop, tmp_path):
-    """What a connection relies on, on each loop. Over WebSocket an end speaks before the server may listen,
-    and frames are messages: its own tests are the face's."""
-    run(check_transport(*over(scheme, tmp_path)), loop)
+    """What a connection relies on, on each loop."""
+    run(check_transport(*over(scheme, tmp_path), framed=scheme.startswith("ws")), loop)
 
 
 class Wrong(memory.MemoryTransport):
@@ -65,7 +72,7 @@ def keep(self, data):
 def test_wrong_ones_are_found(name, monkeypatch, tmp_path):
     """One fault at a time."""
     method, fault, text = WRONG[name]
-    monkeypatch.setattr("pb.testing.transport.LIMIT_S", 0.2)
+    monkeypatch.setattr("pb.testing.transport.LIMIT_S", 1.0)
     monkeypatch.setattr(memory.MemoryTransport, method, fault)
 
     with pytest.raises(AssertionError, match=text):
@@ -99,7 +106,7 @@ def test_a_listener_that_stays_open_is_found(tmp_path):
                 return ends[-1]
 
             listener, where = await listen_for_ever(accept)
-            await transport._serves_many(listener, where, connect, ends)
+            await transport._serves_many(listener, where, connect, ends, bytes)
         finally:
             opened[0].close()
 
