@@ -72,10 +72,8 @@ class House:
         name = room_name_of(name)
         room = self.rooms.get(name)
         person = participant.perspective_name
-        if (
-            sum(person in each.roster.people for each in self.rooms.values() if each is not room)
-            >= MAX_ROOMS_OF_ONE
-        ):
+        others = sum(person in each.roster.people for each in self.rooms.values() if each is not room)
+        if others >= MAX_ROOMS_OF_ONE:
             raise Refused(f"You are in {MAX_ROOMS_OF_ONE} rooms already.")
         if room is None:
             if len(self.rooms) >= MAX_ROOMS:
