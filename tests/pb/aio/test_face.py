@@ -283,7 +283,7 @@ def test_losing_the_server_settles_every_call(place, loop):
     run(main(), loop)
 
 
-def test_a_reference_of_another_connection_is_passed_on_and_comes_home(place, loop):
+def test_third_party_references_are_passed_on_and_come_home(place, loop):
     """A's object reaches C through B, and is itself again when it comes back."""
 
     async def main():
@@ -304,7 +304,7 @@ def test_a_reference_of_another_connection_is_passed_on_and_comes_home(place, lo
     run(main(), loop)
 
 
-def test_a_passed_on_reference_is_gone_when_its_owner_is(loop):
+def test_third_party_references_are_gone_when_their_owner_is(loop):
     """Not a hang, not another's object."""
 
     async def main():
