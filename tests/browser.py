@@ -7,10 +7,12 @@ waiting for what a page shows without asking again and again, pictures.
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -209,10 +211,18 @@ class Browser:
 
 @contextmanager
 def running_browser(profile: Path) -> Iterator[Browser]:
-    """Start Chromium; it is killed at the end, and in any case in time."""
+    """Start Chromium; it is killed at the end, with all its processes, and in any case in time."""
     command = [*browser_command(), f"--user-data-dir={profile}", "about:blank"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    killer = threading.Timer(LIMIT_S * 60, process.kill)
+    # What is started may be a script around it, as in Debian, and has many children in any case: a group.
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+    def kill() -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+    killer = threading.Timer(LIMIT_S * 60, kill)
     killer.start()
     assert process.stderr is not None
     try:
@@ -221,11 +231,18 @@ def running_browser(profile: Path) -> Iterator[Browser]:
             line = process.stderr.readline()
             assert line, f"Chromium did not start: {said}"
             said += line
-        # Whatever else it has to say must not fill the pipe.
-        threading.Thread(target=process.stderr.read, daemon=True).start()
-        with connect(found[1], max_size=None, compression=None, ping_interval=None) as socket:
-            yield Browser(socket)
+        # Whatever else it has to say must not fill the pipe. It ends when the last process has.
+        reader = threading.Thread(target=process.stderr.read)
+        reader.start()
+        try:
+            with connect(found[1], max_size=None, compression=None, ping_interval=None) as socket:
+                yield Browser(socket)
+        finally:
+            kill()
+            reader.join(LIMIT_S)
+            assert not reader.is_alive(), "some process of Chromium goes on"
     finally:
         killer.cancel()
-        process.terminate()
+        kill()
         process.wait(LIMIT_S)
+        process.stderr.close()
