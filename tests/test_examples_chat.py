@@ -67,7 +67,10 @@ def served(store: Path, url: str = "ws://127.0.0.1:0") -> Iterator[str]:
         yield found[0]
     finally:
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=LIMIT_S)
+        try:
+            _, said = process.communicate(timeout=LIMIT_S)
+        finally:
+            process.kill()  # it has ended, or never will
     assert (0, "") == (process.returncode, said)
 
 
