@@ -43,8 +43,10 @@ class Attempt:
     __slots__ = (
         "_args",
         "_at",
+        "_doubt",
         "_home",
         "_id",
+        "_is_asking",
         "_is_safe",
         "_kwargs",
         "_name",
@@ -76,6 +78,8 @@ class Attempt:
         self._at = at if passed is None else passed.due(at)
         self._is_safe = is_safe
         self._id = 0
+        self._doubt: OutcomeUnknown | None = None  # why it may have run, over a connection that was lost
+        self._is_asking = False  # whether it may run twice
         self._timer: asyncio.TimerHandle | None = None
         self.calls: Any = None
 
@@ -98,6 +102,8 @@ class Attempt:
             if not self._home.is_usable or not is_live:
                 self._wait(NotExecuted(f"the call was not sent: {self._home.calls.why}"))
                 return
+        if self._doubt is not None and not self._is_safe and not self._may_run_again():
+            return
         self.calls = handle.scope.broker.calls
         token = inherited.set(self._passed)
         try:
@@ -109,6 +115,25 @@ class Attempt:
                 self.call_started(id)
         finally:
             inherited.reset(token)
+
+    def _may_run_again(self) -> bool:
+        """Return whether the peer says so; else fail, or come back when it has said."""
+        memory = self.reference._pb_memory
+        if memory.safe is None:
+            question = memory.ask(self.reference)
+            if question is not None:
+                self._is_asking = True
+                question.add_done_callback(self._told)
+                return False
+        if self._name in (memory.safe or ()):
+            return True
+        assert self._doubt is not None
+        self.fail(self._doubt)
+        return False
+
+    def _told(self, question: object) -> None:
+        self._is_asking = False
+        self.make()
 
     # --- IOutcome
 
@@ -134,7 +159,10 @@ class Attempt:
             is_repeatable = not self._home.is_ready
         elif isinstance(error, OutcomeUnknown):
             # Looked at only now: what the peer says of its methods may have come after the call was made.
-            is_repeatable = self._is_safe or self._name in (self.reference._pb_memory.safe or ())
+            # Where that was lost too, it is asked again over the next connection, before anything else.
+            self._doubt = error
+            safe = self.reference._pb_memory.safe
+            is_repeatable = self._is_safe or safe is None or self._name in safe
         else:
             is_repeatable = isinstance(error, NotExecuted)
         if is_repeatable:
@@ -152,7 +180,7 @@ class Attempt:
 
     def _expire(self) -> None:
         self._timer = None
-        if self._home.calls.discard(self):
+        if self._home.calls.discard(self) or self._is_asking:
             self.fail(
                 DeadlineExceeded("no connection was there in the time the call had; it may not have run")
             )
@@ -160,6 +188,8 @@ class Attempt:
     def fail(self, error: BaseException) -> None:
         """Give up."""
         self._stop_timer()
+        if self._doubt is not None and isinstance(error, NotExecuted):
+            error = self._doubt  # this time it was not made, but an earlier time it was
         outcome, self.outcome = self.outcome, SETTLED
         if not outcome.done():
             outcome.set_exception(error)

@@ -50,26 +50,34 @@ class Memory:
     """What is known of a reference that lasts.
 
     Attributes:
-        safe: its methods that may run twice; None where that was not asked yet.
+        safe: its methods that may run twice; None as long as that is not known.
     """
 
-    __slots__ = ("safe",)
+    __slots__ = ("_asked", "safe")
 
     def __init__(self) -> None:
         self.safe: frozenset[str] | None = None
+        self._asked: Promise | None = None
 
-    def learn(self, promise: asyncio.Future[Any]) -> None:
+    def ask(self, reference: RemoteReference) -> Promise | None:
+        """Ask which methods may run twice, if that is not known; return the question that is open, if any."""
+        if self.safe is None and self._asked is None:
+            handle = _import_of(reference)
+            if handle.dead is None and handle.scope.broker.calls.is_open:
+                self._asked = call_now(reference, IDEMPOTENT)
+                self._asked.add_done_callback(self._learn)
+        return self._asked
+
+    def _learn(self, promise: asyncio.Future[Any]) -> None:
         """Take the answer to `pb:idempotent`."""
-        if promise.cancelled():
-            return
-        error = promise.exception()
-        if error is None:
-            names = promise.result()
-            if type(names) is list and all(type(name) is str for name in names):
-                self.safe = frozenset(names)
-        elif isinstance(error, ConnectionLost):
-            self.safe = None  # asked again with the next call
-        elif not isinstance(error, PeerError):
+        self._asked = None
+        error = None if promise.cancelled() else promise.exception()
+        if promise.cancelled() or isinstance(error, ConnectionLost):
+            return  # asked again with the next call
+        names: Any = promise.result() if error is None else None
+        is_list = type(names) is list and all(type(name) is str for name in names)
+        self.safe = frozenset(names) if is_list else frozenset()
+        if error is not None and not isinstance(error, PeerError):
             log.info(
                 "which methods may run twice is not known: %s",
                 error,
@@ -87,10 +95,7 @@ def ask_what_is_safe(reference: Any) -> None:
     """Ask, the first time, which methods of a reference that lasts may run twice."""
     memory: Memory = reference._pb_memory
     if memory.safe is None:
-        handle = _import_of(reference)
-        if handle.dead is None and handle.scope.broker.calls.is_open:
-            memory.safe = frozenset()
-            call_now(reference, IDEMPOTENT).add_done_callback(memory.learn)
+        memory.ask(reference)
 
 
 def call_now(reference: RemoteReference, name: str, /, *args: Any) -> Promise:
