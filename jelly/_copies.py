@@ -61,6 +61,7 @@ def fit_copies(walk: Walk, items: Any, plan: Blueprint | None) -> list[ExtType] 
         if walk.seen is not None:
             walk.seen.difference_update(map(id, items))
         return None
+    walk.exts += len(done)
     # One for a leaf such as a date, which may be among the fields.
     walk.weight = max(walk.weight, 4)
     return done

@@ -12,7 +12,7 @@ from ._checks import check_form, too_deep, unpack
 from ._depth import count_openers, depth_of, preflight
 from ._errormap import build_error
 from ._ext import GRAPH, HOME, REF, STR_ONLY
-from ._extcount import EXT_HEADS, LEAST_BYTES, CountedReading, is_to_be_counted
+from ._extcount import EXT_HEADS
 from ._holes import Holes
 from ._reading import Reading
 from .errors import MalformedJelly, RemoteError
@@ -63,7 +63,6 @@ class Decoder:
         # A payload of so many bytes cannot nest too deep. Without an Ext it needs no Reading: 0.3 us
         # instead of 1.1 for the arguments of most calls.
         self._tiny = min(_TINY, limits.max_depth)
-        self._uncounted = LEAST_BYTES * limits.max_exts
 
     def loads(self, payload: bytes | memoryview, tables: Any = None) -> Any:
         """Return the value a payload holds.
@@ -98,7 +97,7 @@ class Decoder:
                 return unpackb(payload)
             except Exception as error:  # at least eight types come out of msgpack
                 raise MalformedJelly(f"is not msgpack ({type(error).__name__})") from None
-        reading = self._begin(payload, tables)
+        reading = Reading(self, tables)
         value = self._read(reading, payload)
         self._conclude(reading)
         return value
@@ -118,7 +117,7 @@ class Decoder:
             and len(payload.translate(None, EXT_HEADS)) == len(payload)
         ):
             return _split_call(self.loads(payload))
-        reading = self._begin(payload, tables)
+        reading = Reading(self, tables)
         value = self._read(reading, payload)
         call = _split_call(value) if reading.violation is None else ([], {})
         self._conclude(reading)
@@ -126,7 +125,7 @@ class Decoder:
 
     def loads_error(self, payload: bytes | memoryview, tables: Any = None) -> BaseException:
         """Return the error a payload of ERROR or END holds: registered, or else a remote_error."""
-        reading = self._begin(payload, tables)
+        reading = Reading(self, tables)
         value = self._read(reading, payload)
         if reading.violation is None and type(value) is not dict:
             raise MalformedJelly("the payload of an error is no map")
@@ -134,11 +133,6 @@ class Decoder:
         self._conclude(reading)
         assert error is not None
         return error
-
-    def _begin(self, payload: bytes | memoryview, tables: Any) -> Reading:
-        if len(payload) <= self._uncounted or not is_to_be_counted(payload, self.limits.max_exts):
-            return Reading(self, tables)
-        return CountedReading(self, tables)
 
     def _read(self, reading: Reading, payload: bytes | memoryview) -> Any:
         cut = cut_bulk(payload) if len(payload) > BULK_BYTES else None

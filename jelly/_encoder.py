@@ -21,7 +21,7 @@ from ._ext import CONTAINERS, SCALARS
 from ._extcount import LEAST_BYTES, has_more_exts
 from ._inert import Opaque, Relayed
 from ._plain import is_plain
-from ._unfit import SharedContainer, TooDeep, Unfit
+from ._unfit import SharedContainer, TooDeep, Unfit, tell
 from ._walk import Walk
 from .builtins_ import LEAF_WRITERS, NeedsWalk
 from .errors import InsecureJelly, Oversized, RemoteError, Unjellyable
@@ -42,6 +42,8 @@ _NEVER: Final = (
     types.TracebackType,
     type,
 )
+# How many Exts there are in a GRAPH is not known from writing it.
+_UNKNOWN: Final = 1 << 62
 _are_scalars: Final = SCALARS.issuperset
 _BUILTIN_VALUES: Final = (str, bytes, int, float, complex, list, tuple, dict, set, frozenset, bytearray)
 _TAKERS: Final[dict[type, Any]] = {
@@ -103,6 +105,7 @@ class Encoder:
         for cls, plan in self.plans.items():
             self.takers[cls] = _TAKERS_OF_PLANS[type(plan)]
         self._by_reference = (ByReference, *by_reference)
+        self.leaves = 0  # written so far, in all payloads
         self._unadapted: weakref.WeakSet[type] = weakref.WeakSet()
         self._bases: dict[type, list[str]] = {}
         # One Packer is enough: nothing it calls packs anything. A second buffer would be 4 KiB more for each.
@@ -177,6 +180,7 @@ class Encoder:
         """
         kind = type(value)
         payload: bytes | None = None
+        before = self.leaves
         try:
             if kind in SCALARS or (
                 kind in CONTAINERS and is_plain([value], self.limits.max_depth, self.keeps_identity)
@@ -186,7 +190,7 @@ class Encoder:
             pass
         if payload is None:
             return self._write(value, tables, where, None)
-        return self._within_limit(payload)
+        return self._within_limit(payload, self.leaves - before)
 
     def dumps_call(
         self,
@@ -205,6 +209,7 @@ class Encoder:
         """
         items = [*args]
         payload: bytes | None = None
+        before = self.leaves
         try:
             if (not kwargs and _are_scalars(map(type, items))) or is_plain(
                 [items, kwargs], self.limits.max_depth - 1, self.keeps_identity
@@ -214,7 +219,7 @@ class Encoder:
             pass
         if payload is None:
             return self._write([items, kwargs], tables, f" of {method}" if method else "", items)
-        return self._within_limit(payload)
+        return self._within_limit(payload, self.leaves - before)
 
     def dumps_error(self, error: BaseException, tables: Any = None) -> bytes | None:
         """Return the payload of ERROR for an error the peer may be told about, else None.
@@ -330,6 +335,7 @@ class Encoder:
         writer = LEAF_WRITERS.get(type(value))
         if writer is None:
             raise NeedsWalk
+        self.leaves += 1
         return writer(value, self.limits)
 
     def _write(self, value: object, tables: Any, where: str, call: list[object] | None) -> bytes:
@@ -339,7 +345,7 @@ class Encoder:
                 payload = self._finish(walk, walk.fit(value, 0))
             except SharedContainer:
                 graph = GraphWalk(walk)
-                payload = self._within_limit(graph.write(value))
+                payload = self._within_limit(graph.write(value), _UNKNOWN)
                 self._undo(walk, [ext for exts in graph.spare.values() for ext in exts])
                 walk.streams = graph.streams
             _seal(walk)
@@ -347,7 +353,7 @@ class Encoder:
         except Unfit as unfit:
             self._undo(walk, walk.referred)
             error = Oversized if isinstance(unfit, TooDeep) else Unjellyable
-            raise error(_tell(unfit, where, call is not None)) from unfit.__cause__
+            raise error(tell(unfit, where, call is not None)) from unfit.__cause__
         except BaseException:
             self._undo(walk, walk.referred)
             raise
@@ -355,14 +361,20 @@ class Encoder:
     def _finish(self, walk: Walk, tree: Any) -> bytes:
         if walk.top + walk.weight > self.limits.max_depth:
             raise TooDeep(f"nests deeper than max_depth={self.limits.max_depth}")
-        return self._within_limit(walk.pack_checked(tree))
+        payload = walk.pack_checked(tree)
+        return self._within_limit(payload, walk.exts + len(walk.referred) + self.leaves - walk.leaves_before)
 
-    def _within_limit(self, payload: bytes) -> bytes:
+    def _within_limit(self, payload: bytes, exts: int) -> bytes:
+        """Return the payload, unless the peer refuses it.
+
+        Args:
+            exts: how many Exts there are in it at most; some may have been counted twice.
+        """
         if len(payload) > self._unchecked:
             if len(payload) > self.max_payload:
                 raise self._oversized(len(payload))
             most = self.limits.max_exts
-            if has_more_exts(payload, most):
+            if exts > most and has_more_exts(payload, most):
                 raise Oversized(
                     f"a payload of more than max_exts={most} values of types that msgpack has not (sets, "
                     "tuples, decimals, copies, references ...), which is what the peer takes; send it in "
@@ -385,14 +397,3 @@ def _seal(walk: Walk) -> None:
     """Tell the tables what begins with a payload, now that it is complete."""
     if walk.caches or walk.streams:
         walk.tables.seal([*(new.ext for new in walk.caches.values()), *walk.streams])
-
-
-def _tell(unfit: Unfit, where: str, is_call: bool) -> str:
-    """Say where something stands that cannot be sent, and why it cannot."""
-    steps = unfit.steps[::-1]
-    if is_call:
-        if len(steps) < 2:
-            return f"the arguments{where}: one {unfit.problem}" if steps else f"a call{where} {unfit.problem}"
-        where = f"argument {steps[1][1:-1]}{where}"
-        steps = steps[2:]
-    return f"{where}: {''.join(steps)} {unfit.problem}" if steps else f"{where} {unfit.problem}"

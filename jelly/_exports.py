@@ -50,6 +50,7 @@ def take_promise(walk: Walk, value: Promising, level: int) -> Any:
     """Write a promise as what it has become, or as the name of what it will be."""
     found = settled_value(walk, value)
     if type(found) is ExtType:
+        walk.exts += 1
         walk.weight = walk.weight or 1
         return found
     return walk.fit(found, level)

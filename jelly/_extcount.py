@@ -1,4 +1,4 @@
-"""How many Exts one payload may hold: spec/1-values.md, PB-V48.
+"""How many Exts a payload of ours holds, where that is not known from writing it: spec/1-values.md, PB-V48.
 
 Python looks at each of them, a few microseconds long. So 4 MiB of empty sets cost 2 s to read, where
 msgpack by itself needs 0.3 s for as many empty lists, and nobody else is served meanwhile.
@@ -11,8 +11,6 @@ from typing import Any, Final
 from msgpack import unpackb
 
 from ._ext import CACHE, COPY, ERROR, FROZENSET, GRAPH, MAP, REFX, SET, TUPLE
-from ._reading import Reading
-from .errors import MalformedJelly
 
 # First bytes of every form of Ext, and of the bins that are the parts of a GRAPH.
 EXT_HEADS: Final = bytes([0xC7, 0xC8, 0xC9, *range(0xD4, 0xD9)])
@@ -21,37 +19,11 @@ _HEADS: Final = EXT_HEADS + b"\xc4\xc5\xc6"
 # there are at least three bytes for each Ext. Up to here nobody counts.
 LEAST_BYTES: Final = 2
 _LEAST_BYTES_WITHOUT_PARTS: Final = 3
-# From here on it is cheaper to count while reading, which costs nothing where no Ext comes.
-_LONG: Final = 16
 _COMPOSITE: Final = frozenset({REFX, COPY, CACHE, ERROR, TUPLE, SET, FROZENSET, MAP})
-
-
-class CountedReading(Reading):
-    """The state of reading a payload that is long enough to hold too many.
-
-    A class of its own, because the ordinary payload is not: counting would cost it 4 % of its time.
-    """
-
-    exts = 0
-
-    def count(self, number: int) -> None:
-        self.exts += number
-        most = self.limits.max_exts
-        if self.exts > most:
-            raise MalformedJelly(f"holds more than max_exts={most} Exts", too_large=True)
-
-    def read_ext(self, code: int, payload: bytes) -> Any:
-        self.count(1)
-        return Reading.read_ext(self, code, payload)
 
 
 class _Exceeded(Exception):
     pass
-
-
-def is_to_be_counted(payload: bytes | memoryview, most: int) -> bool:
-    """Tell whether a payload of a peer's may hold more Exts than that."""
-    return len(payload) > _LONG * most or _may_have_more(bytes(payload), most)
 
 
 def _may_have_more(payload: bytes, most: int) -> bool:

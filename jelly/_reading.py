@@ -71,6 +71,7 @@ class Reading:
         begun: ids of the caches that this payload brought.
         unheld: names of what the tables refused because they do not hold such things.
         finishers: (post_unjelly, object) of the copies made so far.
+        exts: how many Exts, and parts of a GRAPH, were met so far.
         hurries: True until a copy was met that holds an Ext or is not of the usual form.
     """
 
@@ -91,6 +92,8 @@ class Reading:
         self.max_depth = decoder.limits.max_depth
         # Not among the defaults: what the class has too is looked up slowly, and these are for each copy.
         self.weight = 0
+        self.exts = 0
+        self.max_exts = decoder.limits.max_exts
         self.hurries = True
         self.tables = _imports.NO_TABLES if tables is None else tables
 
@@ -98,6 +101,10 @@ class Reading:
 
     def read_ext(self, code: int, payload: bytes) -> Any:
         """Return what an Ext stands for. Called by msgpack."""
+        # Counted one by one: looking for their first bytes in the payload took longer, 11 instructions a byte.
+        self.exts += 1
+        if self.exts > self.max_exts:
+            raise self.too_many()
         if code == COPY:
             # Copies are what bulk consists of. Most hold no Ext, so first they are read without counting
             # levels and weights, which is a tenth of the time.
@@ -167,7 +174,14 @@ class Reading:
         return read(self, payload)
 
     def count(self, number: int) -> None:
-        """Count Exts and parts, where there can be too many: see CountedReading."""
+        """Count parts as Exts."""
+        self.exts += number
+        if self.exts > self.max_exts:
+            raise self.too_many()
+
+    def too_many(self) -> MalformedJelly:
+        """Make the error for a payload that holds too many Exts (PB-V48)."""
+        return MalformedJelly(f"holds more than max_exts={self.max_exts} Exts", too_large=True)
 
     def refuse(self, error: InsecureJelly) -> Any:
         """Note that the payload is unacceptable; the first reason counts. Return what stands in for it."""

@@ -45,3 +45,14 @@ class Unfit(Exception):
 
 class TooDeep(Unfit):
     """Say that it nests deeper than its receiver takes."""
+
+
+def tell(unfit: Unfit, where: str, is_call: bool) -> str:
+    """Say where something stands that cannot be sent, and why it cannot."""
+    steps = unfit.steps[::-1]
+    if is_call:
+        if len(steps) < 2:
+            return f"the arguments{where}: one {unfit.problem}" if steps else f"a call{where} {unfit.problem}"
+        where = f"argument {steps[1][1:-1]}{where}"
+        steps = steps[2:]
+    return f"{where}: {''.join(steps)} {unfit.problem}" if steps else f"{where} {unfit.problem}"

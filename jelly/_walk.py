@@ -52,6 +52,8 @@ class Walk:
         base: levels outside the msgpack object being made.
         top: the deepest level reached in it, counted from the outermost.
         weight: the largest weight of an Ext in it (spec/1-values.md 1.4).
+        exts: how many Exts were made, without those that the tables made and those made while packing.
+        leaves_before: how many of the latter the encoder had made before.
         seen: ids of the containers met so far; None where sharing is not looked for.
         hashed: above 0 inside a key or a set member.
         caches: those that the payload is the first to hold, by the id of the object.
@@ -75,6 +77,8 @@ class Walk:
         self.base = 0
         self.top = 0
         self.weight = 0
+        self.exts = 0
+        self.leaves_before = encoder.leaves
         self.seen: set[int] | None = set() if encoder.keeps_identity else None
         self.hashed = 0
         self.expanded = 0
@@ -170,6 +174,7 @@ class Walk:
     def compose(self, code: int, level: int, fit: Fit, items: Any) -> ExtType:
         """Return an Ext that stands at this level and whose data is what `fit` makes of the items."""
         base, top, weight = self.base, self.top, self.weight
+        self.exts += 1
         self.base = self.top = self.go_down(level)
         self.weight = 0
         tree = fit(items, self.base)
@@ -298,6 +303,7 @@ class Walk:
         return repr(key)[:80] if type(key) in SCALARS else f"<{type(key).__name__}>"
 
     def take_leaf(self, value: Any, level: int) -> ExtType:
+        self.exts += 1
         self.weight = self.weight or 1
         writer = LEAF_WRITERS[type(value)]
         if writer is write_datetime:
@@ -313,6 +319,7 @@ class Walk:
         return bytes(value)
 
     def take_opaque(self, value: Opaque, level: int) -> ExtType:
+        self.exts += 1
         self.weight = self.weight or 1
         try:
             return make_ext(OPAQUE, value.reason.encode())
