@@ -69,6 +69,11 @@ def too_deep(max_depth: int) -> MalformedJelly:
     return MalformedJelly(f"nests deeper than max_depth={max_depth}", too_large=True)
 
 
+def too_many(max_exts: int) -> MalformedJelly:
+    """Make the error for a payload that holds too many Exts (PB-V48)."""
+    return MalformedJelly(f"holds more than max_exts={max_exts} Exts", too_large=True)
+
+
 def cut_text(error: Exception) -> str:
     """Return the text of an error raised on a peer's value, cut, on one line."""
     try:

@@ -14,6 +14,7 @@ from ._errormap import build_error
 from ._ext import GRAPH, HOME, REF, STR_ONLY
 from ._extcount import EXT_HEADS
 from ._holes import Holes
+from ._quick import Quick
 from ._reading import Reading
 from .errors import MalformedJelly, RemoteError
 from .limits import DEFAULT_LIMITS, Limits
@@ -55,8 +56,8 @@ class Decoder:
         self.relay = relay
         self.remote_error = remote_error
         self.plans: dict[str, Plan] = registry.snapshot()
-        self.quick: dict[str, Blueprint] = {
-            name: plan
+        self.quick: dict[str, Quick] = {
+            name: plan.quick
             for name, plan in self.plans.items()
             if type(plan) is Blueprint and plan.quick is not None and plan.finish is None
         }

@@ -6,7 +6,7 @@ msgpack by itself needs 0.3 s for as many empty lists, and nobody else is served
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from msgpack import unpackb
 

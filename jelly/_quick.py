@@ -9,14 +9,13 @@ import dataclasses
 import inspect
 from collections.abc import Callable, Sequence
 from itertools import repeat
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from types import GetSetDescriptorType, MemberDescriptorType
 from typing import Any, Final
 
 _new: Final[Any] = object.__new__
 
 TakeMany = Callable[[Sequence[Any]], list[dict[str, Any]] | None]
-Make = Callable[[dict[str, Any]], Any]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -26,12 +25,28 @@ class Quick:
     Attributes:
         take_many: makes the states of many objects. Returns None, or raises what reading a field raises,
             where one of them has not exactly the fields.
-        make: makes an object of a state, a dict, which it may keep. Raises KeyError unless that has exactly
-            the fields.
+        cls: the class.
+        count: how many fields it has.
+        covers: tells whether there are no keys but the fields in a state.
+        put: gives a new instance its state, which it may keep; None where that becomes its __dict__.
     """
 
     take_many: TakeMany
-    make: Make
+    cls: type
+    count: int
+    covers: Callable[[dict[str, Any]], bool]
+    put: Callable[[Any, dict[str, Any]], object] | None
+
+    def make(self, state: dict[str, Any]) -> Any:
+        """Make an object of a state, which it may keep. Raises KeyError for any fields but the right ones."""
+        if len(state) != self.count or not self.covers(state):
+            raise KeyError
+        value = _new(self.cls)
+        if self.put is None:
+            value.__dict__ = state
+        else:
+            self.put(value, state)
+        return value
 
 
 def find_quick(cls: type, names: tuple[str, ...]) -> Quick | None:
@@ -63,35 +78,17 @@ def _lives_in_dict(cls: type, names: tuple[str, ...]) -> bool:
 def _in_dict(cls: type, names: tuple[str, ...]) -> Quick:
     count = len(names)
     known = frozenset(names)
-    check = itemgetter(*names)
 
     def take_many(values: Sequence[Any]) -> list[dict[str, Any]] | None:
         states = [value.__dict__ for value in values]
         is_right = set(map(len, states)) == {count} and set().union(*states) == known
         return states if is_right else None
 
-    def make(state: dict[str, Any]) -> Any:
-        if len(state) != count:
-            raise KeyError
-        check(state)
-        value = _new(cls)
-        value.__dict__ = state
-        return value
-
     if _inherits(cls, "__setattr__"):
-        return Quick(take_many, make)
+        return Quick(take_many, cls, count, known.issuperset, None)
     # Assigning would run code of the class, which in a frozen one refuses.
     adopt = next(vars(base)["__dict__"] for base in cls.__mro__ if "__dict__" in vars(base)).__set__
-
-    def make_frozen(state: dict[str, Any]) -> Any:
-        if len(state) != count:
-            raise KeyError
-        check(state)
-        value = _new(cls)
-        adopt(value, state)
-        return value
-
-    return Quick(take_many, make_frozen)
+    return Quick(take_many, cls, count, known.issuperset, adopt)
 
 
 def _in_slots(cls: type, names: tuple[str, ...], sets: list[Callable[[Any, object], None]]) -> Quick:
@@ -104,12 +101,8 @@ def _in_slots(cls: type, names: tuple[str, ...], sets: list[Callable[[Any, objec
             return [{names[0]: item} for item in map(get, values)]
         return list(map(dict, map(zip, repeat(names), map(get, values))))
 
-    def make(state: dict[str, Any]) -> Any:
-        if len(state) != count:
-            raise KeyError
-        value = _new(cls)
-        for name, put in setters:
-            put(value, state[name])
-        return value
+    def put(value: Any, state: dict[str, Any]) -> None:
+        for name, set_slot in setters:
+            set_slot(value, state[name])
 
-    return Quick(take_many, make)
+    return Quick(take_many, cls, count, frozenset(names).issuperset, put)

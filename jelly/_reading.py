@@ -14,7 +14,7 @@ from msgpack import unpackb
 
 from . import _imports
 from ._blueprint import Blueprint
-from ._checks import blame, check_form, cut_text, read_uint, too_deep, unpack
+from ._checks import blame, check_form, cut_text, read_uint, too_deep, too_many, unpack
 from ._depth import depth_of
 from ._errormap import build_error
 from ._ext import (
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 # From here on headers are checked before anything is allocated for what they promise; below, the worst
 # is 1.6 MiB for a moment.
 PREFLIGHT_BYTES: Final = 1024
+_new: Final[Any] = object.__new__
 # A call of ours for each copy would be 6 % of what receiving it takes.
 _is_tracked: Final[Callable[[Any], bool]] = (
     gc.is_tracked if _SEES_TRACKING else lambda fields: not is_flat(fields)
@@ -67,11 +68,11 @@ class Reading:
         weight: the largest weight of an Ext met in the object being read (spec/1-values.md 1.4).
         apart: the lists and dicts which came out of Exts, by id; they are no part of the object around.
         holes: of a GRAPH, else None.
-        quick: classes whose copies need nothing but their fields; none once anything is special.
+        quick: what needs nothing but its fields to be made, by name; none once anything is special.
         begun: ids of the caches that this payload brought.
         unheld: names of what the tables refused because they do not hold such things.
         finishers: (post_unjelly, object) of the copies made so far.
-        exts: how many Exts, and parts of a GRAPH, were met so far.
+        left: how many more Exts, and parts of a GRAPH, there may be.
         hurries: True until a copy was met that holds an Ext or is not of the usual form.
     """
 
@@ -87,13 +88,12 @@ class Reading:
 
     def __init__(self, decoder: Decoder, tables: Any) -> None:
         self.decoder = decoder
-        self.quick: dict[str, Any] = decoder.quick
+        self.quick = decoder.quick
         self.limits = decoder.limits
         self.max_depth = decoder.limits.max_depth
         # Not among the defaults: what the class has too is looked up slowly, and these are for each copy.
         self.weight = 0
-        self.exts = 0
-        self.max_exts = decoder.limits.max_exts
+        self.left = decoder.limits.max_exts
         self.hurries = True
         self.tables = _imports.NO_TABLES if tables is None else tables
 
@@ -101,21 +101,29 @@ class Reading:
 
     def read_ext(self, code: int, payload: bytes) -> Any:
         """Return what an Ext stands for. Called by msgpack."""
-        # Counted one by one: looking for their first bytes in the payload took longer, 11 instructions a byte.
-        self.exts += 1
-        if self.exts > self.max_exts:
-            raise self.too_many()
+        # One by one: looking for their first bytes in the payload took longer, 11 instructions a byte.
+        left = self.left = self.left - 1
+        if left < 0:
+            raise too_many(self.limits.max_exts)
         if code == COPY:
             # Copies are what bulk consists of. Most hold no Ext, so first they are read without counting
             # levels and weights, which is a tenth of the time.
             if self.hurries and len(payload) <= PREFLIGHT_BYTES:
                 try:
-                    name, state = unpackb(payload, ext_hook=_refuse_ext, timestamp=3)
+                    # An Ext in it becomes an ExtType, which is tracked.
+                    name, state = unpackb(payload, timestamp=3)
                     if not _is_tracked(state):
-                        made = self.quick[name].quick.make(state)
-                        if self.weight < 3:
-                            self.weight = 3
-                        return made
+                        quick = self.quick[name]
+                        if len(state) == quick.count and quick.covers(state):  # Quick.make, without a call
+                            if self.weight < 3:
+                                self.weight = 3
+                            made = _new(quick.cls)
+                            put = quick.put
+                            if put is None:
+                                made.__dict__ = state
+                            else:
+                                put(made, state)
+                            return made
                 except Exception:  # whatever it is, read_copy() says so
                     pass
                 self.hurries = False
@@ -175,13 +183,9 @@ class Reading:
 
     def count(self, number: int) -> None:
         """Count parts as Exts."""
-        self.exts += number
-        if self.exts > self.max_exts:
-            raise self.too_many()
-
-    def too_many(self) -> MalformedJelly:
-        """Make the error for a payload that holds too many Exts (PB-V48)."""
-        return MalformedJelly(f"holds more than max_exts={self.max_exts} Exts", too_large=True)
+        self.left -= number
+        if self.left < 0:
+            raise too_many(self.limits.max_exts)
 
     def refuse(self, error: InsecureJelly) -> Any:
         """Note that the payload is unacceptable; the first reason counts. Return what stands in for it."""
@@ -300,7 +304,7 @@ class Reading:
         quick = self.quick.get(name)
         if quick is not None and type(state) is dict:
             try:
-                return quick.quick.make(state)
+                return quick.make(state)
             except KeyError:  # a field is missing or not declared; build() says which
                 pass
         plan = self.decoder.plans.get(name)
@@ -372,10 +376,6 @@ class Reading:
 
     def read_graph(self, payload: bytes) -> Any:
         raise MalformedJelly("GRAPH is not the root of the payload")
-
-
-def _refuse_ext(code: int, data: bytes) -> object:
-    raise MalformedJelly("an Ext")
 
 
 # What the array in these makes, where there are no NODEs to look after.
