@@ -5,7 +5,8 @@ export const utf8 = new TextEncoder();
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const byteHex = (byte: number): string => byte.toString(16).padStart(2, "0");
 export const hex = (data: Uint8Array): string => Array.from(data, byteHex).join("");
-export const unhex = (text: string): Uint8Array => Uint8Array.from(text.match(/../g) ?? [], (two) => parseInt(two, 16));
+export const unhex = (text: string): Uint8Array =>
+  Uint8Array.from(text.match(/../g) ?? [], (two) => parseInt(two, 16));
 /** Return the text that bytes are; throws ProtocolError where they are no UTF-8. */
 export function textOf(data: Uint8Array): string {
   try {
@@ -67,7 +68,8 @@ export class Headers {
     const is = (kind: Kind, found: unknown): Kind => {
       this.found = found;
       const least = LEAST[kind];
-      if (least && (found as number) * least > end - this.at) throw malformed(`${kind} that promises more than there is`);
+      if (least && (found as number) * least > end - this.at)
+        throw malformed(`${kind} that promises more than there is`);
       return kind;
     };
     const ext = (size: number): Kind => {

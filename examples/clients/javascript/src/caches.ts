@@ -27,7 +27,8 @@ export abstract class Cacheable {
     for (const one of watchersOf(this)) one.send(method, ...args);
   }
 }
-export const startObserving = (original: Cacheable, observer: Observer): void => void watchersOf(original).add(observer);
+export const startObserving = (original: Cacheable, observer: Observer): void =>
+  void watchersOf(original).add(observer);
 export const stopObserving = (original: Cacheable, observer: Observer): void => {
   if (watchersOf(original).delete(observer)) original.stoppedObserving(observer);
 };
@@ -38,7 +39,8 @@ export interface Hold {
   count: number;
   replica: Replica;
 }
-/** One replica. The state is in `core`, which lives until GONE; the application has a proxy of it, whose loss is noticed. */
+/** One replica. The state is in `core`, which lives until GONE; the application has a proxy of it, whose
+ * loss is noticed. */
 export class Replica {
   readonly core: object;
   stale = false;
@@ -66,7 +68,8 @@ export class Replica {
   apply(method: string, args: unknown[], kwargs: State): unknown {
     const found = findMethod(this.core, "observe_", method);
     let result: unknown;
-    if (found) result = Reflect.apply(found, this.core, bind(found, "observe_" + method, this.core, args, kwargs));
+    if (found)
+      result = Reflect.apply(found, this.core, bind(found, "observe_" + method, this.core, args, kwargs));
     else if (this.entry.tracked) track(this.core as State, this.entry.tracked, method, args, kwargs);
     else throw new NoSuchMethod("no such update");
     for (const listener of this.listeners) listener(method, args);
@@ -91,14 +94,17 @@ export function onChange(replica: object, listener: Listener): () => void {
   return () => void listeners.delete(held);
 }
 
-/** The arguments of a method in their order; by name too if its class says `static parameters = { remote_x: ["a", "b"] }`. */
-export function bind(method: Function, name: string, object: object, args: unknown[], kwargs: State): unknown[] {
+/** The arguments of a method in their order; by name too if its class says `static parameters = { remote_x:
+ * ["a", "b"] }`. */
+export function bind(method: Function, name: string, object: object, args: unknown[], kwargs: State):
+  unknown[] {
   const table = (object.constructor as { parameters?: Record<string, string[]> } | undefined)?.parameters;
   const names = table && Object.hasOwn(table, name) ? table[name] : undefined;
   const bound = [...args];
   for (const key of Object.keys(kwargs)) {
     const at = names?.indexOf(key) ?? -1;
-    if (at < args.length) throw new BadArguments("an argument by a name that the method does not publish, or twice");
+    if (at < args.length)
+      throw new BadArguments("an argument by a name that the method does not publish, or twice");
     bound[at] = kwargs[key];
   }
   const given = bound.filter((_, i) => i in bound).length;
@@ -121,7 +127,8 @@ function track(on: State, fields: readonly string[], method: string, args: unkno
   const value: any = Object.hasOwn(on, field) ? on[field] : undefined;
   if (method === "splice") {
     const isIndex = (x: unknown): x is number => Number.isSafeInteger(x) && (x as number) >= 0;
-    if (!Array.isArray(value) || !isIndex(a) || !isIndex(b) || a + b > value.length || !Array.isArray(c)) return bad();
+    if (!Array.isArray(value) || !isIndex(a) || !isIndex(b) || a + b > value.length || !Array.isArray(c))
+      return bad();
     on[field] = [...value.slice(0, a), ...c, ...value.slice(a + b)];
     return;
   }

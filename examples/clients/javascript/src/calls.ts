@@ -1,4 +1,5 @@
-/** Our calls: made, held back, named by others before they are answered, settled once. Spec: 3-messages.md, 11-pipelining.md. */
+/** Our calls: made, held back, named by others before they are answered, settled once. Spec: 3-messages.md,
+ * 11-pipelining.md. */
 import type { Connection, Encoding } from "./connection.js";
 import { ConnectionLost, Forbidden, Gone, NotExecuted, NotSendable, OutcomeUnknown } from "./errors.js";
 import { CALL, CANCEL } from "./messages.js";
@@ -41,7 +42,8 @@ export class Calls {
     return this.open.size >= (this.connection.peer?.numbers.max_calls ?? 0);
   }
 
-  call(target: Target, method: string, args: unknown[], options: CallOptions = {}, kept?: Kept): Promise<any> {
+  call(target: Target, method: string, args: unknown[], options: CallOptions = {}, kept?: Kept):
+    Promise<any> {
     return new Promise((resolve, reject) => {
       const { signal } = options;
       if (signal?.aborted) return reject(signal.reason);
@@ -88,12 +90,15 @@ export class Calls {
     const { target, method, args, options, kept } = wanted;
     const of = keptOf(target);
     try {
-      if (of && !of.id) return this.follow(wanted, of.promise.then((found) => { // there, or it cannot be named
+      if (of && !of.id)
+        return this.follow(wanted, of.promise.then((found) => { // there, or it cannot be named
         if (found instanceof RemoteReference) return this.call(found, method, args, options, kept);
         throw new TypeError("the result is no object of the peer");
       }));
-      if (args.some((one) => keptOf(one)?.id === 0))
-        return this.follow(wanted, Promise.all(args).then((all) => this.call(target, method, all, options, kept)));
+      if (args.some((one) => keptOf(one)?.id === 0)) {
+        const made = Promise.all(args).then((all) => this.call(target, method, all, options, kept));
+        return this.follow(wanted, made);
+      }
       this.check(of ? this.connection.root : (target as RemoteReference));
       this.send(wanted, of);
     } catch (error) {
@@ -111,9 +116,11 @@ export class Calls {
     const encoding: Encoding = { steps: [], names: new Set(), pins: new Set() };
     const write = (id: number): void => connection.encode([args, named], (bytes) => {
       const needs = [...encoding.names!].map((one) => one.id);
-      if (encoding.holds && (of || needs.length)) throw new NotSendable(`a ${encoding.holds} in a call on a result to come`);
+      if (encoding.holds && (of || needs.length))
+        throw new NotSendable(`a ${encoding.holds} in a call on a result to come`);
       const opts: State = {
-        ...(keeps && { keep: true }), ...(needs.length && { needs }), ...(meta && { meta }), ...(trace && { trace }),
+        ...(keeps && { keep: true }), ...(needs.length && { needs }), ...(meta && { meta }),
+        ...(trace && { trace }),
         ...(ttl !== undefined && { ttl: Math.max(0, Math.floor(ttl)) }),
       };
       const envelope = [CALL, id, of ? -of.id : (target as RemoteReference).entry.id, method, bytes];
@@ -128,7 +135,8 @@ export class Calls {
     outgoing.settled = () => {
       wanted.forget();
       for (const one of uses) this.unname(one);
-      for (const one of pins) if (--one.pins === 0 && one.released) connection.imports.giveBack(one.id, one.count);
+      for (const one of pins)
+        if (--one.pins === 0 && one.released) connection.imports.giveBack(one.id, one.count);
       if (keeps) this.unname(kept);
     };
   }

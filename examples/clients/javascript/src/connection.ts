@@ -2,7 +2,8 @@
 import { replicaOf } from "./caches.js";
 import { Calls } from "./calls.js";
 import {
-  Cancelled, ConnectionLost, ErrorMap, Forbidden, Gone, malformed, NoSuchObject, NotExecuted, NotSendable, ProtocolError, TooLarge,
+  Cancelled, ConnectionLost, ErrorMap, Forbidden, Gone, malformed, NoSuchObject, NotExecuted, NotSendable,
+  ProtocolError, TooLarge,
 } from "./errors.js";
 import { Exports } from "./exports.js";
 import { Imports } from "./imports.js";
@@ -157,7 +158,8 @@ export class Connection {
     const kept = keptOf(object);
     const replica = replicaOf(object);
     if (object instanceof RemoteReference) {
-      if (object.connection !== this) throw new Forbidden("a reference of another connection is not passed on");
+      if (object.connection !== this)
+        throw new Forbidden("a reference of another connection is not passed on");
       if (object.entry.gone) throw new Gone("the object was revoked");
       if (object.entry.released) throw new NotExecuted("the reference was released");
       encoding.pins?.add(object.entry);
@@ -181,7 +183,8 @@ export class Connection {
   private receive(body: Uint8Array): void {
     if (this.isClosed) return;
     try {
-      if (body.length === 0 || body.length > (this.peer ? OURS.max_frame : 4096)) throw malformed("a frame of that length", 5);
+      if (body.length === 0 || body.length > (this.peer ? OURS.max_frame : 4096))
+        throw malformed("a frame of that length", 5);
       const found = new Reader(body, undefined, undefined, { depth: 8, exts: 0, floodable: 0 }).envelope();
       if (!Array.isArray(found) || !found.length) throw malformed("a frame that is no envelope");
       if (!this.peer) return this.greet(found, body);
@@ -201,7 +204,8 @@ export class Connection {
     this.peer = readHello(envelope);
     this.peerHello = body.slice();
     const { idle } = this.peer.numbers;
-    if (idle) this.pinger = setInterval(() => this.send([messages.PING, 0]), Math.min((idle * 1000) / 3, 2 ** 31 - 1));
+    const ping = (): void => this.send([messages.PING, 0]);
+    if (idle) this.pinger = setInterval(ping, Math.min((idle * 1000) / 3, 2 ** 31 - 1));
     (this.pinger as { unref?: () => void } | undefined)?.unref?.();
     this.open();
     this.calls.startQueue();
@@ -210,7 +214,8 @@ export class Connection {
     checkMessage(envelope);
     const [code, a, b, c, d, options = {}] = envelope;
     switch (code) {
-      case messages.CALL: case messages.OBSERVE: return this.takeCall(code === messages.OBSERVE, a, b, c, d, options);
+      case messages.CALL: case messages.OBSERVE:
+        return this.takeCall(code === messages.OBSERVE, a, b, c, d, options);
       case messages.ANSWER: case messages.ERROR: return this.takeAnswer(a, b, code === messages.ERROR);
       case messages.CANCEL: return a > this.seen ? violated("CANCEL of no call") : this.server.cancel(a);
       case messages.FINISH: return this.server.finish(a);
@@ -224,7 +229,8 @@ export class Connection {
       case messages.BYE: return this.takeBye(a, b, c);
     }
   }
-  private takeCall(isUpdate: boolean, id: number, target: number, method: string, payload: Uint8Array, options: CallOptionsIn): void {
+  private takeCall(isUpdate: boolean, id: number, target: number, method: string, payload: Uint8Array,
+    options: CallOptionsIn): void {
     if (id && id <= this.seen) violated("an id that is not above all earlier ones");
     if (id) this.seen = id;
     if (this.byeSent && !this.byeReceived && (!isUpdate || id)) return; // LEAVING
@@ -249,7 +255,8 @@ export class Connection {
   }
   private takeAnswer(id: number, payload: Uint8Array, isError: boolean): void {
     const call = this.calls.get(id) ?? violated("an answer to no call");
-    const { value, violation } = this.imports.decode(payload, isError ? "error" : "any", undefined, !call.isGivenUp);
+    const shape = isError ? "error" : "any";
+    const { value, violation } = this.imports.decode(payload, shape, undefined, !call.isGivenUp);
     // Not made where `call` is within reach: an error keeps alive what the functions on its stack can reach.
     const error = violation ?? (isError ? this.registry.errors.build(value) : undefined);
     this.calls.settle(call, error, value);
@@ -276,7 +283,8 @@ export class Connection {
     if (this.byeReceived && code < 2) violated("a second BYE");
     this.byeReceived = true;
     this.calls.notRun(last, "the peer is leaving");
-    if (code > 1) return this.end(new ConnectionLost(`the peer ended the connection: BYE ${code} ${text.slice(0, 200)}`));
+    if (code > 1)
+      return this.end(new ConnectionLost(`the peer ended the connection: BYE ${code} ${text.slice(0, 200)}`));
     this.sendBye(0, "");
     this.calls.startQueue(!this.server.running.size);
     this.checkDrained();
@@ -294,7 +302,8 @@ export class Connection {
   async close(drainSeconds = 30): Promise<void> {
     if (!this.isClosed && !this.byeSent) {
       this.sendBye(0, "");
-      this.drainTimer = setTimeout(() => this.end(new ConnectionLost("the time to drain is over")), drainSeconds * 1000);
+      const isLate = (): void => this.end(new ConnectionLost("the time to drain is over"));
+      this.drainTimer = setTimeout(isLate, drainSeconds * 1000);
       this.calls.startQueue(!this.server.running.size);
       this.checkDrained();
     }
@@ -302,7 +311,8 @@ export class Connection {
   }
   /** @internal */
   checkDrained(): void {
-    const isBusy = (): number => this.calls.size || this.server.running.size || this.exports.producers.size || this.imports.consumers.size;
+    const { calls, server: { running }, exports: { producers }, imports: { consumers } } = this;
+    const isBusy = (): number => calls.size || running.size || producers.size || consumers.size;
     if (this.isClosed || !this.byeSent || !this.byeReceived || isBusy()) return;
     queueMicrotask(() => isBusy() || this.end(new ConnectionLost("the connection was closed")));
   }

@@ -11,7 +11,8 @@ export interface ErrorMap {
   notes?: string[];
 }
 
-/** Any error of Perspective Broker; `type` is its wire name. What came with it is not shown when it is printed. */
+/** Any error of Perspective Broker; `type` is its wire name. What came with it is not shown when it is
+ * printed. */
 export class PbError extends Error {
   type = "pb.Error";
   declare bases: string[];
@@ -64,11 +65,13 @@ export class ProtocolError extends local("pb.ProtocolError") {
 export const malformed = (message: string, code = 4): ProtocolError => new ProtocolError(code, message);
 
 export const PROTOCOL_ERRORS: ReadonlyMap<string, typeof PbError> = new Map<string, typeof PbError>(
-  [NoSuchObject, NoSuchMethod, BadArguments, BadPayload, Unregistered, TooLarge, Busy, Unsupported, Forbidden, Cancelled,
-    DeadlineExceeded, Gone, NotPipelinable, BrokenPromise, LoginFailed, Internal].map((one) => [new one().type, one]),
+  [NoSuchObject, NoSuchMethod, BadArguments, BadPayload, Unregistered, TooLarge, Busy, Unsupported, Forbidden,
+    Cancelled, DeadlineExceeded, Gone, NotPipelinable, BrokenPromise, LoginFailed, Internal,
+  ].map((one) => [new one().type, one]),
 );
 
-/** Errors that came as the answer to a call. A `pb.*` one that a method lets escape says nothing about *its* call (PB-E10). */
+/** Errors that came as the answer to a call. A `pb.*` one that a method lets escape says nothing about *its*
+ * call (PB-E10). */
 export const answered = new WeakSet<object>();
 
 const cut = (text: string, most = 4096): string => {
@@ -79,15 +82,19 @@ const cut = (text: string, most = 4096): string => {
   return new TextDecoder().decode(bytes.subarray(0, end));
 };
 
-/** Check an error map as PB-E1 says; throw if it is malformed, return what makes it unacceptable or nothing. */
+/** Check an error map as PB-E1 says; throw if it is malformed, return what makes it unacceptable or nothing.
+ * */
 export function checkErrorMap(map: unknown): PbError | undefined {
   let found: PbError | undefined;
   const seen = new Set<unknown>();
   for (let one: any = map; one !== undefined && !seen.has(one); one = one.cause) {
     seen.add(one);
-    const strings = (x: unknown): boolean => x === undefined || (Array.isArray(x) && x.every((y) => typeof y === "string"));
-    if (!isMap(one) || typeof one.type !== "string" || typeof one.msg !== "string" || !strings(one.bases) || !strings(one.notes) ||
-        !["string", "undefined"].includes(typeof one.trace) || (Object.hasOwn(one, "cause") && !isMap(one.cause)))
+    const isTexts = (x: unknown): boolean => Array.isArray(x) && x.every((y) => typeof y === "string");
+    const isFit = isMap(one) && typeof one.type === "string" && typeof one.msg === "string" &&
+      [one.bases, one.notes].every((x) => x === undefined || isTexts(x)) &&
+      (one.trace === undefined || typeof one.trace === "string") &&
+      (!Object.hasOwn(one, "cause") || isMap(one.cause));
+    if (!isFit)
       throw malformed("an error map has the keys of the table, of their types");
     const length = utf8.encode(one.type).length;
     if (length < 1 || length > 128) found ??= new BadPayload("the type of an error has 1 to 128 bytes");
@@ -112,7 +119,7 @@ export class ErrorTable {
   build(map: ErrorMap): PbError | Error {
     let error: any;
     const names = [map.type, ...(map.bases ?? [])];
-    const make = names.map((name) => this.byName.get(name) ?? PROTOCOL_ERRORS.get(name)).find((one) => one !== undefined);
+    const make = names.map((name) => this.byName.get(name) ?? PROTOCOL_ERRORS.get(name)).find((one) => one);
     const msg = cut(map.msg);
     try {
       error = make ? new (make as ErrorClass)(msg, map.data) : new RemoteError(msg, map.data);
@@ -121,7 +128,8 @@ export class ErrorTable {
     }
     if (error.type !== map.type) hide(error, { type: map.type });
     error.name = map.type;
-    hide(error, { bases: map.bases ?? [], data: map.data, notes: (map.notes ?? []).slice(0, 64).map((note) => cut(note)) });
+    const notes = (map.notes ?? []).slice(0, 64).map((note) => cut(note));
+    hide(error, { bases: map.bases ?? [], data: map.data, notes });
     if (map.cause) hide(error, { cause: this.build(map.cause) });
     answered.add(error);
     return error;
@@ -129,18 +137,21 @@ export class ErrorTable {
 
   /** What a peer may be told of an error (PB-E4, PB-E5), and whether that was everything. */
   tell(error: unknown, log: (ref: string, error: unknown) => void): ErrorMap {
-    const bases: string[] = [];
+    const names: string[] = [];
     for (let one = Object.getPrototypeOf(error ?? {})?.constructor; one; one = Object.getPrototypeOf(one)) {
       const name = one === PbError ? "pb.Error" : this.byClass.get(one);
-      if (name) bases.push(name);
+      if (name) names.push(name);
     }
-    if (bases.length && bases[0] !== "pb.Error") {
-      const [type, ...more] = bases;
+    if (names.length && names[0] !== "pb.Error") {
+      const [type, ...bases] = names;
       const { message, data } = error as PbError;
-      return { type, msg: cut(message), ...(more.length ? { bases: more } : {}), ...(data === undefined ? {} : { data }) };
+      return { type, msg: cut(message), ...(bases.length && { bases }), ...(data !== undefined && { data }) };
     }
-    if (error instanceof PbError && PROTOCOL_ERRORS.has(error.type) && error.type !== "pb.Internal" && !answered.has(error))
-      return { type: error.type, msg: cut(error.message), ...(error instanceof BrokenPromise && error.cause ? { cause: error.cause as ErrorMap } : {}) };
+    const type = error instanceof PbError && PROTOCOL_ERRORS.has(error.type) ? error.type : "pb.Internal";
+    if (error instanceof PbError && type !== "pb.Internal" && !answered.has(error)) {
+      const cause = error instanceof BrokenPromise && (error.cause as ErrorMap | undefined);
+      return { type, msg: cut(error.message), ...(cause && { cause }) };
+    }
     const ref = crypto.randomUUID().slice(0, 8);
     log(ref, error);
     return { type: "pb.Internal", msg: "internal error", data: { ref } };

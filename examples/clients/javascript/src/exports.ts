@@ -1,4 +1,5 @@
-/** What the peer holds of ours: objects, caches and streams. Spec: 4-references.md, 7-caches.md, 10-streams.md. */
+/** What the peer holds of ours: objects, caches and streams. Spec: 4-references.md, 7-caches.md,
+ * 10-streams.md. */
 import { Cacheable, Observer, startObserving, stopObserving } from "./caches.js";
 import type { Connection, Encoding } from "./connection.js";
 import { NotExecuted, NotSendable, TooLarge, Unsupported } from "./errors.js";
@@ -30,7 +31,8 @@ export class Exports {
   /** How an object of ours is sent, and what is undone if it is not. */
   ext(object: object, encoding: Encoding): ReturnType<Sender["reference"]> {
     if (object instanceof Cacheable) return this.cache(object, encoding);
-    if (isServed(object)) return [1, this.counted(this.byObject.get(object) ?? this.add(object), encoding).id];
+    if (isServed(object))
+      return [1, this.counted(this.byObject.get(object) ?? this.add(object), encoding).id];
     const iterate = (object as AsyncIterable<unknown>)[Symbol.asyncIterator];
     return typeof iterate === "function" ? [5, this.produce(iterate.call(object), encoding)] : undefined;
   }
@@ -99,7 +101,8 @@ export class Exports {
         }
       }),
       ask: (method, ...args) => new Promise((resolve, reject) => {
-        if (!entry.stop || connection.calls.isFull) return reject(new NotExecuted("nobody can be asked, or too much is asked"));
+        if (!entry.stop || connection.calls.isFull)
+          return reject(new NotExecuted("nobody can be asked, or too much is asked"));
         tell(() => {
           try {
             connection.calls.add({ resolve, reject }, (id) => update(id, method, args));

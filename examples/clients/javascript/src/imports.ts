@@ -1,7 +1,10 @@
-/** What we hold of the peer's: references, replicas and streams, as payloads bring them. Spec: 4-references.md, 7-caches.md. */
+/** What we hold of the peer's: references, replicas and streams, as payloads bring them. Spec:
+ * 4-references.md, 7-caches.md. */
 import { Hold, Replica } from "./caches.js";
 import type { Connection } from "./connection.js";
-import { BadPayload, checkErrorMap, Gone, malformed, NoSuchObject, PbError, ProtocolError } from "./errors.js";
+import {
+  BadPayload, checkErrorMap, Gone, malformed, NoSuchObject, PbError, ProtocolError,
+} from "./errors.js";
 import { OURS } from "./messages.js";
 import { Reader, Tables } from "./reader.js";
 import { Import, RemoteReference } from "./references.js";
@@ -85,7 +88,8 @@ export class Imports {
 
   // --- payloads
 
-  /** Decode a payload of a shape; `answer` finds results named in it. What is refused or not wanted is given back. */
+  /** Decode a payload of a shape; `answer` finds results named in it. What is refused or not wanted is given
+   * back. */
   decode(bytes: Uint8Array, shape: Shape, answer?: (q: number) => unknown, isWanted = true): Decoded {
     const back: (() => void)[] = [];
     const streams: Consumer[] = [];
@@ -95,7 +99,8 @@ export class Imports {
     if (!violation) {
       const isCall = isList(value) && value.length === 2 && isList(value[0]) && isMap(value[1]);
       if (shape === "call" && !isCall) throw malformed("a payload of a call is [args, kwargs]");
-      if (shape === "items" && !(isList(value) && value.length)) throw malformed("ITEMS holds an array of one item or more");
+      if (shape === "items" && !(isList(value) && value.length))
+        throw malformed("ITEMS holds an array of one item or more");
       if (shape === "error") violation = checkErrorMap(value);
     }
     if (violation || !isWanted) for (const one of back) one();
@@ -109,7 +114,8 @@ export class Imports {
       if (answer) throw new BadPayload("a cache or stream in a pipelined call");
     };
     const fresh = (id: number): void => {
-      if (this.references.has(id) || this.replicas.has(id) || this.consumers.has(id)) throw malformed("a new id that is in use");
+      if (this.references.has(id) || this.replicas.has(id) || this.consumers.has(id))
+        throw malformed("a new id that is in use");
     };
     return {
       ref: (id, meta) => {
@@ -136,7 +142,8 @@ export class Imports {
       },
       stream: (id) => {
         fresh(id);
-        if (this.consumers.size >= OURS.max_streams) throw new ProtocolError(6, `max_streams is ${OURS.max_streams}`);
+        if (this.consumers.size >= OURS.max_streams)
+          throw new ProtocolError(6, `max_streams is ${OURS.max_streams}`);
         const consumer = new Consumer(this.connection, id);
         this.consumers.set(id, consumer);
         back.push(() => queueMicrotask(() => consumer.stop())); // behind the error that says why

@@ -1,10 +1,11 @@
-/** What the messages look like, and who may say what of himself in HELLO. Spec: 2-frames.md, 2.3 and 2.5; registry.md. */
+/** What the messages look like, and who may say what of himself in HELLO. Spec: 2-frames.md, 2.3 and 2.5;
+ * registry.md. */
 import { ProtocolError } from "./errors.js";
 import { utf8 } from "./bytes.js";
 import { isMap, State } from "./values.js";
 
-export const [HELLO, CALL, ANSWER, ERROR, CANCEL, FINISH, RELEASE, OBSERVE, GONE, PULL, ITEMS, END, STOP, PING, PONG, BYE] =
-  Array(16).keys();
+export const [HELLO, CALL, ANSWER, ERROR, CANCEL, FINISH, RELEASE, OBSERVE] = [0, 1, 2, 3, 4, 5, 6, 7];
+export const [GONE, PULL, ITEMS, END, STOP, PING, PONG, BYE] = [8, 9, 10, 11, 12, 13, 14, 15];
 /** End the connection with BYE 3. */
 export const violated = (text: string): never => {
   throw new ProtocolError(3, text);
@@ -15,7 +16,8 @@ const isText: Check = (x) => typeof x === "string";
 const isId: Check = (x) => Number.isSafeInteger(x) && (x as number) >= 1;
 const isCount: Check = (x) => x === 0 || isId(x);
 const isBin: Check = (x) => x instanceof Uint8Array;
-const listOf = (check: Check, least = 1): Check => (x) => Array.isArray(x) && x.length >= least && x.every(check);
+const listOf = (check: Check, least = 1): Check =>
+  (x) => Array.isArray(x) && x.length >= least && x.every(check);
 const isToken: Check = (x) =>
   typeof x === "bigint" || Number.isSafeInteger(x) || (typeof x === "string" && utf8.encode(x).length <= 64);
 /** A map whose known keys are so; of others nothing is known. */
@@ -51,22 +53,24 @@ export function checkMessage(envelope: unknown[]): void {
   const [code, ...found] = envelope;
   const [least, ...fields] = FIELDS[code as number] ?? violated("no message code");
   const isFit = found.length >= least && found.length <= fields.length;
-  if (!isFit || !found.every((field, i) => fields[i](field))) violated(`message ${code as number} of no known form`);
+  if (!isFit || !found.every((field, i) => fields[i](field)))
+    violated(`message ${code as number} of no known form`);
 }
 
 /** key of HELLO: least, what absence means, what we announce. */
 const NUMBERS: Record<string, [number, number, number]> = {
-  max_frame: [4096, 65536, 4194304], max_calls: [4, 16, 1024], max_refs: [0, 1024, 100000], max_depth: [4, 64, 64],
-  max_exts: [256, 20480, 20480], max_floodable_keys: [0, 4096, 4096], window: [0, 0, 16], max_streams: [0, 16, 256],
-  idle: [0, 0, 0],
+  max_frame: [4096, 65536, 4194304], max_calls: [4, 16, 1024], max_refs: [0, 1024, 100000],
+  max_depth: [4, 64, 64], max_exts: [256, 20480, 20480], max_floodable_keys: [0, 4096, 4096],
+  window: [0, 0, 16], max_streams: [0, 16, 256], idle: [0, 0, 0],
 };
 export const OURS: Record<string, number> =
   Object.fromEntries(Object.entries(NUMBERS).map(([key, [, , ours]]) => [key, ours]));
 const FEATURES = ["cache", "pipeline", "stream"];
 export const hello = (agent: string): unknown[] => [HELLO, "PB", 1, { agent, features: FEATURES, ...OURS }];
+const atLeast = (least: number): Check => (x) => isCount(x) && (x as number) >= least;
 const isInfo = keyed({
   agent: isText, features: listOf(isText, 0), auth: listOf(isText, 0), cb: listOf(isText, 0),
-  ...Object.fromEntries(Object.entries(NUMBERS).map(([key, [least]]) => [key, (x: unknown) => isCount(x) && (x as number) >= least])),
+  ...Object.fromEntries(Object.entries(NUMBERS).map(([key, [least]]) => [key, atLeast(least)])),
 });
 
 /** What the peer said of itself. */

@@ -1,7 +1,9 @@
-/** Reading payloads and envelopes. @msgpack/msgpack cannot tell 1.0 from 1, takes bad UTF-8, and reads the inside of an Ext
- * too late for CACHE and too deep for a limit; so the reading is done here. Spec: 1-values.md, 7.2. */
+/** Reading payloads and envelopes. @msgpack/msgpack cannot tell 1.0 from 1, takes bad UTF-8, and reads the
+ * inside of an Ext too late for CACHE and too deep for a limit; so it is done here. Spec: 1-values.md. */
 import { Headers, textOf } from "./bytes.js";
-import { BadPayload, checkErrorMap, ErrorMap, malformed, PbError, ProtocolError, TooLarge, Unregistered, Unsupported } from "./errors.js";
+import {
+  BadPayload, checkErrorMap, ErrorMap, malformed, PbError, ProtocolError, TooLarge, Unregistered, Unsupported,
+} from "./errors.js";
 import { checkState, Entry, Registry } from "./registry.js";
 import { assign, FrozenSet, isFloodable, isHashable, isMap, SCALARS, State, Tuple } from "./values.js";
 
@@ -50,7 +52,8 @@ export class Reader extends Headers {
     super(bytes);
   }
 
-  /** Return the value of a payload; undefined with `violation` set if it is refused. Throws ProtocolError if malformed. */
+  /** Return the value of a payload; undefined with `violation` set if it is refused. Throws ProtocolError if
+   * malformed. */
   payload(): unknown {
     const end = this.bytes.length;
     const isGraph = this.header(end) === "ext" && this.type === 20 && this.at + this.found === end;
@@ -196,12 +199,14 @@ export class Reader extends Headers {
     }
   }
   private countExts(count: number): void {
-    if ((this.exts += count) > this.limits.exts) throw malformed(`more Exts than max_exts ${this.limits.exts}`, 5);
+    if ((this.exts += count) > this.limits.exts)
+      throw malformed(`more Exts than max_exts ${this.limits.exts}`, 5);
   }
   private refx(end: number, tables: Tables): unknown {
     let id = 0, meta: unknown;
     if (this.count(end) !== 2) throw malformed("REFX is [id, meta]");
-    this.around(end, () => this.members(2, (i) => (i ? (meta = this.value(end, false)) : (id = this.intId(end)))));
+    const read = [() => void (id = this.intId(end)), () => void (meta = this.value(end, false))];
+    this.around(end, () => this.members(2, (i) => read[i]()));
     if (!isMap(meta)) throw malformed("REFX is [id, meta]");
     return tables.ref(id, meta);
   }
@@ -237,7 +242,8 @@ export class Reader extends Headers {
     const read = [
       () => void (id = this.intId(end)),
       () => {
-        if (typeof (name = this.value(end, false)) !== "string") throw malformed("CACHE whose name is no text");
+        if (typeof (name = this.value(end, false)) !== "string")
+          throw malformed("CACHE whose name is no text");
         const entry = this.registry.caches.get(name);
         if (!entry) this.refuse(new Unregistered("a cache of a class that is not registered"));
         made = tables.cache(id, entry); // known before its state is read (PB-C5)
@@ -245,7 +251,8 @@ export class Reader extends Headers {
       () => void (state = this.value(end, this.parts !== undefined)),
     ];
     this.around(end, () => this.members(3, (i) => read[i]()));
-    const fill = (): void => void this.attempt(() => made.fill(state instanceof Hole ? this.parts![state.part] : state));
+    const fill = (): void =>
+      void this.attempt(() => made.fill(state instanceof Hole ? this.parts![state.part] : state));
     if (state instanceof Hole || this.holes.length > holes) this.fills.push(fill);
     else if (!this.violation) fill();
     return made.value;
@@ -303,7 +310,8 @@ export class Reader extends Headers {
     return this.parts[count - 1];
   }
   private node(j: number, canHole: boolean): unknown {
-    if (!this.parts || j >= this.partCount || this.keyed) return this.refuse(new BadPayload("a NODE at a forbidden place"));
+    if (!this.parts || j >= this.partCount || this.keyed)
+      return this.refuse(new BadPayload("a NODE at a forbidden place"));
     if (j < this.parts.length) {
       this.leave(0, this.depths[j]);
       return this.parts[j];

@@ -12,10 +12,15 @@ export interface ReconnectOptions extends ConnectOptions {
   random?: () => number;
   wait?: (seconds: number) => Promise<void>;
 }
-const FATAL = (error: unknown): boolean => error instanceof LoginFailed || error instanceof Forbidden || error instanceof TypeError || (error instanceof ProtocolError && [2, 8].includes(error.code)) ||
-  (error instanceof PbError && /: BYE 2 /.test(error.message));
+/** What would only be repeated. */
+function isFatal(error: unknown): boolean {
+  if (error instanceof ProtocolError) return [2, 8].includes(error.code);
+  if (error instanceof PbError && /: BYE 2 /.test(error.message)) return true;
+  return error instanceof LoginFailed || error instanceof Forbidden || error instanceof TypeError;
+}
 
-/** Keep a connection to a server: after a loss wait, 0.1 s doubling to 30 s and chosen by chance below that, and connect again. */
+/** Keep a connection to a server: after a loss wait, 0.1 s doubling to 30 s and chosen by chance below that,
+ * and connect again. */
 export class Reconnecting {
   /** The connection there is now, if there is one. */
   connection: Connection | undefined;
@@ -50,7 +55,7 @@ export class Reconnecting {
       }
       this.connection = undefined;
       if (this.isStopped) return;
-      if (FATAL(error)) throw error;
+      if (isFatal(error)) throw error;
       const seconds = random() * Math.min(30, 0.1 * 2 ** misses++);
       lost?.(error, seconds);
       await (this.options.wait?.(seconds) ?? new Promise<void>((resolve) => {

@@ -1,4 +1,5 @@
-/** References to objects of the peer, and calls on them and on results to come. Spec: 4-references.md, 11-pipelining.md. */
+/** References to objects of the peer, and calls on them and on results to come. Spec: 4-references.md,
+ * 11-pipelining.md. */
 import type { Calls } from "./calls.js";
 import type { Connection } from "./connection.js";
 import { RemoteStream } from "./streams.js";
@@ -31,7 +32,7 @@ export type Remote<T> = T & { readonly reference: RemoteReference };
 /** An object of the peer. The same object is the same reference, as long as this one is held. */
 export class RemoteReference {
   /** @internal */
-  constructor(readonly connection: Connection, /** @internal */ readonly entry: Import, readonly meta: State = {}) {}
+  constructor(readonly connection: Connection, readonly entry: Import, readonly meta: State = {}) {}
 
   call(method: string, ...args: unknown[]): Promise<any> {
     return this.callWith({}, method, ...args);
@@ -51,18 +52,23 @@ export class RemoteReference {
   as<T extends object = Record<string, (...args: any[]) => any>>(): Remote<T> {
     return methods(this, (method, args) => streaming(this.call(method, ...args))) as Remote<T>;
   }
-  /** The same, but what a method returns can be called before it has come: `await ref.pipe().library().find("sicp").title()`. */
+  /** The same, but what a method returns can be called before it has come: `await
+   * ref.pipe().library().find("sicp").title()`. */
   pipe(): Pipe {
     return methods(this, (method, args) => this.connection.calls.pipe(this, method, args)) as Pipe;
   }
 }
-export type Pipe = { [method: string]: (...args: any[]) => Pipelined } & { readonly reference: RemoteReference };
+export type Pipe =
+  { [method: string]: (...args: any[]) => Pipelined } & { readonly reference: RemoteReference };
 export type Pipelined = Pipe & Promise<any>;
 
 function methods(reference: RemoteReference, call: (method: string, args: unknown[]) => unknown): object {
   return new Proxy(Object.create(null) as object, {
-    get: (_, name) =>
-      name === "reference" ? reference : typeof name === "symbol" || name === "then" ? undefined : (...args: unknown[]) => call(name, args),
+    get: (_, name) => {
+      if (name === "reference") return reference;
+      const isMethod = typeof name === "string" && name !== "then"; // else it would be taken for a promise
+      return isMethod ? (...args: unknown[]) => call(name, args) : undefined;
+    },
   });
 }
 /** A promise of a stream is something to iterate over, too. */

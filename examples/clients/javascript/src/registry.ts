@@ -1,4 +1,5 @@
-/** What may cross: objects that publish methods, and the classes of copies, caches and errors by their wire names. */
+/** What may cross: objects that publish methods, and the classes of copies, caches and errors by their wire
+ * names. */
 import { BadPayload, ErrorTable } from "./errors.js";
 import { isMap, State } from "./values.js";
 
@@ -19,7 +20,8 @@ export function findMethod(object: object, prefix: string, name: string): Functi
   if (!isName(name)) return undefined;
   const table = served.get(object);
   if (table) return prefix === "remote_" ? table.get(name) : undefined;
-  for (let at = Object.getPrototypeOf(object); at && at !== Object.prototype; at = Object.getPrototypeOf(at)) {
+  const above = Object.getPrototypeOf;
+  for (let at = above(object); at && at !== Object.prototype; at = above(at)) {
     const found = Object.getOwnPropertyDescriptor(at, prefix + name)?.value;
     if (found !== undefined) return typeof found === "function" ? found : undefined;
   }
@@ -58,7 +60,8 @@ export class Registry {
   copy<T extends object>(name: string, make: Class<T>, options: CopyOptions<T> = {}): this {
     return this.add(this.copies, { name, make, options });
   }
-  /** A class for replicas (its `observe_` methods take the updates), and for originals if it is a Cacheable. */
+  /** A class for replicas (its `observe_` methods take the updates), and for originals if it is a Cacheable.
+   * */
   cache<T extends object>(name: string, make: Class<T>, options: CopyOptions<T> = {}): this {
     return this.add(this.caches, { name, make, options });
   }
@@ -74,7 +77,8 @@ export class Registry {
     return this.classes.get(Object.getPrototypeOf(object)?.constructor);
   }
   private add(table: Map<string, Entry>, entry: Entry): this {
-    if (!/^[A-Za-z][A-Za-z0-9_.-]{0,127}$/.test(entry.name)) throw new TypeError(`${entry.name} is no wire name`);
+    if (!/^[A-Za-z][A-Za-z0-9_.-]{0,127}$/.test(entry.name))
+      throw new TypeError(`${entry.name} is no wire name`);
     table.set(entry.name, entry);
     this.classes.set(entry.make, entry);
     return this;

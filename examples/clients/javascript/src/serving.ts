@@ -2,8 +2,8 @@
 import { bind, Cacheable } from "./caches.js";
 import type { Connection } from "./connection.js";
 import {
-  BadPayload, BrokenPromise, Busy, Cancelled, DeadlineExceeded, ErrorMap, Gone, NoSuchMethod, NoSuchObject, NotPipelinable,
-  ProtocolError,
+  BadPayload, BrokenPromise, Busy, Cancelled, DeadlineExceeded, ErrorMap, Gone, NoSuchMethod, NoSuchObject,
+  NotPipelinable, ProtocolError,
 } from "./errors.js";
 import type { Export } from "./exports.js";
 import { ANSWER, ERROR, OURS, violated } from "./messages.js";
@@ -35,13 +35,14 @@ class Running {
   timer: ReturnType<typeof setTimeout> | undefined;
   isWaiting = false;
   isAnswered = false;
-  constructor(readonly id: number, readonly target: number, readonly method: string, readonly payload: Uint8Array,
-    readonly entry: Export | undefined, { keep, trace }: CallOptionsIn = {}) {
+  constructor(readonly id: number, readonly target: number, readonly method: string,
+    readonly payload: Uint8Array, readonly entry?: Export, { keep, trace }: CallOptionsIn = {}) {
     this.keep = keep === true;
     this.trace = traceOf(trace);
   }
 }
-/** What a method can ask for before its first await: `current().signal` is aborted when its caller gives up. */
+/** What a method can ask for before its first await: `current().signal` is aborted when its caller gives up.
+ * */
 export interface Current {
   readonly connection: Connection;
   readonly signal: AbortSignal;
@@ -67,13 +68,15 @@ export class Server {
     if (id === 0 && (options.keep || named.length)) violated("a call that is pipelined or kept has an id");
     for (const q of named) if (!this.kept.has(q)) violated(`call ${q} is not kept`);
     if (options.keep) {
-      if (this.kept.size >= OURS.max_calls) throw new ProtocolError(6, `more kept results than max_calls ${OURS.max_calls}`);
+      if (this.kept.size >= OURS.max_calls)
+        throw new ProtocolError(6, `more kept results than max_calls ${OURS.max_calls}`);
       this.kept.set(id, { settled: false });
     }
     const entry = target >= 0 ? connection.exports.byId.get(target) : undefined;
     const call = new Running(id, target, method, payload, entry, options);
     call.needs = named;
-    if (id && this.running.size >= OURS.max_calls) return this.refuse(call, new Busy(`max_calls is ${OURS.max_calls}`));
+    if (id && this.running.size >= OURS.max_calls)
+      return this.refuse(call, new Busy(`max_calls is ${OURS.max_calls}`));
     if (target >= 0 && !entry) return this.refuse(call, new NoSuchObject("no such object"));
     if (entry?.gone) return this.refuse(call, new Gone("the object was revoked"));
     if (options.ttl === 0) return this.refuse(call, new DeadlineExceeded("no time was left"));
@@ -120,7 +123,8 @@ export class Server {
       this.refuse(call, error);
       this.startWaiting();
     } else if (error instanceof DeadlineExceeded) {
-      this.settle(call, () => this.connection.sendError(ERROR, call.id, error)); // its place is free when it has ended
+      // Its place is free when it has ended, and not before.
+      this.settle(call, () => this.connection.sendError(ERROR, call.id, error));
     }
   }
   /** Answer what has not run; what its payload holds counts all the same. */
@@ -159,11 +163,12 @@ export class Server {
     if (!found) return this.refuse(call, new NoSuchMethod("no such method"));
     if (!call.decoded && !this.decode(call)) return;
     const [args, kwargs] = call.decoded!;
-    this.run(call, () => Reflect.apply(found, object, bind(found, "remote_" + call.method, object, args, kwargs)));
+    const name = `remote_${call.method}`;
+    this.run(call, () => Reflect.apply(found, object, bind(found, name, object, args, kwargs)));
   }
   /** Answer an OBSERVE that has an id. */
   update(id: number, apply: () => unknown): void {
-    const call = new Running(id, 0, "", new Uint8Array(0), undefined);
+    const call = new Running(id, 0, "", new Uint8Array(0));
     this.running.set(id, call);
     this.run(call, apply);
   }
@@ -174,7 +179,8 @@ export class Server {
     try {
       const result = method();
       if (typeof (result as PromiseLike<unknown> | null)?.then === "function")
-        (result as Promise<unknown>).then((value) => this.answer(call, value), (error) => this.fail(call, error));
+        (result as Promise<unknown>).then(
+          (value) => this.answer(call, value), (error) => this.fail(call, error));
       else this.answer(call, result);
     } catch (error) {
       this.fail(call, error);
@@ -188,11 +194,13 @@ export class Server {
       const { id, keep, ends } = call;
       if (id) connection.encode(value, (bytes) => connection.send([ANSWER, id, bytes]), { steps: [], ends });
       const isHosted = typeof value === "object" && value !== null && isServed(value);
-      if (keep) this.kept.set(id, { settled: true, entry: isHosted ? connection.exports.of(value) : undefined });
+      if (keep)
+        this.kept.set(id, { settled: true, entry: isHosted ? connection.exports.of(value) : undefined });
     }, true);
   }
   private fail(call: Running, error: unknown): void {
-    const told = call.controller.signal.aborted && !call.isWaiting ? (call.controller.signal.reason as Error) : error;
+    const { signal } = call.controller;
+    const told: unknown = signal.aborted && !call.isWaiting ? signal.reason : error;
     this.settle(call, () => this.connection.sendError(ERROR, call.id, told), true);
   }
   private settle(call: Running, send: () => ErrorMap | void, isOver = false): void {
@@ -236,6 +244,7 @@ export class Server {
 }
 function broken(error: ErrorMap): BrokenPromise {
   const { type, msg, bases } = error;
-  const cause = type === "pb.BrokenPromise" ? error.cause : { type, msg, ...(bases && { bases }) }; // one for a chain
+  const isOfChain = type === "pb.BrokenPromise"; // which has one cause, however long it is
+  const cause = isOfChain ? error.cause : { type, msg, ...(bases && { bases }) };
   return Object.assign(new BrokenPromise("the call named has failed"), { cause });
 }

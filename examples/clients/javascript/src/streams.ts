@@ -78,7 +78,8 @@ export class Consumer {
     if (this.stopped) return this.credit >= 0;
     this.bytes += size;
     this.queue.push(...items.map((value, i) => ({ value, size: i ? 0 : size })));
-    if (this.bytes > MAX_BYTES) this.fail(new TooLarge(`a stream of more than ${MAX_BYTES} bytes that nobody took`));
+    if (this.bytes > MAX_BYTES)
+      this.fail(new TooLarge(`a stream of more than ${MAX_BYTES} bytes that nobody took`));
     this.wake?.();
     return this.credit >= 0;
   }

@@ -1,11 +1,12 @@
-/** Which piece of work a call belongs to, in the form of W3C Trace Context. Spec: 3-messages.md, CALL, "Traces". */
+/** Which piece of work a call belongs to, in the form of W3C Trace Context. Spec: 3-messages.md, CALL,
+ * "Traces". */
 export interface Trace {
   traceparent: string;
   tracestate?: string;
 }
 const PARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/s;
-const MEMBER =
-  /^([a-z][a-z0-9_\-*/]{0,255}|[a-z0-9][a-z0-9_\-*/]{0,240}@[a-z][a-z0-9_\-*/]{0,13})=[ -+\--<>-~]{0,255}[!-+\--<>-~]$/;
+const KEY = "[a-z][a-z0-9_\\-*/]{0,255}|[a-z0-9][a-z0-9_\\-*/]{0,240}@[a-z][a-z0-9_\\-*/]{0,13}";
+const MEMBER = new RegExp(`^(${KEY})=[ -+\\--<>-~]{0,255}[!-+\\--<>-~]$`);
 
 /** What is passed on of the trace of a call (PB-M42), or nothing where it has none of that form (PB-M43). */
 export function traceOf(said: { traceparent?: string; tracestate?: string } | undefined): Trace | undefined {

@@ -88,8 +88,10 @@ async function stream(host: string, port: number, isTls: boolean, fingerprint?: 
   if (isTls) {
     const { connect } = (await import(tls)) as typeof import("node:tls");
     const servername = /^[\d.]+$|:/.test(host) ? "" : host; // an address is none
-    const wanted = { ALPNProtocols: ["pb/1"], rejectUnauthorized: !fingerprint, minVersion: "TLSv1.2" as const };
-    const found = connect({ host, port, servername, ...wanted });
+    const found = connect({
+      host, port, servername, ALPNProtocols: ["pb/1"], minVersion: "TLSv1.2",
+      rejectUnauthorized: !fingerprint, // a pinned key needs no authority
+    });
     await opened(found, "secureConnect");
     certificate = new Uint8Array(found.getPeerCertificate().raw);
     const key = found.getPeerX509Certificate()?.publicKey.export({ type: "spki", format: "der" });
@@ -110,7 +112,7 @@ async function stream(host: string, port: number, isTls: boolean, fingerprint?: 
     certificate,
     start(handlers) {
       const read = frames(handlers);
-      socket.on("data", (data: Uint8Array) => read(new Uint8Array(data.buffer, data.byteOffset, data.length)));
+      socket.on("data", ({ buffer, byteOffset, length }) => read(new Uint8Array(buffer, byteOffset, length)));
       socket.on("error", () => undefined);
       socket.on("close", () => handlers.lost());
       if (socket.destroyed) queueMicrotask(() => handlers.lost());
@@ -161,7 +163,7 @@ export function frames(handlers: Handlers): (data: Uint8Array) => void {
       isBody = true;
       if (wanted < 1 || wanted > (isFirst ? 4096 : OURS.max_frame)) {
         isBroken = true;
-        return handlers.fault(new ProtocolError(5, `a frame has 1 to ${isFirst ? 4096 : OURS.max_frame} bytes`));
+        return handlers.fault(new ProtocolError(5, "a frame of no bytes, or of more than max_frame"));
       }
     }
   };

@@ -1,4 +1,5 @@
-/** Values that JavaScript has no type for, and the bytes of those without a msgpack form. Spec: 1-values.md, 1.3. */
+/** Values that JavaScript has no type for, and the bytes of those without a msgpack form. Spec: 1-values.md,
+ * 1.3. */
 import { hex, shrink, textOf, unhex, utf8 } from "./bytes.js";
 import { malformed, NotSendable, TooLarge } from "./errors.js";
 
@@ -30,7 +31,8 @@ export class Opaque extends Text {
 export class Decimal extends Text {
   static readonly ext = 25;
   constructor(text: string) {
-    if (!/^(-?([0-9]+(\.[0-9]+)?(E[+-][0-9]+)?|Infinity)|NaN)$/.test(text)) throw new TypeError(`${text} is no decimal`);
+    if (!/^(-?([0-9]+(\.[0-9]+)?(E[+-][0-9]+)?|Infinity)|NaN)$/.test(text))
+      throw new TypeError(`${text} is no decimal`);
     super(text);
   }
 }
@@ -38,12 +40,14 @@ export class Decimal extends Text {
 export class Civil extends Text {
   static readonly ext = 26;
   constructor(text: string) {
-    const found = /^(\d{4}-\d\d-\d\d)?(?:T(\d\d):(\d\d):(\d\d)(?:\.\d{6})?(?:[+-](\d\d):(\d\d))?)?$/.exec(text);
+    const form = /^(\d{4}-\d\d-\d\d)?(?:T(\d\d):(\d\d):(\d\d)(?:\.\d{6})?(?:[+-](\d\d):(\d\d))?)?$/;
+    const found = form.exec(text);
     const [, date = "0001-01-01", h = "0", m = "0", s = "0", zoneH = "0", zoneM = "0"] = found ?? [];
     const day = new Date(`${date}T00:00:00Z`); // the 30th of February becomes another day, or none
     const isDay = date > "0001" && !isNaN(+day) && day.toISOString().startsWith(date);
     const isTime = [m, s, zoneM].every((n) => n < "60") && [h, zoneH].every((n) => n < "24");
-    if (!found || !text || !isDay || !isTime || /^T.*[+-]/.test(text)) throw new TypeError(`${text} is no date or time`);
+    if (!found || !text || !isDay || !isTime || /^T.*[+-]/.test(text))
+      throw new TypeError(`${text} is no date or time`);
     super(text);
   }
 }
@@ -71,8 +75,10 @@ export class Duration extends Scalar {
   }
 }
 
-const bits = (value: bigint | number, bytes: number): Uint8Array => unhex(value.toString(16).padStart(2 * bytes, "0"));
-const nsAndSeconds = (ns: number, seconds: bigint): Uint8Array => bits((BigInt(ns) << 64n) | BigInt.asUintN(64, seconds), 12);
+const bits = (value: bigint | number, bytes: number): Uint8Array =>
+  unhex(value.toString(16).padStart(2 * bytes, "0"));
+const nsAndSeconds = (ns: number, seconds: bigint): Uint8Array =>
+  bits((BigInt(ns) << 64n) | BigInt.asUintN(64, seconds), 12);
 const isMoment = (s: number): boolean => s >= -62135596800 && s <= 253402300799;
 export function timestampBytes(date: Date): Uint8Array {
   const ms = date.getTime();
@@ -89,7 +95,8 @@ export function bigBytes(value: bigint): Uint8Array {
 }
 
 function sized(data: Uint8Array, ...sizes: number[]): DataView {
-  if (!sizes.includes(data.length)) throw malformed(`an Ext of ${data.length} bytes; expected ${sizes.join(" or ")}`);
+  if (!sizes.includes(data.length))
+    throw malformed(`an Ext of ${data.length} bytes; expected ${sizes.join(" or ")}`);
   return new DataView(data.buffer, data.byteOffset, data.length);
 }
 function timestamp(data: Uint8Array): Date {
@@ -118,7 +125,8 @@ function decimal(data: Uint8Array): Decimal {
   const found = written(Decimal, data);
   const [digits, exponent] = found.text.split("E");
   const adjusted = Number(exponent ?? 0) + digits.replace("-", "").split(".")[0].length - 1;
-  if (data.length > 4100 || Math.abs(adjusted) > 6144) throw new TooLarge("DECIMAL: at most 4096 digits, exponents to 6144");
+  if (data.length > 4100 || Math.abs(adjusted) > 6144)
+    throw new TooLarge("DECIMAL: at most 4096 digits, exponents to 6144");
   return found;
 }
 function duration(data: Uint8Array): Duration {
@@ -130,8 +138,9 @@ function uuid(data: Uint8Array): Uuid {
   sized(data, 16);
   return new Uuid(hex(data).replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-"));
 }
-/** Ext number -> what its data are. Throws ProtocolError if they are malformed, another PbError if they are refused. */
-export const SCALARS: ReadonlyMap<number, (data: Uint8Array) => unknown> = new Map<number, (data: Uint8Array) => unknown>([
+/** Ext number -> what its data are. Throws ProtocolError if they are malformed, another PbError if they are
+ * refused. */
+export const SCALARS = new Map<number, (data: Uint8Array) => unknown>([
   [-1, timestamp], [12, (data) => new Opaque(textOf(data))], [24, big], [25, decimal],
   [26, (data) => written(Civil, data)], [27, duration], [28, uuid],
 ]);
@@ -146,7 +155,8 @@ export function assign(on: object, state: State, enumerable = true): void {
 }
 export function isHashable(value: unknown): boolean {
   if (typeof value === "number") return !Number.isNaN(value);
-  if (typeof value !== "object" || value === null || value instanceof FrozenSet || value instanceof Date) return true;
+  if (typeof value !== "object" || value === null || value instanceof FrozenSet || value instanceof Date)
+    return true;
   if (value instanceof Tuple) return value.every(isHashable);
   return !(Array.isArray(value) || value instanceof Set || value instanceof Map || isMap(value));
 }
@@ -154,5 +164,6 @@ export function isHashable(value: unknown): boolean {
 export function isFloodable(value: unknown): boolean {
   if (typeof value === "number") return !Number.isInteger(value) || Math.abs(value) >= 2 ** 32;
   if (value instanceof Civil) return /T.*[+-]/.test(value.text);
-  return !(value == null || typeof value === "boolean" || typeof value === "string" || value instanceof Uint8Array);
+  const isPlain = value == null || ["boolean", "string"].includes(typeof value);
+  return !isPlain && !(value instanceof Uint8Array);
 }

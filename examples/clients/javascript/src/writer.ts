@@ -37,8 +37,8 @@ export class Writer {
   private depths: number[] = [];
   private states = new Map<object, unknown>();
 
-  constructor(private readonly sender: Sender, private readonly registry: Registry, private readonly limits: WriteLimits,
-    private readonly undo: () => void = () => {}) {}
+  constructor(private readonly sender: Sender, private readonly registry: Registry,
+    private readonly limits: WriteLimits, private readonly undo: () => void = () => {}) {}
 
   /** Return the bytes of a value; `undo` is called first if it has to be begun again as a GRAPH. */
   payload(value: unknown): Uint8Array {
@@ -60,7 +60,8 @@ export class Writer {
     return new TooLarge(`max_depth of the peer is ${this.limits.depth}`);
   }
   private countExts(count: number): void {
-    if ((this.exts += count) > this.limits.exts) throw new TooLarge(`max_exts of the peer is ${this.limits.exts}`);
+    if ((this.exts += count) > this.limits.exts)
+      throw new TooLarge(`max_exts of the peer is ${this.limits.exts}`);
   }
   private ext(type: number, data: Uint8Array, weight = 1): ExtData {
     if (type !== -1) this.countExts(1);
@@ -93,10 +94,13 @@ export class Writer {
       case "undefined": return null;
       case "boolean": return value;
       case "string": return text(value);
-      case "number": // what the encoder would make a float is an integer here
-        return Number.isSafeInteger(value) && (value > 0xffffffff || value < -0x80000000) ? BigInt(value) : value;
+      case "number": { // what the encoder would make a float is an integer here
+        const isLong = Number.isSafeInteger(value) && (value > 0xffffffff || value < -0x80000000);
+        return isLong ? BigInt(value) : value;
+      }
       case "bigint":
-        if (value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER) return this.lower(Number(value), place);
+        if (value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER)
+          return this.lower(Number(value), place);
         return value >= -(2n ** 63n) && value < 2n ** 64n ? value : this.ext(24, bigBytes(value));
       case "object": break;
       default: throw new NotSendable(`a ${typeof value} has no form on the wire`);
@@ -109,7 +113,8 @@ export class Writer {
       return this.around(type, this.all([data], () => data((inner) => this.lower(inner, "back")))[0]);
     }
     if (value instanceof Date) return this.ext(-1, timestampBytes(value));
-    if (value instanceof Scalar) return this.ext((value.constructor as unknown as { ext: number }).ext, value.toBytes());
+    if (value instanceof Scalar)
+      return this.ext((value.constructor as unknown as { ext: number }).ext, value.toBytes());
     return this.container(value, place);
   }
   private container(value: object, place: Place): unknown {
@@ -125,18 +130,21 @@ export class Writer {
   private inside(value: object, place: Place): unknown {
     const { items, make } = this.form(value) ?? unknown(value);
     return make(this.all(items, ([one, inner]) => {
-      if (inner === "key" && !isHashable(one)) throw new NotSendable("a list, map or set can be no key and no member of a set");
+      if (inner === "key" && !isHashable(one))
+        throw new NotSendable("a list, map or set can be no key and no member of a set");
       return this.lower(one, place === "key" ? "key" : inner);
     }));
   }
   private form(value: object): Form | undefined {
-    const at = (place: Place, values: Iterable<unknown>): Form["items"] => Array.from(values, (one) => [one, place]);
+    const at = (place: Place, values: Iterable<unknown>): Form["items"] =>
+      Array.from(values, (one) => [one, place]);
     const named = (keys: string[], lowered: unknown[]): State => {
       const into = Object.create(null) as State;
       keys.forEach((key, i) => (into[text(key)] = lowered[i]));
       return into;
     };
-    if (value instanceof Tuple) return { items: at("back", value), make: (lowered) => this.around(16, lowered) };
+    if (value instanceof Tuple)
+      return { items: at("back", value), make: (lowered) => this.around(16, lowered) };
     if (Array.isArray(value)) return { items: at("free", value), make: (lowered) => lowered };
     if (value instanceof Set) {
       const type = value instanceof FrozenSet ? 18 : 17;
@@ -148,7 +156,8 @@ export class Writer {
     }
     if (value instanceof Error) {
       const map = this.stateOf(value) as State;
-      return { items: at("back", Object.values(map)), make: (lowered) => this.around(11, named(Object.keys(map), lowered)) };
+      const make = (lowered: unknown[]): unknown => this.around(11, named(Object.keys(map), lowered));
+      return { items: at("back", Object.values(map)), make };
     }
     if (isMap(value)) {
       const keys = Object.keys(value);
@@ -156,12 +165,13 @@ export class Writer {
     }
     const entry = this.registry.entryOf(value);
     if (!entry || this.registry.copies.get(entry.name) !== entry) return undefined;
-    return { items: at("back", [entry.name, this.stateOf(value)]), make: (lowered) => this.around(8, lowered) };
+    const items = at("back", [entry.name, this.stateOf(value)]);
+    return { items, make: (lowered) => this.around(8, lowered) };
   }
   private stateOf(value: object): unknown {
     if (!this.states.has(value)) {
-      const state = this.registry.entryOf(value)?.options.state;
-      this.states.set(value, value instanceof Error ? this.sender.describe(value) : state ? state(value) : { ...value });
+      const { state = (one: object): unknown => ({ ...one }) } = this.registry.entryOf(value)?.options ?? {};
+      this.states.set(value, value instanceof Error ? this.sender.describe(value) : state(value));
     }
     return this.states.get(value);
   }
