@@ -1,4 +1,4 @@
-"""How much is done, in calls of functions: the same on every machine, whatever else it does.
+"""How much is done, in calls of functions or in lines: the same on every machine, whatever else it does.
 
 What C does within one call is not seen; a bound on that belongs into tests/bench.
 """
@@ -23,3 +23,21 @@ def calls_in(action: Callable[..., object], *arguments: object) -> int:
     finally:
         sys.setprofile(None)
     return calls
+
+
+def lines_in(action: Callable[..., object], *arguments: object) -> int:
+    """Run an action and return how many lines of Python were run meanwhile, each turn of a loop anew."""
+    lines = 0
+
+    def note(frame: object, event: str, about: object) -> object:
+        nonlocal lines
+        lines += event == "line"
+        return note
+
+    before = sys.gettrace()
+    sys.settrace(note)
+    try:
+        action(*arguments)
+    finally:
+        sys.settrace(before)
+    return lines

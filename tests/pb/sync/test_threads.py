@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -192,16 +191,15 @@ server.serve_forever()
             signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
         try:
-            began = time.monotonic()
             with (
                 ThreadPoolExecutor(1) as pool,
                 pytest.raises(KeyboardInterrupt),
-                sync.open_connection(url) as connection,
+                # The watchdog of these tests does not wait so long.
+                sync.open_connection(url, limits=pb.Limits(drain_s=3600)) as connection,
             ):
                 pool.submit(interrupt, connection)
                 connection.root.hang()
             assert not connection.is_open
-            assert time.monotonic() - began < pb.Limits().drain_s / 2
         finally:
             peer.kill()
 
