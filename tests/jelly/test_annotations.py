@@ -14,6 +14,8 @@ import pytest
 from jelly import Registry
 from jelly.visibility import visibility_of, visible_to
 
+from .things import name_of
+
 if TYPE_CHECKING:
     from nowhere import Missing
 
@@ -37,7 +39,7 @@ NewPay = NewType("NewPay", Pay)
         "Annotated[int, visible_to('hr')]",
         "Annotated[Annotated[int, 'unit'], 3, rules_of_others.Pay]",
     ],
-    ids=str,
+    ids=name_of,
 )
 def test_a_rule_is_found_wherever_it_stands_in_an_annotation(annotation: Any) -> None:
     """Also in strings, which annotations are under `from __future__ import annotations`."""
@@ -72,7 +74,7 @@ ALIAS = "Missing | Pay"
         typing.Optional["Missing | Pay"],
         dict[Pay, "Missing"],
     ],
-    ids=str,
+    ids=name_of,
 )
 def test_an_annotation_that_may_hold_a_rule_and_has_no_value_is_refused(annotation: Any) -> None:
     """Missing exists for type checkers only; showing the field would be silent."""

@@ -18,6 +18,8 @@ from msgpack import ExtType, packb
 
 from jelly import Decoder, Encoder, InsecureJelly, Limits, MalformedJelly, Opaque, Registry, Unjellyable
 
+from .things import name_of
+
 encoder = Encoder(Registry())
 decoder = Decoder(Registry())
 
@@ -150,7 +152,7 @@ def test_buffers_arrive_as_bytes(value: Any) -> None:
         (Opaque("\ud800"), "surrogates"),
         (array := __import__("array").array("i", [1]), "array"),
     ],
-    ids=lambda value: repr(value)[:40],
+    ids=lambda value: name_of(value)[:40],
 )
 def test_what_cannot_arrive_exactly_is_refused_at_the_sender(value: Any, text: str) -> None:
     """Wherever it stands, and with its place."""

@@ -22,7 +22,7 @@ from jelly import (
     Unjellyable,
 )
 
-from .things import Node, Overdrawn, Plain, Point, Tables, Thing, make_registry
+from .things import Node, Overdrawn, Plain, Point, Tables, Thing, make_registry, name_of
 
 registry = make_registry()
 encoder = Encoder(registry)
@@ -260,7 +260,7 @@ def test_attributes_that_are_not_declared_stay_here(count: int) -> None:
     assert {"x": 0, "y": 0} == vars(decoder.loads(encoder.dumps(points))[0])
 
 
-@pytest.mark.parametrize("odd", [[1], {}, (), (1,), {2}, "\ud800", Node("n"), Plain()], ids=repr)
+@pytest.mark.parametrize("odd", [[1], {}, (), (1,), {2}, "\ud800", Node("n"), Plain()], ids=name_of)
 def test_lists_of_copies_take_the_long_way_where_one_is_not_plain(odd: Any) -> None:
     """The short way must not send anything the long way would not."""
     points = [Point(1), Point(odd), Point(2)]

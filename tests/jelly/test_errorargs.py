@@ -10,7 +10,7 @@ from msgpack import ExtType, packb, unpackb
 
 from jelly import Decoder, Encoder, InsecureJelly, RemoteError
 
-from .things import Overdrawn, Plain, Point, make_registry
+from .things import Overdrawn, Plain, Point, make_registry, name_of
 
 registry = make_registry()
 encoder = Encoder(registry)
@@ -105,7 +105,7 @@ def wordy(balance: int) -> Overdrawn:
     return made
 
 
-@pytest.mark.parametrize("arg", [Plain(), Point(1), [Point(1)], {"a": (Point(1),)}], ids=repr)
+@pytest.mark.parametrize("arg", [Plain(), Point(1), [Point(1)], {"a": (Point(1),)}], ids=name_of)
 def test_objects_in_args_stay_at_home(arg: object) -> None:
     """Printing them would print what is in them."""
     assert data_of(ValueError("why", arg)) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import re
 from typing import Any, NamedTuple
 
 from msgpack import ExtType
@@ -140,3 +141,8 @@ class Tables:
     def cached(self, id: int) -> object:
         self.received.append(("cached", id))
         return ("cached", id)
+
+
+def name_of(value: object) -> str:
+    """Return the name of a case for a value: the same in each run, so without addresses."""
+    return re.sub(" at 0x[0-9a-f]+", "", value if isinstance(value, str) else repr(value))
