@@ -202,6 +202,7 @@ class Link(asyncio.BufferedProtocol):
         if self.transport is not None:
             self.write_now()
             self.transport.close()
+            self._pulse.ended()
 
     # --- what the transport tells
 

@@ -38,6 +38,7 @@ class Pulse:
     __slots__ = (
         "_arriving",
         "_due_at",
+        "_leaving_bytes",
         "_link",
         "_looked_at",
         "_opened_at",
@@ -55,6 +56,7 @@ class Pulse:
         self._quiet_since = 0.0
         self._arriving: tuple[int, int] | None = None
         self._looked_at = 0.0
+        self._leaving_bytes = 0  # at the last look, since the connection has ended
         self.stalled_since = 0.0
         self._room: asyncio.Future[None] | None = None  # made by who waits for it
 
@@ -93,11 +95,33 @@ class Pulse:
             self._timer.cancel()
             self._timer = None
 
+    def ended(self) -> None:
+        """The connection has ended, and the transport closes once the peer has taken what was written.
+
+        It may never do so, and whoever shuts out a peer must not be bound to hold its output (PB-F33).
+        """
+        if self._timer is not None:
+            self._timer.cancel()
+        self._leaving_bytes = self._link.transport.get_write_buffer_size()
+        self._set(self._link.broker.limits.write_stall_s)
+
+    def _check_leaving(self) -> None:
+        link = self._link
+        left_bytes = link.transport.get_write_buffer_size()
+        taken_bytes, self._leaving_bytes = self._leaving_bytes - left_bytes, left_bytes
+        if taken_bytes < link.broker.limits.write_high_bytes:
+            link.transport.abort()
+        else:
+            self._set(link.broker.limits.write_stall_s)
+
     def _tick(self) -> None:
         link = self._link
         broker = link.broker
         self._timer = None
-        if link.transport is None or broker.state is State.CLOSED:
+        if link.transport is None:
+            return
+        if broker.state is State.CLOSED:
+            self._check_leaving()
             return
         now = link.loop.time()
         if now > self._due_at + _LATE_S:
