@@ -98,6 +98,7 @@ def test_ref_report_is_told_to_whom_it_is_granted_and_to_nobody_else():
             for _ in range(20):
                 await asyncio.sleep(0)
             assert [] == pb.reference_report(application)
+            assert set() == application.faces, "a connection that has ended is not kept"
 
     asyncio.run(main())
 
