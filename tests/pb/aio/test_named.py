@@ -259,8 +259,9 @@ def test_a_secret_name_is_not_said_to_another_server(tmp_path):
         library, impostor = Library(tmp_path), Library(tmp_path / "theirs")
         async with library.running() as application:
             url = await application.give_name("counter", "17")
-        impostor.url = f"pbs://127.0.0.1:{url.rpartition(':')[2].partition('/')[0]}"
         async with impostor.running() as application:
+            there = impostor.url.rpartition("@")[2]
+            url = f"{url.partition('@')[0]}@{there}/{url.rpartition('/')[2]}"
             said = []
             application.root.names.load = lambda *said_to: said.append(said_to)
             with pytest.raises(OSError, match="fingerprint"):
