@@ -27,4 +27,6 @@ def fields(
         "pb_mechanism": mechanism,
         "pb_error": "" if error is None else type(error).__name__,
     }
-    return {name: ascii(value[:256])[1:-1] for name, value in told.items() if value}
+    return {
+        name: ascii(value[:256])[1:-1] for name, value in told.items() if value and isinstance(value, str)
+    }

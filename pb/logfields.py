@@ -106,7 +106,7 @@ def fields(
         ("pb_identity", identity),
         ("pb_service", service),
     ):
-        if value:
+        if value and isinstance(value, str):  # a peer may send anything as a name
             told[name] = _ascii(value)
     if code is not None:
         told["pb_code"] = code

@@ -185,6 +185,12 @@ def test_what_is_said_of_another_peer_has_nothing_of_the_call_that_is_served():
     assert {"pb_event": "fault", "pb_peer": "another"} == there == under
 
 
+def test_what_is_no_text_is_left_out():
+    """A peer may send anything as a name, and to log must not fail; nor is such a value shown."""
+    assert {"pb_event": "attach.refused"} == fields("attach.refused", service={"a": 1}, identity=7)
+    assert {"pb_event": "attach.refused"} == of_cred.fields("attach.refused", service=[1], identity=7)
+
+
 def test_an_object_that_is_gone_has_no_class_any_more():
     """Its id tells what else was said of it. And a perspective that tells no name breaks nothing."""
 
