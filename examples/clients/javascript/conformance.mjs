@@ -54,7 +54,6 @@ class Subject extends Referenceable {
   ended = 0;
 
   remote_echo(x) {
-    void collect();
     return x;
   }
   remote_type_of(x) {
