@@ -13,7 +13,7 @@ from msgpack import ExtType
 
 from jelly import Bulk
 
-from ._export import REF, REFX
+from ._ids import REF, REFX
 
 _BROKEN: Final = "pb.BrokenPromise"
 NOT_PIPELINABLE: Final[bytes] = msgpack.packb(

@@ -5,29 +5,15 @@ Knows nothing of counting; the tables do that. Spec: spec/4-references.md.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
-
-from msgpack import ExtType
+from typing import TYPE_CHECKING, Any
 
 from .dispatch import Kind, guards_of
 
 if TYPE_CHECKING:
+    from msgpack import ExtType
+
     from ._scope import Scope
     from .reference import RemoteReference
-
-REF: Final = 1
-HOME: Final = 2
-ANSWER: Final = 3
-REFX: Final = 4
-STREAM: Final = 5
-CACHED: Final = 10
-
-
-def id_ext(code: int, id: int) -> ExtType:
-    """Return the Ext of an id: the shortest of 1, 2, 4 and 8 big-endian bytes that holds it."""
-    size = 1 if id < 0x100 else 2 if id < 0x10000 else 4 if id < 0x100000000 else 8
-    # tuple.__new__ skips the checks of ExtType for arguments known to be right: 0.30 us instead of 0.60.
-    return tuple.__new__(ExtType, (code, id.to_bytes(size, "big")))
 
 
 class Export:

@@ -6,14 +6,15 @@ The counting rules are spec/4-references.md R1 to R10; the names of the rules st
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgpack
 from msgpack import ExtType
 
 from jelly import Unjellyable, Viewable
 
-from ._export import CACHED, HOME, REF, REFX, Export, id_ext
+from ._export import Export
+from ._ids import CACHED, HOME, REF, REFX, id_ext
 from .attachment import Attachment
 from .dispatch import Kind
 from .errors import Forbidden, ProtocolError, TooLarge
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
     from ._producer import Producer
     from ._resync import Offers
     from ._scope import Scope
+
+# Looked up for every object handed out: a member of an Enum is found five times as slowly as a global.
+REMOTE: Final = Kind.REMOTE
+PERSPECTIVE: Final = Kind.PERSPECTIVE
+CACHE: Final = Kind.CACHE
+PROXY: Final = Kind.PROXY
 
 
 class ExportTable:
@@ -97,7 +104,9 @@ class ExportTable:
             Forbidden: a reference of another connection, and this one passes none on.
             Unjellyable: it can be seen under a perspective only, and there is none, or it was detached.
         """
-        export = self._by_object.get(_key(value, scope.direct))
+        direct = scope.direct
+        key = id(value) if direct.exports is None else _key(value, direct)
+        export = self._by_object.get(key)
         if export is not None:
             return export
         if type(value) is Attachment:
@@ -115,9 +124,9 @@ class ExportTable:
             live = tuple(weak for weak in handle.passed_on if weak() is not None)
             handle.passed_on = (*live, weakref.ref(export))
             return export
-        kind = Kind.REMOTE
+        kind = REMOTE
         if value is scope.perspective:
-            kind = Kind.PERSPECTIVE
+            kind = PERSPECTIVE
         elif isinstance(value, Viewable):
             if scope.perspective is None:
                 raise Unjellyable(
@@ -125,15 +134,12 @@ class ExportTable:
                     "send it from a method of a perspective or of something handed out by one"
                 )
             kind = Kind.VIEW
-        return self._add(value, kind, scope.direct)
+        return self._add(value, kind, direct)
 
     def _add(self, value: Any, kind: Kind, scope: Scope, number: int | None = None) -> Export:
-        held = len(self.exports) - (0 in self.exports)
-        most = min(self.peer_max_refs, self._max_refs)
-        if held >= most:
-            raise TooLarge(
-                f"the peer holds {held} references, the limit max_refs is {most}; release some first"
-            )
+        held = len(self.exports)
+        if held >= self.peer_max_refs or held >= self._max_refs:
+            self._check_room()
         if not self.is_open:
             raise Unjellyable("is to be handed out over a connection that a hook has just ended")
         if scope.is_over:
@@ -141,18 +147,27 @@ class ExportTable:
         if number is None:
             number = self.take_id()
         seen_through = scope
-        if kind is Kind.PROXY:
+        if kind is PROXY:
             ext = ExtType(REFX, msgpack.packb([number, {"kind": "proxy"}]))
             seen_through = scope.relay()
         else:
-            ext = id_ext(CACHED if kind is Kind.CACHE else REF, number)
+            ext = id_ext(CACHED if kind is CACHE else REF, number)
         export = Export(number, value, kind, seen_through, ext, self._clock())
-        if kind is Kind.PERSPECTIVE:
+        if kind is PERSPECTIVE:
             scope.has_begun = True
         self.exports[number] = self._by_object[_key(value, scope)] = export
         if scope.exports is not None:
             scope.exports[number] = export
         return export
+
+    def _check_room(self) -> None:
+        """Refuse one more where the peer holds as many as may be; the root is not counted."""
+        held = len(self.exports) - (0 in self.exports)
+        most = min(self.peer_max_refs, self._max_refs)
+        if held >= most:
+            raise TooLarge(
+                f"the peer holds {held} references, the limit max_refs is {most}; release some first"
+            )
 
     def observe(self, value: Any, scope: Scope) -> tuple[ExtType, tuple[Any] | None]:
         """Count one occurrence of a Cacheable; return its Ext and, in a tuple, the state of a new one.
@@ -215,12 +230,15 @@ class ExportTable:
             return
         del self.exports[export.id]
         self._forget_object(export)
-        self.observing.finish(export)
-        export.scope.direct.check_empty()
+        if export.observer is not None:
+            self.observing.finish(export)
+        scope = export.scope.direct
+        if scope.has_begun:
+            scope.check_empty()
 
     def _forget_object(self, export: Export) -> None:
         scope = export.scope.direct
-        key = _key(export.object, scope)
+        key = id(export.object) if scope.exports is None else _key(export.object, scope)
         if self._by_object.get(key) is export:
             del self._by_object[key]
             if scope.exports is not None:

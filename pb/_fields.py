@@ -5,10 +5,12 @@ Spec: spec/3-messages.md.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from . import messages
 from .errors import ProtocolError
+
+_INT: Final = {int}
 
 
 def numbers_of(envelope: list[Any], form: str) -> list[int]:
@@ -20,9 +22,9 @@ def numbers_of(envelope: list[Any], form: str) -> list[int]:
     numbers = envelope[1] if len(envelope) == 2 else None
     if type(numbers) is not list or not numbers:
         raise ProtocolError(form)
-    for number in numbers:
-        if type(number) is not int or not 0 <= number <= messages.MAX_ID:
-            raise ProtocolError(f"{form}, each from 0 to 2^53-1")
+    # By type first, and exactly: True is an int to min(), and 1.0 lies between 0 and MAX_ID.
+    if set(map(type, numbers)) != _INT or min(numbers) < 0 or max(numbers) > messages.MAX_ID:
+        raise ProtocolError(f"{form}, each from 0 to 2^53-1")
     return numbers
 
 

@@ -12,7 +12,6 @@ from jelly import InsecureJelly, MalformedJelly
 
 from . import messages
 from ._consumer import Consumer
-from ._export import HOME, id_ext
 from ._replica import Replica
 from .errors import DeadReference, Gone
 from .reference import Import, RemoteReference
@@ -68,7 +67,8 @@ class ImportTable:
             if reference is not None:
                 handle.count += 1
                 return reference
-        elif self._is_full:
+        # First what costs next to nothing; the root, which is not counted, can only make it less.
+        elif len(self._by_id) + len(self.replicas) >= self._max_held and self._is_full:
             self.drop((number, 1))
             raise InsecureJelly(
                 f"this side holds {self._max_held} references, its limit max_refs; release some first",
@@ -136,22 +136,24 @@ class ImportTable:
         handle.source = None
         handle.dead = None
         handle.passed_on = ()
-        handle.home = id_ext(HOME, number)
+        handle.home = None
         handle.scope = scope
         reference._pb_import = self.imports[key] = handle
-        # Without the dead, of which a burst may leave many until they are released.
-        others = [each for each in self._by_id.get(number, ()) if each() is not None]
-        self._by_id[number] = (*others, handle)
+        others = self._by_id.get(number)
+        if others is None:
+            self._by_id[number] = (handle,)
+        else:  # without the dead, of which a burst may leave many until they are released
+            self._by_id[number] = (*[each for each in others if each() is not None], handle)
         return reference
 
     def _forget(self, handle: Import) -> None:
         if self.imports.get(handle.key) is handle:
             del self.imports[handle.key]
-        rest = tuple(each for each in self._by_id.get(handle.id, ()) if each is not handle)
-        if rest:
-            self._by_id[handle.id] = rest
-        else:
-            self._by_id.pop(handle.id, None)
+        known = self._by_id.get(handle.id, ())
+        if len(known) == 1 and known[0] is handle:  # nearly always
+            del self._by_id[handle.id]
+        elif known:
+            self._by_id[handle.id] = tuple(each for each in known if each is not handle)
 
     def begin_replica(self, number: int, replica: RemoteCache | None, scope: Scope) -> None:
         """Take in a replica that a payload brings, and count the occurrence; None for a refused one.
@@ -266,19 +268,18 @@ class ImportTable:
         while self.dropped:  # other threads may append meanwhile, which pop() does not mind
             taken.append(self.dropped.pop())
         for dropped in reversed(taken):
-            if isinstance(dropped, tuple):
+            if isinstance(dropped, Import):  # most are
+                self._forget(dropped)
+            elif isinstance(dropped, tuple):
                 if dropped[1]:
                     owed += dropped
                 continue
-            if isinstance(dropped, Consumer):
+            elif isinstance(dropped, Consumer):
                 dropped.streams.stop(dropped)
                 continue
-            if isinstance(dropped, Replica):
-                # Where it was sent again meanwhile, the new handle has taken the counts over.
-                if dropped.zombie is None and self.replicas.get(dropped.id) is dropped:
-                    continue
-            else:
-                self._forget(dropped)
+            # Where it was sent again meanwhile, the new handle has taken the counts over.
+            elif dropped.zombie is None and self.replicas.get(dropped.id) is dropped:
+                continue
             if dropped.id and dropped.count:
                 owed += (dropped.id, dropped.count)
                 dropped.count = 0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ._export import ANSWER, HOME, id_ext
+from ._ids import ANSWER, HOME, id_ext
 from ._scope import PromiseMet, Scope
 from .reference import RemoteReference
 

@@ -132,12 +132,11 @@ class Observing:
 
     def finish(self, export: Export) -> None:
         """End it because the peer has released the replica, and confirm that to the peer."""
-        if export.observer is not None:
-            self.end(export)
-            if export.is_unsent:  # the payload that was to bring it is not sent
-                self._forget_unsent(export)
-            else:
-                self._tell_gone(export.id)
+        self.end(export)
+        if export.is_unsent:  # the payload that was to bring it is not sent
+            self._forget_unsent(export)
+        else:
+            self._tell_gone(export.id)
 
     def sent(self, tables: Tables) -> None:
         """Take note that the snapshots and streams in `tables.fresh` were queued."""

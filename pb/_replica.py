@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from jelly.flavours import set_row
 
-from ._export import HOME, id_ext
+from ._ids import HOME, id_ext
 from ._resync import is_key
 from .dispatch import Kind, guards_of
 from .errors import BadArguments

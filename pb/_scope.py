@@ -15,7 +15,7 @@ from jelly import InsecureJelly, Unjellyable, interfaces
 from jelly.flavours import row_of
 
 from . import messages
-from ._export import STREAM
+from ._ids import STREAM
 from .errors import DeadReference, Forbidden
 from .reference import Import, RemoteReference
 
@@ -118,7 +118,8 @@ class Scope:
             if handle.dead is not None or not handle.scope.tables.is_open:
                 raise DeadReference("a reference that was released, revoked, or whose connection has ended")
             if handle.scope.tables is self.tables:
-                return handle.home  # R5: the caller's arguments pin it until the frame is queued
+                # R5: the caller's arguments pin it until the frame is queued
+                return handle.home or handle.make_home()
         export = self.tables.export(value, self)
         export.count += 1
         return export.ext

@@ -13,7 +13,7 @@ from jelly import MalformedJelly, Unjellyable
 
 from . import messages
 from ._consumer import Consumer
-from ._export import STREAM, id_ext
+from ._ids import STREAM, id_ext
 from ._payloads import PAYLOADS, put_message, refused
 from ._producer import Producer, passed_on, source_of
 from ._stream_state import PRODUCER, Phase

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, NoReturn
 import jelly
 
 from . import messages
+from ._ids import HOME, id_ext
 
 if TYPE_CHECKING:
     from msgpack import ExtType
@@ -36,11 +37,16 @@ class Import(weakref.ref["RemoteReference"]):
     key: object  # in the table of imports
     count: int
     dead: type[Error] | None  # why calls on it fail, if they do
-    home: ExtType
+    home: ExtType | None  # made when it is first sent home: most never are
     scope: Scope
     passed_on: tuple[weakref.ref[Export], ...]  # rows of other connections
     source: RemoteReference | None  # which is counted, where this one was adopted from it
     # Its maker sets these: a constructor in Python would double the cost of receiving a reference.
+
+    def make_home(self) -> ExtType:
+        """Return the Ext that stands for the object in what is sent to its owner, and keep it."""
+        self.home = id_ext(HOME, self.id)
+        return self.home
 
 
 class RemoteReference(jelly.ByReference):

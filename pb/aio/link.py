@@ -53,6 +53,7 @@ class Link(asyncio.BufferedProtocol):
     """
 
     broker_type: ClassVar[type[Broker]] = Broker
+    make_reference: Callable[[], RemoteReference] = Reference
     make_stream: Callable[[], RemoteStream] = Stream
     iterate: Callable[[Any, int], Any] = Plain
 
@@ -146,10 +147,6 @@ class Link(asyncio.BufferedProtocol):
     def incident(self) -> str:
         """Return a fresh random id."""
         return os.urandom(8).hex()
-
-    def make_reference(self) -> RemoteReference:
-        """Return a new, empty reference."""
-        return Reference()
 
     def make_future(self) -> asyncio.Future[None]:
         """Return what one waits with."""

@@ -65,6 +65,19 @@ def test_a_reference_given_back_is_dead_and_the_next_is_new():
     assert {2: 1} == exported(pump.server) == imported(pump.client)
 
 
+def test_a_reference_given_back_and_collected_is_gone_from_the_tables():
+    """It is forgotten when it is given back, and there is nothing left to forget later."""
+    pump = Pump(Server())
+    thing = pump.call("thing", 2)[0]
+    pump.client.broker.tables.drop_now(thing._pb_import)
+    del thing
+    gc.collect()
+    pump.call("echo", 1)
+
+    assert [] == [id for id in pump.client.broker.tables._by_id if id]
+    assert {} == exported(pump.server)
+
+
 def test_the_root_given_back_is_dead_and_can_be_had_again():
     """It is never counted, so nothing is said."""
     pump = Pump(Server())
