@@ -2,10 +2,10 @@
  * 10-streams.md. */
 import { Cacheable, Observer, startObserving, stopObserving } from "./caches.js";
 import type { Connection, Encoding } from "./connection.js";
-import { NotExecuted, NotSendable, TooLarge, Unsupported } from "./errors.js";
+import { Forbidden, NotExecuted, NotSendable, TooLarge, Unsupported } from "./errors.js";
 import { GONE, OBSERVE, violated } from "./messages.js";
 import { isServed } from "./registry.js";
-import { lateStream, Producer } from "./streams.js";
+import { lateStream, Producer, RemoteStream } from "./streams.js";
 import type { Sender } from "./writer.js";
 
 export interface Export {
@@ -33,6 +33,8 @@ export class Exports {
     if (object instanceof Cacheable) return this.cache(object, encoding);
     if (isServed(object))
       return [1, this.counted(this.byObject.get(object) ?? this.add(object), encoding).id];
+    if (object instanceof RemoteStream && object.consumer.connection !== this.connection)
+      throw new Forbidden("a stream of another connection is not passed on");
     const iterate = (object as AsyncIterable<unknown>)[Symbol.asyncIterator];
     return typeof iterate === "function" ? [5, this.produce(iterate.call(object), encoding)] : undefined;
   }

@@ -70,7 +70,7 @@ export class Consumer {
   private ended = false;
   private wake: (() => void) | undefined;
   stopped = false;
-  constructor(private readonly connection: Connection, private readonly id: number) {}
+  constructor(readonly connection: Connection, private readonly id: number) {}
 
   /** ITEMS; tells whether they were within the credit. */
   deliver(items: unknown[], size: number): boolean {
@@ -133,7 +133,7 @@ export class Consumer {
 /** A stream of the peer: give it to `for await`. One that is left or dropped is stopped. */
 export class RemoteStream<T = unknown> implements AsyncIterable<T> {
   /** @internal */
-  constructor(private readonly consumer: Consumer) {}
+  constructor(readonly consumer: Consumer) {}
 
   next(): Promise<IteratorResult<T>> {
     return this.consumer.next();

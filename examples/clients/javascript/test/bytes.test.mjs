@@ -2,23 +2,24 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate as soon } from "node:timers/promises";
-import { Cacheable, Connection, Registry } from "../dist/index.js";
+import { Cacheable, Connection, dial, Registry, serve } from "../dist/index.js";
 import { pack } from "../dist/writer.js";
 
 class Stock extends Cacheable {}
-/** A connection, with what it says in hex; `hear` gives it a frame body. */
-function connection() {
+/** A connection, with what it says in hex; `hear` gives it a frame body, and `clog` says how much waits to be taken. */
+function connection(root = new Stock(), info = {}) {
   const said = [];
+  let waiting = 0;
   let handlers;
   const transport = {
     start: (found) => (handlers = found), send: (body) => void said.push(Buffer.from(body).toString("hex")),
-    close: () => undefined, buffered: () => 0, isPrivate: true, isLocal: true,
+    close: () => undefined, buffered: () => waiting, isPrivate: true, isLocal: true,
   };
-  const made = new Connection(transport, { root: new Stock(), registry: new Registry().cache("shop.Stock", Stock), log: () => undefined });
+  const made = new Connection(transport, { root, registry: new Registry().cache("shop.Stock", Stock), log: () => undefined });
   const hear = (...envelope) => handlers.body(pack(envelope));
-  hear(0, "PB", 1, { features: ["cache", "stream"] });
+  hear(0, "PB", 1, { features: ["cache", "stream"], ...info });
   said.length = 0;
-  return { made, hear, said };
+  return { made, hear, said, clog: (bytes) => (waiting = bytes) };
 }
 const bytes = (hex) => new Uint8Array(Buffer.from(hex, "hex"));
 
@@ -58,3 +59,42 @@ test("a reference is given back although the error of a call on it is kept", asy
   assert.equal(said.at(-1), "9206920101"); // RELEASE [1, 1]
   assert.equal((await kept).type, "pb.Gone");
 });
+test("a stream that has credit waits while output is not taken, and goes on when it is", async () => {
+  const numbers = async function* () {
+    yield* [1, 2];
+  };
+  const { hear, said, clog } = connection(serve({ rows: numbers }), { window: 4 });
+  clog(1_000_000);
+  hear(1, 1, 0, "rows", bytes("929080"));
+  for (let i = 0; i < 20; i++) await soon();
+  assert.deepEqual(said, ["930201c403d40501"]); // ANSWER 1: STREAM 1
+  clog(0);
+  while (said.at(-1) !== "920b01") await soon(); // END 1
+  assert.deepEqual(said.slice(1, 3), ["930a01c4029101", "930a01c4029102"]);
+});
+test("calls held back when the connection is left are not made", async () => {
+  const { made, hear, said } = connection(undefined, { max_calls: 4 });
+  const calls = Array.from({ length: 6 }, (_, i) => made.root.call("echo", i));
+  const ends = calls.map((call) => call.catch((error) => error.type));
+  assert.equal(said.length, 4);
+  void made.close();
+  assert.deepEqual(await Promise.all(ends.slice(4)), ["pb.NotExecuted", "pb.NotExecuted"]);
+  hear(15, 0, "", 4);
+  for (let i = 1; i <= 4; i++) hear(2, i, bytes("c0"));
+  assert.deepEqual(await Promise.all(calls.slice(0, 4)), [null, null, null, null]);
+  await made.closed;
+  assert.deepEqual(said.slice(4), ["940f00a000"]); // BYE 0, and nothing else
+});
+test("a URL without a port means 8787, and any other is as it stands there", async () => {
+  await assert.rejects(dial("pb://127.0.0.2"), /127\.0\.0\.2:8787/);
+  await assert.rejects(dial("pb://127.0.0.2:80"), /127\.0\.0\.2:80\b/);
+});
+test("what came over one connection is not passed on over another (PB-R18, PB-S25)", async () => {
+  const [one, other] = [connection(), connection()];
+  const found = [one.made.root.call("rows"), one.made.root.call("door"), one.made.root.call("stock")];
+  hearAll(one, ["d40501", "d40102", "c711099303aa73686f702e53746f636b81a16e0a"]); // STREAM 1, REF 2, CACHE 3
+  for (const value of await Promise.all(found)) await assert.rejects(other.made.root.call("take", value), { type: "pb.Forbidden" });
+  assert.deepEqual(other.said, []);
+  assert.equal(await Promise.race([one.made.root.call("take", await found[0]), "sent"]), "sent"); // back it may go (PB-S26)
+});
+const hearAll = ({ hear }, payloads) => payloads.forEach((payload, i) => hear(2, i + 1, bytes(payload)));
