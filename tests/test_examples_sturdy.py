@@ -1,39 +1,60 @@
-"""Sturdy references from end to end, in processes: shared, over restarts of the server, revoked, expired."""
+"""Sturdy references from end to end: shared, over restarts of the server, called, revoked, expired."""
 
 from __future__ import annotations
 
+import asyncio
+import io
 import re
 import sqlite3
+import sys
 
 import pytest
 
-from tests.pb.cli.processes import ROOT, pb, running
+import pb
+from examples.sturdy import client
+from pb.cli.main import main
+from tests.pb.cli.processes import ROOT, running
 from tests.test_examples import run
 
 SERVER = ROOT / "examples" / "sturdy" / "server.py"
-REFUSED = "NoSuchObject: no object of that name, or not for you\n"
+REFUSED = "no object of that name, or not for you"
 
 
-def library(path, url=None):
+def library(path):
     """Start the server, as its page says."""
-    return running(SERVER, "--store", path / "library.db", "--listen", url or f"pb+unix://{path}/socket")
+    return running(SERVER, "--store", path / "library.db", "--listen", f"pb+unix://{path}/socket")
 
 
-def share(url, *arguments):
-    """Return a link, as the author."""
-    done = run("sturdy.client", "share", *(arguments or ("minutes", "3600")), url)
-    assert (0, "our motto: read more\n") == (done.returncode, done.stderr)
-    return done.stdout.strip()
+@pytest.fixture
+def command(capsys, monkeypatch):
+    """Return what runs `pb` here, which takes no process, and gives (status, stdout, stderr)."""
+
+    def pb_(*arguments, stdin=""):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        status = main([str(argument) for argument in arguments])
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return pb_
 
 
-def test_a_sturdy_reference_survives_a_restart_and_can_be_revoked(tmp_path):
+def read(link):
+    """Read what a link leads to, as any program does that was told it."""
+
+    async def main():
+        return await (await pb.get_object_at(link)).read()
+
+    return asyncio.run(main())
+
+
+def test_a_sturdy_reference_survives_a_restart_and_can_be_revoked(tmp_path, command):
     """With the same store; nothing in it could be used by who reads it, and the operator can end it."""
     store = tmp_path / "library.db"
     with library(tmp_path) as server:
-        link, other = share(server.url), share(server.url)
+        shared = run("sturdy.client", "share", "minutes", "3600", server.url)
+        assert (0, "our motto: read more\n") == (shared.returncode, shared.stderr)
+        link = shared.stdout.strip()
         assert link.startswith(f"pb+unix://{tmp_path}/socket#~")
-        assert 0 == server.end()[0]
-    with library(tmp_path) as server:
         server.process.kill()
     secret = link.rpartition("~")[2]
     for file in tmp_path.iterdir():
@@ -41,61 +62,47 @@ def test_a_sturdy_reference_survives_a_restart_and_can_be_revoked(tmp_path):
             assert secret.encode() not in file.read_bytes()
 
     with library(tmp_path) as server:
-        for _ in range(2):
-            read = run("sturdy.client", "read", link)
-            assert (0, "all were there\n", "") == (read.returncode, read.stdout, read.stderr)
-        listed = pb("sturdy", "list", "--store", store).stdout
-        ids = re.findall(
-            r"^(\w{16})  'library' 'document' 'minutes'  given \S+ \S+Z, until \S+ \S+Z$", listed, re.M
-        )
-        assert 2 == len(ids) and secret not in listed
+        done = run("sturdy.client", "read", link)
+        assert (0, "all were there\n", "") == (done.returncode, done.stdout, done.stderr)
+        assert "all were there" == read(link)
+        _, listed, _ = command("sturdy", "list", "--store", store)
+        line = r"\w{16}  'library' 'document' 'minutes'  given \S+ \S+Z, until \S+ \S+Z\n"
+        assert re.fullmatch(line, listed) and secret not in listed
 
-        assert 0 == pb("sturdy", "revoke", "-", "--store", store, stdin=f"{link}\n").returncode
-        read = run("sturdy.client", "read", link)
-        assert (1, "", REFUSED) == (read.returncode, read.stdout, read.stderr)
-        (left,) = re.findall(r"^\w{16}", pb("sturdy", "list", "--store", store).stdout, re.M)
-        assert 0 == run("sturdy.client", "read", other).returncode
-        assert 0 == pb("sturdy", "revoke", left, "--store", store).returncode
-        assert REFUSED == run("sturdy.client", "read", other).stderr
+        assert (0, "", "") == command("sturdy", "revoke", "-", "--store", store, stdin=f"{link}\n")
+        done = run("sturdy.client", "read", link)
+        assert (1, "", f"NoSuchObject: {REFUSED}\n") == (done.returncode, done.stdout, done.stderr)
         logged = server.end()[2]
         assert secret not in logged
         assert re.search(r"sturdy reference \w{16} \('document' 'minutes'\) was used by", logged)
 
 
-def test_a_sturdy_reference_expires(tmp_path):
-    """The time is up whether the server ran meanwhile or not."""
+def test_a_sturdy_reference_is_called_from_the_command_line_until_it_expires(tmp_path, command):
+    """Every URL that `pb` takes may have a name; when the time is up it is nobody's any longer."""
+    store = tmp_path / "library.db"
     with library(tmp_path) as server:
-        link = share(server.url)
-        with sqlite3.connect(tmp_path / "library.db") as store:
-            store.execute("UPDATE cred_sturdy SET expires = made")
-        store.close()
-        assert REFUSED == run("sturdy.client", "read", link).stderr
-        assert "expired" in pb("sturdy", "list", "--store", tmp_path / "library.db").stdout
-
-
-def test_a_sturdy_reference_is_called_from_the_command_line(tmp_path):
-    """Every URL that `pb` takes may have a name."""
-    with library(tmp_path) as server:
-        store = tmp_path / "library.db"
-        given = pb("sturdy", "give", "library", "document", "recipe", "--url", server.url, "--store", store)
-        done = pb("call", "-", "read", stdin=given.stdout)
-        assert (0, '"flour, water, salt"\n', "") == (done.returncode, done.stdout, done.stderr)
-        done = pb(
-            "call",
-            f"{server.url}#motto",
-            "--user",
-            "author",
-            "--stdin",
-            "read",
-            stdin="the author's password\n",
+        status, link, _ = command(
+            "sturdy", "give", "library", "document", "recipe", "--url", server.url, "--store", store
         )
-        assert (0, '"read more"\n', "") == (done.returncode, done.stdout, done.stderr)
-        done = pb("call", f"{server.url}#motto", "read")
-        assert 1 == done.returncode and "no object of that name, or not for you" in done.stderr
+        assert 0 == status
+        assert (0, '"flour, water, salt"\n', "") == command("call", "-", "read", stdin=link)
+        arguments = ["call", f"{server.url}#motto", "--user", "author", "--stdin", "read"]
+        assert (0, '"read more"\n', "") == command(*arguments, stdin="the author's password\n")
+        assert (1, "", f"pb call: pb.NoSuchObject: {REFUSED}\n") == command(
+            "call", f"{server.url}#motto", "read"
+        )
+        with sqlite3.connect(store) as connection:
+            connection.execute("UPDATE cred_sturdy SET expires = made")
+        connection.close()
+        with pytest.raises(pb.NoSuchObject, match=REFUSED):
+            read(link.strip())
+        assert "expired" in command("sturdy", "list", "--store", store)[1]
 
 
 @pytest.mark.parametrize("arguments", [[], ["give"], ["share"], ["read", "pb://127.0.0.1:1"]])
-def test_sturdy_client_says_in_one_line_what_is_wrong(arguments):
+def test_sturdy_client_says_in_one_line_what_is_wrong(arguments, monkeypatch):
     """Whoever mistypes sees no traceback."""
-    done = run("sturdy.client", *arguments)
-    assert 1 == done.returncode and 1 == done.stderr.count("\n")
+    monkeypatch.setattr(sys, "argv", ["client", *arguments])
+    with pytest.raises(SystemExit) as left:
+        client.main()
+    assert isinstance(left.value.code, str) and "\n" not in left.value.code
