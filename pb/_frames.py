@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import msgpack
 
@@ -25,6 +25,7 @@ _LARGE = 32 * 1024
 # A batch around it included; the rest is room for later options (PB-F6).
 _ENVELOPE_DEPTH = 8
 _PREFLIGHT_FROM = 1024
+_SMALL_FRAME = 4 + _PREFLIGHT_FROM
 _unpackb = msgpack.unpackb
 _LENGTH = struct.Struct(">I").unpack_from
 
@@ -80,20 +81,21 @@ class FrameReader:
         """Tell that `size` bytes were written at the start of what `room` returned."""
         self._have += size
 
-    def whole(self, data: bytes | memoryview, size: int) -> bytes | memoryview | None:
-        """Return the body, where the first `size` bytes are exactly one frame and nothing came before.
+    def only_message(self, data: bytes | memoryview, size: int) -> Envelope | None:
+        """Return the envelope, where the first `size` bytes are one small frame, and it holds only one.
 
         That is the usual case, and then nothing is left to be taken. Otherwise None; then `feed` them.
         """
-        length = size - 4
-        if (
-            0 < length <= self.max_frame
-            and not self.left
-            and self.frame is None
-            and _LENGTH(data)[0] == length
-        ):
-            return data[4:size]
-        return None
+        # A frame this small is within any max_frame.
+        if not 4 < size <= _SMALL_FRAME or self.left or self.frame is not None:
+            return None
+        if _LENGTH(data)[0] != size - 4:
+            return None
+        try:
+            envelope = _unpackb(data[4:size], ext_hook=_refuse_ext)
+        except Exception:  # `unpack_frame` finds the right words for what is wrong
+            return None
+        return envelope if type(envelope) is list and envelope and type(envelope[0]) is int else None
 
     def feed(self, data: bytes | memoryview) -> None:
         """Give the bytes that come next; the reader refers to `data` until `hold` or its end."""
@@ -213,17 +215,6 @@ def unpack_frame(body: bytes | bytearray | memoryview, is_first: bool = False) -
                 )
             return iter(frame)
     raise ProtocolError("a frame that is neither a message nor a batch of messages", messages.BYE_MALFORMED)
-
-
-def unpack_small(body: bytes | bytearray | memoryview) -> list[Any] | None:
-    """Return the envelope of a small frame that holds only one; None where `unpack_frame` must look."""
-    if len(body) > _PREFLIGHT_FROM:
-        return None
-    try:
-        frame = _unpackb(body, ext_hook=_refuse_ext)
-    except Exception:  # it finds the right words for what is wrong
-        return None
-    return frame if type(frame) is list and frame and type(frame[0]) is int else None
 
 
 def _refuse_ext(code: int, content: bytes) -> object:

@@ -18,7 +18,7 @@ from ._budget import Budget
 from ._calls import Calls
 from ._deadlines import Deadlines
 from ._fields import token_of
-from ._frames import FrameReader, unpack_frame, unpack_small
+from ._frames import Envelope, FrameReader, unpack_frame
 from ._greeting import Greeting, Receiver
 from ._hello import read_hello
 from ._holdings import Holdings
@@ -183,27 +183,26 @@ class Broker:
             return
         size = len(data) if size is None else size
         reader = self.reader
-        body = reader.whole(data, size) if self._batch is None else None
-        if body is None:
+        # The usual case, without what is needed for others: 1 us less.
+        envelope = reader.only_message(data, size) if self.state is OPEN and self._batch is None else None
+        if envelope is None:
             reader.feed(data[:size])
-        self.turn(body)
+        self.turn(envelope)
         if reader.left:
             reader.hold()
 
-    def turn(self, body: bytes | bytearray | memoryview | None = None) -> None:
+    def turn(self, envelope: Envelope | None = None) -> None:
         """Act on what has arrived, in its order, at most as long as one turn may take.
 
-        `body` is a frame that the reader has already cut out, and then the only one there is.
+        `envelope` is a message that the reader has already unpacked, and then the only one there is.
         """
         self.heard = True
         try:
-            # The usual case, without what is needed for others: 1 us less.
-            envelope = unpack_small(body) if body is not None and self.state is OPEN else None
-            receive = self.receivers.get(envelope[0]) if envelope is not None else None
+            receive = self.receivers.get(envelope[0]) if envelope is not None else None  # type: ignore[call-overload]
             if receive is not None:
                 receive(envelope)
             else:
-                self._act(body)
+                self._act(envelope)
         except ProtocolError as error:
             self.fail(error)  # does nothing where a handler has closed the connection meanwhile
         except MalformedJelly as error:
@@ -218,22 +217,21 @@ class Broker:
         if self._batch is not None:
             self.face.wants_turn()
 
-    def _act(self, body: bytes | bytearray | memoryview | None) -> None:
+    def _act(self, only: Envelope | None) -> None:
         """Act on one message after the other; what the turn has no time for stays in `_batch`."""
         reader = self.reader
         left = self._turn_envelopes
         deadline = 0.0
-        batch = self._batch
+        batch = self._batch if only is None else iter((only,))
         while True:
             if batch is None:
                 # A large payload is a view of the receive buffer: its message is acted on in this turn.
-                body = body or reader.next_body()
+                body = reader.next_body()
                 if body is None:
                     return
                 if self.state is not OPEN:
                     self.greeting.note_frame(body)
                 batch = unpack_frame(body, self.state is State.GREETING)
-                body = None
             for envelope in batch:
                 code = envelope[0] if type(envelope) is list and envelope else None
                 receive = self.receivers.get(code) if type(code) is int else None
