@@ -11,8 +11,8 @@ from typing import Any, Final
 # str, bytes and what hashes through bytes (date, and naive time and datetime) are keyed per process.
 KEYED: Final = frozenset({NoneType, bool, str, bytes, datetime.date})
 _ZONED: Final = frozenset({datetime.datetime, datetime.time})
-_INTS: Final = {int}
-_BOUND: Final = 1 << 32
+INTS: Final = {int}
+BOUND: Final = 1 << 32
 # A table compares each of these with all before it: 1 MB of ints and Decimals in groups
 # of this size costs 0.6 s, and 220 kB of one hash cost 23 s without.
 # Honest keys do share a hash, such as powers of two.
@@ -24,7 +24,7 @@ def count_floodable(keys: Collection[Any]) -> int:
     types = set(map(type, keys))
     if types <= KEYED:
         return 0
-    if types == _INTS and -_BOUND < min(keys) and max(keys) < _BOUND:
+    if types == INTS and -BOUND < min(keys) and max(keys) < BOUND:
         return 0
     return sum(map(_is_floodable, keys))
 
@@ -44,5 +44,5 @@ def _is_floodable(key: Any) -> bool:
     if kind in KEYED:
         return False
     if kind is int:
-        return not -_BOUND < key < _BOUND
+        return not -BOUND < key < BOUND
     return kind not in _ZONED or key.tzinfo is not None

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 from msgpack import unpackb
 
 from . import _imports
-from ._blueprint import Blueprint
 from ._checks import blame, check_form, cut_text, read_uint, too_deep, too_many, unpack
+from ._copyreading import read_copy
 from ._depth import depth_of
 from ._errormap import build_error
 from ._ext import (
@@ -36,11 +36,10 @@ from ._ext import (
     SET,
     STREAM,
     TUPLE,
-    quote,
 )
-from ._flood import KEYED
+from ._flood import BOUND, INTS, KEYED
 from ._holes import Holes
-from ._inert import Opaque, Relayed
+from ._inert import Opaque
 from ._keyed import make_map, make_set, refuse_twice
 from ._plain import _SEES_TRACKING, is_flat
 from .builtins_ import LEAF_READERS
@@ -127,7 +126,7 @@ class Reading:
                 except Exception:  # whatever it is, read_copy() says so
                     pass
                 self.hurries = False
-            return self.read_copy(payload)
+            return read_copy(self, payload)
         make = _ARRAYS.get(code)
         if make is not None and self.holes is None:
             # The same for the other small things a payload can hold by the hundred thousand.
@@ -144,12 +143,9 @@ class Reading:
             if type(content) is not list:
                 raise MalformedJelly(f"the data of Ext {code} are no array")
             kinds = set(map(type, content))
-            depth = (
-                2
-                if kinds.isdisjoint(CONTAINERS)
-                else 1 + depth_of(payload, content, self.apart, self.max_depth)
-            )
-            weight = depth + self.weight
+            weight = self.weight + 2
+            if not kinds.isdisjoint(CONTAINERS):
+                weight += depth_of(payload, content, self.apart, self.max_depth) - 1
             if weight > self.max_depth:
                 raise too_deep(self.max_depth)
             self.weight = outer if outer > weight else weight
@@ -159,7 +155,7 @@ class Reading:
                 return None
             if make is dict:
                 return make_map(self, content) if content else self.set_apart({})
-            if kinds <= KEYED:
+            if kinds <= KEYED or (kinds == INTS and -BOUND < min(content) and max(content) < BOUND):
                 made = make(content)
                 return made if len(made) == len(content) else refuse_twice(self)
             return make_set(self, content, make)
@@ -278,78 +274,11 @@ class Reading:
 
     # --- copies
 
-    def read_copy(self, payload: bytes) -> Any:
-        """Return what a COPY stands for."""
-        outer, self.weight = self.weight, 0
-        self.level += 1
-        self.check_going_down(payload)
-        holes = self.holes
-        marks = 0 if holes is None else holes.marks
-        content = unpack(payload, self.read_ext)
-        self.level -= 1
-        if type(content) is not list or len(content) != 2 or type(content[0]) is not str:
-            raise MalformedJelly("the data of COPY are not [name, state]")
-        name, state = content
-        if type(state) is dict and (is_flat(state) or SCALARS.issuperset(map(type, state.values()))):
-            weight = 3 + self.weight
-        else:
-            weight = 1 + depth_of(payload, content, self.apart, self.max_depth) + self.weight
-        if weight > self.max_depth:
-            raise too_deep(self.max_depth)
-        self.weight = outer if outer > weight else weight
-        if holes is not None and holes.fresh:
-            holes.collect(self, content, False)
-        if self.violation is not None:
-            return None
-        quick = self.quick.get(name)
-        if quick is not None and type(state) is dict:
-            try:
-                return quick.make(state)
-            except KeyError:  # a field is missing or not declared; build() says which
-                pass
-        plan = self.decoder.plans.get(name)
-        if type(plan) is not Blueprint:
-            return self.read_unknown(name, state)
-        if holes is not None and holes.marks != marks and (not plan.stores or holes.are_in(state)):
-            return self.build_late(plan, state, holes)
-        try:
-            made = plan.build(state)
-        except Exception as error:
-            return self.refuse_failed(name, error)
-        if type(made) in CONTAINERS:
-            self.set_apart(made)
-        if plan.finish is not None:
-            self.finish_later(plan.finish, made)
-        return made
-
     def finish_later(self, finish: Callable[[Any], object], made: object) -> None:
         """Remember to call a post_unjelly hook once the whole payload is there."""
         if self.finishers is None:
             self.finishers = []
         self.finishers.append((finish, made))
-
-    def read_unknown(self, name: str, state: object) -> Any:
-        """Refuse a copy of an unknown class, or carry it along."""
-        if (
-            self.decoder.relay
-            and name not in self.decoder.plans
-            and 0 < len(name.encode()) <= self.limits.max_name_bytes
-        ):
-            return Relayed(name, state)
-        return self.refuse(InsecureJelly(f"{quote(name)} is not registered here", "pb.Unregistered"))
-
-    def build_late(self, plan: Blueprint, state: Any, holes: Holes) -> Any:
-        """Make a copy whose state waits for what comes later in the GRAPH."""
-        if plan.allocate is None or plan.fill is None:
-            return self.refuse(InsecureJelly(f"{plan.name} cannot be part of a cycle", "pb.Unsupported"))
-        try:
-            made = plan.allocate()
-        except Exception as error:
-            return self.refuse_failed(plan.name, error)
-        holes.late.append((plan.name, plan.fill, made, state))
-        if plan.finish is not None:
-            self.finish_later(plan.finish, made)
-        return made
 
     # --- errors and the rest
 
