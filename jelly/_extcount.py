@@ -15,10 +15,8 @@ from ._ext import CACHE, COPY, ERROR, FROZENSET, GRAPH, MAP, REFX, SET, TUPLE
 # First bytes of every form of Ext, and of the bins that are the parts of a GRAPH.
 EXT_HEADS: Final = bytes([0xC7, 0xC8, 0xC9, *range(0xD4, 0xD9)])
 _HEADS: Final = EXT_HEADS + b"\xc4\xc5\xc6"
-# No part is shorter than its two bytes of head, and an Ext in it has three more; where there are no parts,
-# there are at least three bytes for each Ext. Up to here nobody counts.
+# No part of a GRAPH is shorter than its two bytes of head, and no Ext is. Up to here nobody counts.
 LEAST_BYTES: Final = 2
-_LEAST_BYTES_WITHOUT_PARTS: Final = 3
 _COMPOSITE: Final = frozenset({REFX, COPY, CACHE, ERROR, TUPLE, SET, FROZENSET, MAP})
 
 
@@ -27,8 +25,6 @@ class _Exceeded(Exception):
 
 
 def _may_have_more(payload: bytes, most: int) -> bool:
-    if len(payload) <= _LEAST_BYTES_WITHOUT_PARTS * most and payload[0] not in EXT_HEADS:
-        return False
     # Text and numbers hold such bytes too, so few of them only say that there is nothing to be counted. It
     # takes a nanosecond a byte; packing takes eight, and unpacking twenty.
     return len(payload) - len(payload.translate(None, _HEADS)) > most

@@ -38,6 +38,8 @@ NO_TABLES: Final = NoTables()
 def resolve(reading: Reading, ask: Callable[..., Any], *args: Any) -> Any:
     """Return what the tables have for an id, or None if they refuse it."""
     reading.weight = reading.weight or 1
+    if reading.tables is NO_TABLES and reading.violation is not None:  # they refuse all, and count none
+        return None
     try:
         made = ask(*args)
     except InsecureJelly as error:

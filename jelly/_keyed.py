@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ._flood import MAX_SAME_HASH, count_floodable, share_a_hash
+from ._flood import KEYED, MAX_SAME_HASH, count_floodable, share_a_hash
 from .errors import InsecureJelly, MalformedJelly
 
 if TYPE_CHECKING:
@@ -27,11 +27,13 @@ def make_map(reading: Reading, items: list[Any]) -> Any:
     """Return the dict of these keys and values, which take turns, unless it is refused."""
     if len(items) & 1:
         raise MalformedJelly("MAP has a key without a value")
+    if reading.violation is not None:
+        return None
     keys = items[::2]
     try:
-        if is_flood(reading, keys):
+        if not KEYED.issuperset(map(type, keys)) and is_flood(reading, keys):
             return None
-        made = dict(zip(keys, items[1::2], strict=True))
+        made = dict(zip(keys, items[1::2], strict=False))
     except Exception as error:
         return reading.refuse_failed("a key cannot be hashed", error)
     return reading.set_apart(made) if len(made) == len(keys) else refuse_twice(reading)

@@ -112,16 +112,22 @@ class Reading:
                     # An Ext in it becomes an ExtType, which is tracked.
                     name, state = unpackb(payload, timestamp=3)
                     if not _is_tracked(state):
-                        quick = self.quick[name]
-                        if len(state) == quick.count and quick.covers(state):  # Quick.make, without a call
-                            if self.weight < 3:
-                                self.weight = 3
+                        quick = self.quick.get(name)
+                        if quick is None:
+                            # Once refused, there is nothing to do with what holds no Ext.
+                            if self.violation is not None and type(name) is str and type(state) is dict:
+                                if self.weight < 3:
+                                    self.weight = 3
+                                return None
+                        elif len(state) == quick.count and quick.covers(state):  # Quick.make, without a call
                             made = _new(quick.cls)
                             put = quick.put
                             if put is None:
                                 made.__dict__ = state
                             else:
                                 put(made, state)
+                            if self.weight < 3:
+                                self.weight = 3
                             return made
                 except Exception:  # whatever it is, read_copy() says so
                     pass
@@ -188,6 +194,7 @@ class Reading:
         if self.violation is None:
             self.violation = error
             self.quick = {}
+            self.hurries = True
         return None
 
     def refuse_failed(self, what: str, error: Exception) -> Any:

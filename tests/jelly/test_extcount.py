@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from msgpack import unpackb
+from msgpack import ExtType, packb, unpackb
 
 from jelly import Decoder, Encoder, Limits, MalformedJelly, Oversized, Registry
 from jelly._extcount import has_more_exts
@@ -80,6 +80,24 @@ def test_a_payload_too_short_for_so_many_is_not_looked_at() -> None:
     limits = Limits(max_exts=MOST)
 
     assert value == Decoder(Registry(), limits).loads(Encoder(Registry(), limits).dumps(value))
+
+
+def test_parts_of_a_graph_count_before_they_are_read() -> None:
+    """Each is an unpacking of its own, whatever is in it."""
+    decoder = Decoder(Registry(), Limits(max_exts=MOST))
+
+    assert 7 == decoder.loads(packb(ExtType(20, packb([b"\x07"] * (MOST - 1)))))
+    with pytest.raises(MalformedJelly, match="more than max_exts=300") as caught:
+        decoder.loads(packb(ExtType(20, packb([b"\x07"] * MOST))))
+    assert caught.value.too_large
+
+
+def test_numbers_in_a_set_count_once() -> None:
+    """They are packed twice: once to find their order."""
+    numbers = {1 << 64 | number for number in range(MOST - 1)}
+    limits = Limits(max_exts=MOST)
+
+    assert numbers == Decoder(Registry(), limits).loads(Encoder(Registry(), limits).dumps(numbers))
 
 
 def test_times_in_utc_are_not_counted() -> None:

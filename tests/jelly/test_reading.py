@@ -57,6 +57,20 @@ def test_tables_that_hold_no_streams_are_asked_once() -> None:
     assert [("stream", 1), ("cache", 5), ("cache", 6)] == tables.received
 
 
+def test_after_a_violation_copies_of_nothing_but_fields_are_not_made() -> None:
+    """References in those that hold some count; the others are not looked at, unless they are malformed."""
+    tables = Tables()
+    plain = ExtType(8, packb(["n", {"x": 1}]))
+    holding = ExtType(8, packb(["n", {"x": ExtType(1, b"\x08")}]))
+
+    with pytest.raises(InsecureJelly, match="Ext 40"):
+        Decoder(Registry()).loads(packb([ExtType(40, b""), plain, plain, holding, plain]), tables)
+    with pytest.raises(MalformedJelly):
+        Decoder(Registry()).loads(packb([ExtType(40, b""), plain, ExtType(8, packb([1, {"x": 1}]))]), tables)
+
+    assert [("reference", 8, None)] == tables.received
+
+
 def calls_of(unit: bytes, count: int) -> int:
     """Return how many functions run while a payload of so many refused Exts is read."""
     payload = b"\xdd" + count.to_bytes(4, "big") + unit * count
