@@ -147,9 +147,9 @@ FAULTS = (
     ),
     Fault(
         "a peer's own object is sent back as ours",
-        "pb/_import_table.py",
-        "        handle.home = id_ext(HOME, number)\n",
-        "        handle.home = id_ext(1, number)\n",
+        "pb/reference.py",
+        "        self.home = id_ext(HOME, self.id)\n",
+        "        self.home = id_ext(1, self.id)\n",
         "references.06",
     ),
     Fault(
@@ -178,17 +178,15 @@ FAULTS = (
     Fault(
         "GONE is not said when the last count of a cache is back",
         "pb/_observing.py",
-        "            else:\n                self._tell_gone(export.id)\n",
+        "        else:\n            self._tell_gone(export.id)\n",
         "",
         "caches.04",
     ),
     Fault(
         "observers are told after the peer has released the cache",
         "pb/_observing.py",
-        "        if export.observer is not None:\n"
-        "            self.end(export)\n"
-        "            if export.is_unsent:",
-        "        if export.observer is not None:\n            if export.is_unsent:",
+        "        self.end(export)\n        if export.is_unsent:",
+        "        if export.is_unsent:",
         "caches.04",
     ),
     Fault(
