@@ -4,12 +4,12 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 VERSIONS ?= 3.11 3.12 3.13
 
-.PHONY: demo test lint types coverage versions bench clean
+.PHONY: demo test lint types suite coverage exhaustive versions bench clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python -m examples.demo
 
-test: lint types coverage
+test: lint types suite
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
@@ -18,8 +18,12 @@ lint: $(VENV)/dev.stamp
 types: $(VENV)/dev.stamp
 	$(BIN)/mypy
 
-coverage: $(VENV)/dev.stamp
+suite: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.suite
+
+# With the coverage of the faces too, file by file; `make test` measures only what must be complete.
+coverage: $(VENV)/dev.stamp
+	$(BIN)/python -m tests.suite --coverage
 
 # The suite on every supported Python that is installed, without what is about processes and other languages;
 # the others are named and left out.
@@ -32,6 +36,11 @@ versions:
 			$(VENV)-$$version/bin/python -m tests.suite --quick -p no:cacheprovider || exit 1; \
 		else echo "== Python $$version is not installed here: left out"; fi; \
 	done
+
+# What `make test` takes a sample of, whole: mutated frames, cuts after every byte, random models, each fault
+# that the conformance kit must find, the kit against the client in JavaScript.
+exhaustive: $(VENV)/dev.stamp
+	$(BIN)/python -m tests.suite --exhaustive
 
 bench: $(VENV)/bench.stamp
 	$(BIN)/python -m tests.bench

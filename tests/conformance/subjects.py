@@ -29,7 +29,7 @@ def all_cases() -> list[Case]:
 @contextmanager
 def process(module: str, *arguments: str, tree: Path = ROOT) -> Iterator[subprocess.Popen[str]]:
     """Run a module of a tree until the end of the block."""
-    environment = os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = os.environ | {"PYTHONPATH": str(tree)}
     started = subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
         cwd=tree,

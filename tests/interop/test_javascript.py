@@ -13,6 +13,8 @@ import pytest
 
 from examples.chat.build import CLIENT, install
 
+from ..sizes import IS_WHOLE, exhaustive
+
 NEEDED: Final = "PB_TESTS_NEED_NODE"
 LEAST: Final = 20
 
@@ -38,16 +40,21 @@ def skip_without_node() -> None:
     assert "" == missing
 
 
-def test_the_client_in_javascript_passes_its_own_tests_and_the_conformance_runner():
-    """Values byte by byte, calls both ways, logins, and every case of level full."""
+@exhaustive
+def test_the_client_in_javascript_passes_its_own_tests():
+    """Values byte by byte, calls both ways, logins; and, in the whole size, every case of level full."""
     skip_without_node()
     install()  # which others may do at the same time
     environment = {**os.environ, "PB_PYTHON": sys.executable}
-    done = subprocess.run(
-        ["npm", "test"], cwd=CLIENT, env=environment, capture_output=True, text=True, timeout=300
-    )
+    files = sorted(f"test/{path.name}" for path in (CLIENT / "test").glob("*.test.mjs"))
+    if not IS_WHOLE:
+        files.remove("test/conformance.test.mjs")
+    for command in (["npm", "run", "build"], ["node", "--expose-gc", "--test", *files]):
+        done = subprocess.run(
+            command, cwd=CLIENT, env=environment, capture_output=True, text=True, timeout=300
+        )
+        assert (command, 0) == (command, done.returncode), (done.stdout + done.stderr)[-8000:]
 
-    assert 0 == done.returncode, (done.stdout + done.stderr)[-8000:]
     assert re.search(r"^# fail 0$", done.stdout, re.MULTILINE), done.stdout[-2000:]
 
 

@@ -237,7 +237,9 @@ def test_an_error_on_a_cycle_is_refused_by_the_receiver() -> None:
         round_trip([error])
 
 
-def test_sharing_that_multiplies_is_refused_where_identity_is_not_kept() -> None:
+def test_sharing_that_multiplies_is_refused_where_identity_is_not_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Nine levels of ten lists are 10**9 lists once written out (threats B4)."""
     value: Any = ["ha"]
     for _ in range(9):
@@ -247,6 +249,7 @@ def test_sharing_that_multiplies_is_refused_where_identity_is_not_kept() -> None
     assert len(encoder.dumps(value)) < 1000
     with pytest.raises(Unjellyable, match="containers once shared"):
         tree.dumps(value)
+    monkeypatch.setattr("jelly._walk._MAX_EXPANDED", 1 << 14)  # a million were counted once
     with pytest.raises(Unjellyable, match="containers once shared"):
         tree.dumps([value, Point(1)])
 

@@ -19,9 +19,10 @@ import pb
 from jelly.flavours import row_of
 from pb.dispatch import Kind
 
+from ..sizes import exhaustive, sized
 from .pump import Outcome, Pump
 
-FIRST, COUNT = map(int, os.environ.get("PB_CACHE_SEEDS", "0:40").split(":"))
+FIRST, COUNT = map(int, os.environ.get("PB_CACHE_SEEDS", sized("0:15", "0:40")).split(":"))
 CHANGES = 1_000
 MOST_CALLS = 3
 
@@ -353,6 +354,7 @@ class World:
             assert (0, board.begun) == (len(board.observers), board.ended)
 
 
+@exhaustive
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + COUNT), ids=lambda seed: f"seed-{seed}-")
 def test_replicas_of_a_cacheable_equal_it_whatever_happens(seed, caplog):
     """States, identities, counts, and who was told of the end, at any quiet moment and at the last."""

@@ -18,9 +18,10 @@ import pytest
 import jelly
 import pb
 
+from ..sizes import exhaustive, sized
 from .pump import Cancelled, Gate, Outcome, Pump, Reference, cancel
 
-FIRST, COUNT = map(int, os.environ.get("PB_MODEL_SEEDS", "0:60").split(":"))
+FIRST, COUNT = map(int, os.environ.get("PB_MODEL_SEEDS", sized("0:15", "0:60")).split(":"))
 MOVES = 250
 MOST_CALLS = 4
 
@@ -348,6 +349,7 @@ def _with_errors(registry):
     return everything
 
 
+@exhaustive
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + COUNT), ids=lambda seed: f"seed-{seed}-")
 def test_whatever_happens_both_sides_agree(seed, caplog):
     """Identities, counts and outcomes, at any moment and at the end."""

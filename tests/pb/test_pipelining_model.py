@@ -18,10 +18,11 @@ import jelly
 import pb
 from pb import _pipelining, _promised, _slots
 
+from ..sizes import exhaustive, sized
 from .promises import Told, tell
 from .pump import Cancelled, Gate, Pump
 
-FIRST, COUNT = map(int, os.environ.get("PB_MODEL_SEEDS", "0:40").split(":"))
+FIRST, COUNT = map(int, os.environ.get("PB_MODEL_SEEDS", sized("0:15", "0:40")).split(":"))
 MOVES = 200
 MOST_CALLS = 12
 BROKEN_SEEDS = 60  # in which a broken rule must show
@@ -294,6 +295,7 @@ def play(seed):
         world.close()
 
 
+@exhaustive
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + COUNT), ids=lambda seed: f"seed-{seed}-")
 def test_whatever_is_pipelined_both_sides_agree(seed, caplog):
     """Targets, order, outcomes, and empty tables at the end."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 
 import pytest
@@ -10,12 +11,14 @@ import pytest
 import pb
 from pb.testing import Cancelled, Gate, Pump, Wire
 
+from ...sizes import exhaustive, sized
 from . import flows
 from .session import BIG, LOGIN, LOST, WHOLE, Session, check
 
 ENDINGS = pytest.mark.parametrize("ending", ["loss", "close"])
-# Every how many bytes it is cut; each run begins elsewhere in the other half of the endings.
-STRIDE = int(os.environ.get("PB_FAULTS_STRIDE", "1"))
+# Every how many bytes it is cut; the eight ways begin at different ones, and so share out the stream.
+STRIDE = int(os.environ.get("PB_FAULTS_STRIDE", sized("8", "1")))
+WAYS = list(itertools.product(["up", "down"], ["fin", "rst"], ["loss", "close"]))
 
 
 @ENDINGS
@@ -37,6 +40,7 @@ def test_the_whole_conversation_is_what_it_should_be(ending):
     assert all(name in written for name in (b"SCRAM", b"py.ValueError", b"pb.Internal", b"pb.Cancelled"))
 
 
+@exhaustive
 @ENDINGS
 @pytest.mark.parametrize("how", ["fin", "rst"])
 @pytest.mark.parametrize("direction", ["up", "down"])
@@ -49,7 +53,7 @@ def test_a_cut_after_any_byte_keeps_every_promise(direction, how, ending, caplog
     stream = bytes(getattr(whole, direction).arrived)
     inside = range(stream.index(BIG) + 50, stream.index(BIG) + len(BIG) - 50)
     alive = []
-    for at in range(0, len(stream) + 1, STRIDE):
+    for at in range(WAYS.index((direction, how, ending)) % STRIDE, len(stream) + 1, STRIDE):
         if at in inside and at % 1009:
             continue  # one byte in the middle of 17,000 equal ones is like another
         session = Session(**{direction: Wire(at, how)})
@@ -79,6 +83,7 @@ def test_the_whole_flow_is_what_it_should_be(ending):
     assert [] == [tag for tag, ends in flow.ends.items() if flows.is_lost(ends[0])]
 
 
+@exhaustive
 @ENDINGS
 @pytest.mark.parametrize("how", ["fin", "rst"])
 @pytest.mark.parametrize("direction", ["up", "down"])
@@ -90,7 +95,7 @@ def test_a_cut_in_streams_and_pipelines_keeps_every_promise(direction, how, endi
     whole.run(ending)
     size = len(getattr(whole, direction).arrived)
     alive = []
-    for at in range(0, size + 1, STRIDE):
+    for at in range(WAYS.index((direction, how, ending)) % STRIDE, size + 1, STRIDE):
         flow = flows.Flow(**{direction: Wire(at, how)})
         flow.run(ending)
         try:

@@ -13,13 +13,14 @@ import jelly
 import pb
 from pb.testing import Census, Network, assert_clean, run
 
+from ...sizes import exhaustive, sized
 from ..aio.loops import Place
 from ..aio.loops import run as run_for_real
 from ..auth.doors import PASSWORD
 from ..auth.rooms import Client, House
 
-SEEDS = range(*map(int, os.environ.get("PB_FAULTS_SEEDS", "0:12").split(":")))
-FLIPS = int(os.environ.get("PB_FAULTS_FLIPS", "150"))
+SEEDS = range(*map(int, os.environ.get("PB_FAULTS_SEEDS", sized("0:4", "0:12")).split(":")))
+FLIPS = int(os.environ.get("PB_FAULTS_FLIPS", sized("16", "150")))
 # What may come of a connection on which bits are wrong: each says something.
 TYPED = (pb.Error, jelly.JellyError, cred.CredError, OSError, TypeError)
 
@@ -63,6 +64,7 @@ def over(act, seed=0):
     return run(main())
 
 
+@exhaustive
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_conversation_comes_out_the_same_in_any_weather(seed):
     """Delays, jitter, segments, slowness and partitions that heal: each seed another mixture."""
@@ -90,6 +92,7 @@ def test_a_conversation_comes_out_the_same_in_any_weather(seed):
     assert EXPECTED == over(act, seed)
 
 
+@exhaustive
 @pytest.mark.parametrize("direction", ["up", "down"])
 def test_a_flipped_bit_is_an_error_that_says_something_or_nothing_at_all(direction, caplog):
     """Never a hang, a crash of the server, or something left behind; without TLS a value may be another."""
