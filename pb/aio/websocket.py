@@ -198,6 +198,8 @@ class WebSocket(asyncio.Protocol):
         if self.protocol.state is OPEN:
             self.protocol.send_close(self._close_code)
             self.flush()
+        else:  # the other side has begun, and what it said before was waited for until now
+            self._end()
 
     def pause(self) -> None:
         """Deliver nothing for now, and let the network keep what comes."""

@@ -7,6 +7,7 @@ import contextlib
 
 import msgpack
 import pytest
+from websockets.asyncio.client import connect
 from websockets.client import ClientProtocol
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Opcode
@@ -233,3 +234,62 @@ def test_pings_of_a_peer_that_does_not_read_are_not_answered_into_memory(loop):
             await asyncio.wait_for(await socket.ping(), LIMIT_S)
 
     over(main, loop)
+
+
+class Notes(pb.Root):
+    def __init__(self):
+        self.noted = []
+        self.act = lambda: None
+
+    def remote_note(self, value):
+        self.noted.append(value)
+        self.act()
+
+
+async def leave(server, count):
+    """Say HELLO, make calls that want no answer, and say goodbye, in one write."""
+    socket = await connect(server.url, subprotocols=["pb.1"], compression=None, proxy=None)
+    protocol = socket.protocol
+    protocol.send_binary(HELLO)
+    for number in range(count):
+        protocol.send_binary(call(msgpack.packb([[number], {}]), "note", 0)[4:])
+    protocol.send_close(1000)
+    socket.transport.write(b"".join(protocol.data_to_send()))
+    return socket
+
+
+async def settled(server):
+    """Wait until a server has no connection left."""
+    async with asyncio.timeout(LIMIT_S):
+        while server._links:  # noqa: ASYNC110 - nobody is told
+            await asyncio.sleep(0.002)
+
+
+@pytest.mark.parametrize("count", [1, 500])
+def test_what_came_before_the_goodbye_is_delivered(count, loop):
+    """In one read with it, and also where it is more than one turn of the link."""
+
+    async def main():
+        root = Notes()
+        async with pb.serve(root, "ws://127.0.0.1:0") as server:
+            socket = await leave(server, count)
+            await settled(server)
+            assert list(range(count)) == root.noted
+            await socket.close()
+
+    run(main(), loop)
+
+
+def test_who_ends_it_in_the_middle_of_what_came_before_a_goodbye_is_let_go(loop):
+    """The rest is for nobody, and the other side's goodbye is not waited for twice."""
+
+    async def main():
+        root = Notes()
+        root.act = lambda: pb.current_call().connection._link.broker.close(messages.BYE_PROTOCOL)
+        async with pb.serve(root, "ws://127.0.0.1:0") as server:
+            socket = await leave(server, 500)
+            await settled(server)
+            assert 1 <= len(root.noted) <= 500
+            await socket.close()
+
+    run(main(), loop)

@@ -7,9 +7,12 @@ import itertools
 import logging
 import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -307,3 +310,30 @@ def test_in_a_child_nothing_is_looked_for(window, gui, spot):
     connection.root.echo(5, pbcallback=got.append)
     window.until(lambda: [5] == got)
     connection.close()
+
+
+def test_the_program_of_the_page_about_windows_works(window, spot, monkeypatch):
+    """As it stands there, but for where its server is; the toolkit is one that needs no screen."""
+    page = Path(__file__).parents[3] / "docs" / "windows.md"
+    program = page.read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+    labels: list[dict[str, str]] = []
+
+    class Label(dict[str, str]):
+        def __init__(self, master, **options):
+            super().__init__(options)
+            labels.append(self)
+
+        def pack(self):
+            pass
+
+    class Tk:
+        after = staticmethod(window.after)
+
+        def mainloop(self):
+            window.until(lambda: labels[0]["text"] != "connecting")
+
+    monkeypatch.setitem(sys.modules, "tkinter", SimpleNamespace(Tk=Tk, Label=Label))
+    names: dict = {}
+    exec(compile(program.replace("pb://127.0.0.1:8789", spot.url), str(page), "exec"), names)
+    assert [{"text": "hello"}] == labels
+    names["gui"].stop()
