@@ -185,7 +185,9 @@ class LoginRoot(jelly.Referenceable):
         Raises:
             cred.LoginFailed: no tries are left; the connection is about to end.
         """
-        await self._face.sleep(self._attempts.delay_s(user))
+        delay_s = self._attempts.delay_s(user)
+        if delay_s:  # sleeping for 0 s is a turn of the loop, with its system call
+            await self._face.sleep(delay_s)
         if not self._attempts.left:
             raise cred.LoginFailed("a try more than there are")
 
