@@ -198,8 +198,11 @@ def test_every_call_on_a_result_runs_at_most_once_wherever_it_is_cut(tmp_path):
             ]
             for _ in range(turns):
                 await asyncio.sleep(0)
+            lost = connection._link
             lose(connection)
             outcomes = await asyncio.gather(*calls, return_exceptions=True)
+            # All may have been answered before it is noticed.
+            await settle(lambda lost=lost: connection._link is not lost)
             for number, outcome in enumerate(outcomes):
                 ran = house.room.added.count([turns, number]) + house.room.added.count((turns, number))
                 if isinstance(outcome, pb.OutcomeUnknown):
