@@ -11,7 +11,7 @@ from pb import messages
 
 from ..auth.rooms import settle
 from .loops import run
-from .lost import Lobby, Spot, back, lose, quick
+from .lost import Lobby, Spot, back, lose, quick, record
 from .test_pipelining import Writes
 
 
@@ -187,7 +187,7 @@ def test_every_call_on_a_result_runs_at_most_once_wherever_it_is_cut(tmp_path):
     """The connection is lost at one turn of the loop after the other."""
 
     async def work(house, spot, connection):
-        root = connection.root
+        root, states = connection.root, record(connection)
         house.go.set()
         unknown = 0
         for turns in range(12):
@@ -211,7 +211,7 @@ def test_every_call_on_a_result_runs_at_most_once_wherever_it_is_cut(tmp_path):
                 else:
                     assert (turns, number) == outcome
                     assert 1 == ran
-            await connection.status.wait_for("connected")
+            await settle(lambda turns=turns: turns + 1 == states.count("connected"))
         assert 0 < unknown < 36
 
     session(work, tmp_path)

@@ -287,6 +287,9 @@ def test_a_server_that_says_nothing_holds_nobody_up(window, gui, caplog):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning"
+)  # that threads exist when it forks: that is the point
 def test_in_a_child_nothing_is_looked_for(window, gui, spot):
     """The connections are the parent's."""
     connection = opened(window, gui, spot.url)
