@@ -337,3 +337,26 @@ def test_a_body_that_is_no_message_is_malformed(body):
         unpack_frame(body)
 
     assert messages.BYE_MALFORMED == caught.value.code
+
+
+def test_what_follows_a_long_beginning_is_read_into_its_place():
+    """A frame of 1 MiB whose first quarter has come is neither copied again nor held twice."""
+    body = bytes(1 << 20)
+    stream = len(body).to_bytes(4, "big") + body
+    reader = reader_for(len(body))
+    reader.feed(memoryview(stream)[: 256 * 1024])
+    assert None is reader.next_body()
+
+    room = reader.room()
+    assert len(body) == 256 * 1024 - 4 + len(room)
+    reader.filled(len(room))
+    assert [body] == taken(reader)
+
+
+def test_no_more_is_committed_than_four_times_what_has_come():
+    """A promise of much must not make this side commit much."""
+    reader = reader_for(4 << 20)
+    reader.feed((4 << 20).to_bytes(4, "big") + bytes(100_000))
+    assert None is reader.next_body()
+
+    assert 64 * 1024 + 400_000 == len(reader.frame)
