@@ -6,7 +6,7 @@ Knows nothing of how a class is taken apart: that is in its Blueprint.
 from __future__ import annotations
 
 from functools import partial
-from itertools import repeat
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, Final
 
 from msgpack import ExtType
@@ -40,6 +40,45 @@ def fit_copies(walk: Walk, items: Any, plan: Blueprint | None) -> list[ExtType] 
 
     1,000 instances of five fields: 0.8 ms like this and 2.4 ms one by one.
     """
+    payloads = _pack_copies(walk, items, plan)
+    return None if payloads is None else list(map(_make, zip(repeat(COPY), payloads, strict=False)))
+
+
+def write_copies(walk: Walk, items: list[Any]) -> bytes | None:
+    """Return the payload that is a list of simple copies of one class, or None for any other list.
+
+    What a method returns is often that. The bytes are the same; an ExtType for each, which the Packer would
+    take apart at once, is a fifth of the time.
+    """
+    kinds = set(map(type, items))
+    if len(kinds) != 1:
+        return None
+    payloads = _pack_copies(walk, items, walk.quick.get(kinds.pop()))
+    if payloads is None:
+        return None
+    walk.top = 1
+    count = len(items)
+    array = bytes((0x90 | count,)) if count < 16 else _sized(b"\xdc", b"\xdd", count)
+    heads = [_HEADS[size] if size < 256 else _long_head(size) for size in map(len, payloads)]
+    return array + b"".join(chain.from_iterable(zip(heads, payloads, strict=True)))
+
+
+def _sized(short: bytes, long: bytes, number: int) -> bytes:
+    return short + number.to_bytes(2, "big") if number < 0x10000 else long + number.to_bytes(4, "big")
+
+
+def _long_head(size: int) -> bytes:
+    return _sized(b"\xc8", b"\xc9", size) + _CODE
+
+
+_CODE: Final = bytes((COPY,))
+_FIXED: Final = {1: b"\xd4", 2: b"\xd5", 4: b"\xd6", 8: b"\xd7", 16: b"\xd8"}
+# What the Ext of a COPY begins with, for each length of its data.
+_HEADS: Final = [_FIXED.get(size, bytes((0xC7, size))) + _CODE for size in range(256)]
+
+
+def _pack_copies(walk: Walk, items: Any, plan: Blueprint | None) -> list[bytes] | None:
+    """Return the data of the Exts of many simple copies, or None where one is not simple."""
     if plan is None or plan.quick is None or walk.hashed:
         return None
     try:
@@ -54,17 +93,17 @@ def fit_copies(walk: Walk, items: Any, plan: Blueprint | None) -> list[ExtType] 
         if len(walk.seen) != count:
             raise SharedContainer
     head = b"\x92" + walk.pack(plan.name)
+    before = walk.encoder.leaves
     try:
-        payloads = map(head.__add__, map(walk.pack, states))
-        done = list(map(_make, zip(repeat(COPY), payloads, strict=False)))
+        payloads = list(map(head.__add__, map(walk.pack, states)))
     except Exception:  # one state is not plain, or not packable; the walk will say which
         if walk.seen is not None:
             walk.seen.difference_update(map(id, items))
         return None
-    walk.exts += len(done)
-    # One for a leaf such as a date, which may be among the fields.
-    walk.weight = max(walk.weight, 4)
-    return done
+    walk.exts += len(payloads)
+    # One more for a leaf such as a date among the fields.
+    walk.weight = max(walk.weight, 3 if walk.encoder.leaves == before else 4)
+    return payloads
 
 
 def take_relayed(walk: Walk, value: Relayed, level: int) -> ExtType:

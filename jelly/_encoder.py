@@ -15,6 +15,7 @@ from . import _exports
 from ._blueprint import Blueprint
 from ._bulk import BULK_BYTES, Bulk, bulk_call, bulk_value
 from ._cacheplan import CachePlan
+from ._copies import write_copies
 from ._errormap import bare_error, fit_error
 from ._errorplan import ErrorPlan
 from ._ext import CONTAINERS, SCALARS
@@ -342,7 +343,8 @@ class Encoder:
         walk = Walk(self, tables)
         try:
             try:
-                payload = self._finish(walk, walk.fit(value, 0))
+                written = write_copies(walk, value) if type(value) is list and call is None else None
+                payload = self._finish(walk, written or walk.fit(value, 0), written is not None)
             except SharedContainer:
                 graph = GraphWalk(walk)
                 payload = self._within_limit(graph.write(value), _UNKNOWN)
@@ -358,18 +360,14 @@ class Encoder:
             self._undo(walk, walk.referred)
             raise
 
-    def _finish(self, walk: Walk, tree: Any) -> bytes:
+    def _finish(self, walk: Walk, tree: Any, is_packed: bool = False) -> bytes:
         if walk.top + walk.weight > self.limits.max_depth:
             raise TooDeep(f"nests deeper than max_depth={self.limits.max_depth}")
-        payload = walk.pack_checked(tree)
+        payload = tree if is_packed else walk.pack_checked(tree)
         return self._within_limit(payload, walk.exts + len(walk.referred) + self.leaves - walk.leaves_before)
 
     def _within_limit(self, payload: bytes, exts: int) -> bytes:
-        """Return the payload, unless the peer refuses it.
-
-        Args:
-            exts: how many Exts there are in it at most; some may have been counted twice.
-        """
+        """Return the payload unless the peer refuses it. It has at most so many Exts; some counted twice."""
         if len(payload) > self._unchecked:
             if len(payload) > self.max_payload:
                 raise self._oversized(len(payload))

@@ -255,3 +255,41 @@ def test_a_single_field_is_a_field_too(cls: Any) -> None:
     arrived = Decoder(registry).loads(Encoder(registry).dumps([value, one(cls)]))
 
     assert ["a", "text"] == [each.text for each in arrived]
+
+
+@pytest.mark.parametrize("count", [1, 2, 15, 16, 0xFFFF, 0x10000])
+def test_a_list_of_copies_is_written_as_msgpack_writes_it(count: int) -> None:
+    """The header of the list, and for a few the Exts in it, are made without it."""
+    note = dataclasses.make_dataclass("Note", ["a"])
+    registry = Registry()
+    registry.add(note, "N")
+    encoder = Encoder(registry, Limits(max_exts=1 << 20))
+    texts = ["x" * (number if count < 300 else 3) for number in range(count)]
+
+    payload = encoder.dumps([note(text) for text in texts])
+
+    assert packb([ExtType(8, packb(["N", {"a": text}])) for text in texts]) == payload
+
+
+@pytest.mark.parametrize("size", [0, 1, 7, 8, 9, 240, 244, 245, 246, 250, 0xFFF0, 0x10000])
+def test_the_head_of_each_copy_is_the_shortest(size: int) -> None:
+    """Vectors, and bytes that are signed, know one form only (PB-V40)."""
+    note = dataclasses.make_dataclass("Note", ["a"])
+    registry = Registry()
+    registry.add(note, "N")
+
+    payload = Encoder(registry).dumps([note("x" * size)])
+
+    assert packb([ExtType(8, packb(["N", {"a": "x" * size}]))]) == payload
+
+
+def test_a_peer_that_takes_little_depth_gets_copies_up_to_it() -> None:
+    """A list, the Ext, [name, state] and the state are four; a leaf in the state would be the fifth."""
+    registry = Registry()
+    registry.add(dataclasses.make_dataclass("Note", ["a"]), "N")
+    (note,) = (plan.cls for plan in registry.snapshot().values() if plan.name == "N")
+
+    assert Encoder(registry).dumps([note(1)]) == Encoder(registry, Limits(max_depth=4)).dumps([note(1)])
+    for depth, value in ((3, 1), (4, decimal.Decimal(1))):
+        with pytest.raises(Unjellyable, match=f"max_depth={depth}"):
+            Encoder(registry, Limits(max_depth=depth)).dumps([note(value)])
