@@ -13,12 +13,14 @@ from pb import sync
 
 class Root(pb.Root):
     def __init__(self):
+        self.began = threading.Event()
         self.closed = threading.Event()
         self.made = 0
         self.threads = set()
 
     def remote_ints(self, count=None):
         try:
+            self.began.set()
             for number in itertools.count() if count is None else range(count):
                 self.made = number + 1
                 self.threads.add(threading.current_thread().name)
@@ -102,6 +104,7 @@ def test_a_stream_that_is_closed_or_dropped_closes_the_generator(served):
     """Before its first item is taken, too."""
     root, ref = served
     stream = ref.ints()
+    assert root.began.wait(10)  # or it ends without having run, when both arrive at once
     stream.close()
     stream.close()
     assert [] == list(stream)
