@@ -1,7 +1,7 @@
 """The whole test suite, with branch coverage where it must be complete: `python -m tests.suite`.
 
 It runs in parts, two at a time. With arguments they go to pytest, and coverage is not measured; with
-`--quick` as the first, what is about processes and other languages is left out, the same on each Python;
+`--quick` as the first, what is about processes, faults and other languages is left out, the same everywhere;
 with `--exhaustive`, only what has two sizes runs, whole (tests/sizes.py); with `--coverage`, everything is
 measured, and shown file by file, which takes twice as long.
 """
@@ -73,10 +73,10 @@ def main(arguments: list[str]) -> int:
         return run([(part, [*pytest, *arguments[1:]]) for part in PARTS if part.quick])
     if arguments[:1] == ["--exhaustive"]:
         os.environ["PB_TESTS_EXHAUSTIVE"] = "1"
-        return run([(part, [*pytest, "-m", "exhaustive", *arguments[1:]]) for part in PARTS])
+        return run([(part, [*pytest, "-m", "exhaustive", *arguments[1:]]) for part in PARTS], selects=True)
     measures_all = arguments == ["--coverage"]
     if arguments and not measures_all:
-        return run([(part, [*pytest, *arguments]) for part in PARTS])
+        return run([(part, [*pytest, *arguments]) for part in PARTS], selects=True)
     subprocess.run([*COVERAGE, "erase"])
     covered = [*COVERAGE, "run", "--parallel-mode", "-m", "pytest"]
     status = run([(part, covered if part.covered or measures_all else pytest) for part in PARTS])
@@ -90,8 +90,12 @@ def main(arguments: list[str]) -> int:
     ).returncode
 
 
-def run(parts: Sequence[tuple[Part, Sequence[str]]]) -> int:
-    """Run the parts, each with its command, and show each when it has ended; return the worst status."""
+def run(parts: Sequence[tuple[Part, Sequence[str]]], *, selects: bool = False) -> int:
+    """Run the parts, each with its command, and show each when it has ended; return the worst status.
+
+    Args:
+        selects: the commands choose among the tests, so a part may be left with none.
+    """
     # Processes are started by the hundred; those that may not keep what they compiled take 0.4 s more each.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     worst, total_s, began = 0, 0.0, time.monotonic()
@@ -114,7 +118,7 @@ def run(parts: Sequence[tuple[Part, Sequence[str]]]) -> int:
             at_s = time.monotonic() - began
             print(f"== {part.name}: {cpu_s:.0f} s of the processor, ended after {at_s:.0f} s")
             sys.stdout.flush()
-            if status != PYTEST_FOUND_NOTHING:
+            if status != PYTEST_FOUND_NOTHING or not selects:
                 worst = max(worst, abs(status))
     print(f"== all: {total_s:.0f} s of the processor, {time.monotonic() - began:.0f} s")
     return worst

@@ -186,6 +186,29 @@ def test_who_talks_too_fast_has_to_wait():
     in_town(use)
 
 
+def test_who_comes_back_has_no_fresh_lines_and_is_forgotten_in_the_end():
+    """Else signing in again would be the way to talk as fast as one likes."""
+
+    async def use(town: Town) -> None:
+        window, _, connection = await town.window("alice")
+        room = (await window.enter("lobby"))["room"]
+        for _ in range(20):
+            await room.say("x")
+        await connection.close()
+        window, _, connection = await town.window("alice")
+        room = (await window.enter("lobby"))["room"]
+        with pytest.raises(Refused, match="Not so fast"):
+            await room.say("x")
+        town.now[0] += 10.0
+        await connection.close()
+        _, _, other = await town.window("bob")
+        await other.close()
+        _, _, _ = await town.window("bob")
+        assert {"bob"} == set(town.chat._people)
+
+    in_town(use)
+
+
 def test_nobody_uses_up_the_rooms_or_the_windows():
     """What one user may have is bounded below what there is for all."""
 

@@ -38,9 +38,17 @@ class Pace:
 
     def take(self, now: float) -> None:
         """Take note of a line that is said now; refuse it where there were too many."""
-        gained = (now - self._at) * self._lines / self._seconds
-        self._left = min(float(self._lines), self._left + gained)
-        self._at = now
+        self._gain(now)
         if self._left < 1:
             raise Refused("Not so fast: wait a moment.")
         self._left -= 1
+
+    def is_rested(self, now: float) -> bool:
+        """Return whether nothing would be lost if somebody new came in their place."""
+        self._gain(now)
+        return self._left == self._lines
+
+    def _gain(self, now: float) -> None:
+        gained = (now - self._at) * self._lines / self._seconds
+        self._left = min(float(self._lines), self._left + gained)
+        self._at = now

@@ -98,6 +98,14 @@ class Chat(pb.Service):
         return self._people.setdefault(name, Person(self._clock))
 
     def forget(self, name: str) -> None:
-        """Forget a person whose last window has gone."""
-        if not any(window.perspective_name == name for window in self.windows):
-            del self._people[name]
+        """Forget a person whose last window has gone, and who has not talked of late.
+
+        Who has, and is back at once, has no fresh lines for it; such are forgotten when others go.
+        """
+        if any(window.perspective_name == name for window in self.windows):
+            return
+        here, now = {window.perspective_name for window in self.windows}, self._clock()
+        self._people[name].status = "here"
+        for gone in self._people.keys() - here:
+            if self._people[gone].pace.is_rested(now):
+                del self._people[gone]

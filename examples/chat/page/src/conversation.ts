@@ -7,6 +7,8 @@ const TOGETHER_MS = 5 * 60 * 1000; // lines of one author within this stand toge
 const NEAR_END = 80; // pixels from the end at which what is new is scrolled to
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 
+const KEPT = 300; // lines and notes that the page shows; the oldest go
+
 export class Conversation {
   private last: Message | undefined;
   constructor(private readonly log: HTMLElement, private readonly user: string) {}
@@ -56,6 +58,7 @@ export class Conversation {
     const { log } = this;
     const isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < NEAR_END;
     add();
+    while (log.childElementCount > KEPT) log.firstElementChild!.remove();
     if (isAtEnd || always) log.scrollTop = log.scrollHeight;
   }
 }

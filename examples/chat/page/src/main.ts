@@ -48,6 +48,7 @@ class Page implements Listener {
     on(leave, "click", () => this.leave());
     on(at("try-now", "button"), "click", () => this.session.tryNow());
     addEventListener("online", () => this.session.tryNow(), { signal });
+    document.addEventListener("visibilitychange", () => this.seen(), { signal });
     on(at("sign-out", "button"), "click", () => this.session.signOut());
     on(document.body, "keydown", (event) => {
       if (event.altKey && Object.hasOwn(STEPS, event.key)) this.step(STEPS[event.key], event);
@@ -87,6 +88,13 @@ class Page implements Listener {
     if (error instanceof LoginFailed) again("The name or the password is wrong.", password);
     else if (error instanceof Forbidden) again("There is no place for you in this chat.", user);
     else again(error === undefined ? "" : words(error), user);
+  }
+  /** The page is looked at again: what has come to the room it shows is read. */
+  seen(): void {
+    const room = this.session.rooms.get(this.current);
+    if (!room || document.hidden) return;
+    room.unread = 0;
+    this.show();
   }
   directory(rooms: Directory["rooms"]): void {
     this.rooms = rooms;

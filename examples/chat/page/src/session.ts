@@ -2,7 +2,10 @@
 import {
   type Connection, type Identity, onChange, Reconnecting, Referenceable, type RemoteReference,
 } from "perspective-broker";
-import { Directory, Message, registry, Roster, type Status } from "./wire.js";
+import { Directory, Message, Refused, registry, Roster, type Status } from "./wire.js";
+
+/** Messages that a page keeps of a room, as the server does. */
+const KEPT = 100;
 
 /** What the page does when something happens. */
 export interface Listener {
@@ -111,6 +114,7 @@ export class Session {
     const room = this.rooms.get(name);
     if (!room) return; // it was left a moment ago
     room.said.push(message);
+    if (room.said.length > KEPT) room.said.shift();
     if (room.reference) this.listener.heard(room, message);
   }
 
@@ -134,7 +138,10 @@ export class Session {
     this.listener.directory(directory.rooms);
     if (this.status !== "here") await me.call("set_status", this.status);
     for (const room of [...this.rooms.values()])
-      await this.open(me, room).catch(() => this.rooms.delete(room.name));
+      await this.open(me, room).catch((error: unknown) => {
+        if (!(error instanceof Refused)) throw error; // the connection was lost: the room is entered over the next
+        this.rooms.delete(room.name);
+      });
     this.me = me;
     this.listener.connected();
   }
