@@ -53,15 +53,14 @@ class Naming:
         face.watch(self._held.forget_all)
 
     async def resolve(self, name: str) -> object:
-        """Return the object of a name. Raises NoSuchObject, in due time and for every reason."""
+        """Return the object of a name. Raises NoSuchObject for every reason, of a secret name in due time."""
         if not is_secret(name):
             found = self._names.published.find(name) if self._is_somebody() else None
-            if found is not None:
-                self._handed_out[name] = found
-                return found
-            if self._is_somebody():
-                raise no_such_name()  # no secret: nothing is to be gained by guessing
-        elif self._asked < self._attempts.left:  # else more could be tried at once than one after the other
+            if found is None:
+                raise no_such_name()  # no secret: a guess gains nothing, and who forgot to log in guesses not
+            self._handed_out[name] = found
+            return found
+        if self._asked < self._attempts.left:  # else more could be tried at once than one after the other
             self._asked += 1
             try:
                 found = await self._load(name)

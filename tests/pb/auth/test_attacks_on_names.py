@@ -29,6 +29,7 @@ WHY = [
     "not published",
     "revoked",
 ]
+PUBLISHED = ("for others", "not published")  # which are no secrets
 
 
 class Document(pb.Referenceable):
@@ -73,11 +74,13 @@ def refusal_of(knock, name):
 
 @pytest.mark.parametrize("why", WHY)
 def test_nobody_learns_why_a_name_is_refused(why):
-    """Not from what is said, byte for byte, nor from how long the server waits before."""
+    """Not from what is said, byte for byte, nor from how long it takes: published ones take no time."""
     library = Library()
     assert sorted(library.void) == WHY
     usual = refusal_of(Knock(AuthRoot(library)), NEVER_GIVEN)
-    assert usual == refusal_of(Knock(AuthRoot(library)), library.void[why])
+    said, waits = refusal_of(Knock(AuthRoot(library)), library.void[why])
+    assert usual[0] == said
+    assert ([0.05] if why not in PUBLISHED else []) == waits
     assert [0.05] == usual[1]
 
 
@@ -92,6 +95,21 @@ def test_a_stranger_has_three_guesses_and_no_more():
     assert 0 < root.throttle.penalty_s("192.0.2.1")
     with pytest.raises(pb.Forbidden):
         Knock(root, security=Security(address="192.0.2.1", is_encrypted=True))
+
+
+@pytest.mark.parametrize("name", ["lobby", "nothing"])
+def test_who_asks_for_published_names_before_the_login_is_not_punished(name):
+    """It is an ordinary slip, and gains nothing: there is one answer for all of them."""
+    root = AuthRoot(Library())
+    here = Security(address="192.0.2.1", is_encrypted=True)
+    knock = Knock(root, security=here)
+    for _ in range(MAX_CALLS):
+        assert [] == refusal_of(knock, name)[1]
+    assert None is knock.bye
+    assert 0 == root.throttle.penalty_s("192.0.2.1")
+    for _ in range(3):
+        refusal_of(Knock(root, security=here), name)
+    assert 0 == root.throttle.penalty_s("192.0.2.1")
 
 
 def test_guesses_that_are_taken_back_count():
