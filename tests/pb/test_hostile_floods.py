@@ -208,6 +208,8 @@ def test_gone_of_one_id_a_thousand_times_costs_a_thousand_steps():
 
     # A dozen for each id; 500 more, if each looked for the rows again.
     assert steps < 1_000_000
+    giver.input(frame([messages.GONE, [1]]))  # and once more, where nobody counts
+    assert is_alive(giver)
 
 
 def test_an_error_of_the_peer_that_a_method_lets_out_is_logged_in_time(caplog):
