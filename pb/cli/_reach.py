@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import getpass
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 __all__ = ["add_arguments", "reach", "report"]
+
+_CONNECT_S: Final = 30.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,13 +27,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stdin", action="store_true", help="read the password from stdin: one line")
     parser.add_argument("--service", metavar="NAME", help="attach this service, and ask its perspective")
     parser.add_argument("--perspective", metavar="NAME", help="which perspective, if not one's own")
-    parser.add_argument("--timeout", type=float, default=30, metavar="S", help="seconds (%(default)g)")
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        metavar="S",
+        help="seconds to connect, and then for all that is asked, a stream to its end included; "
+        f"without it {_CONNECT_S:g} to connect, and as long as it takes for the rest",
+    )
     parser.add_argument(
         "--insecure", action="store_true", help="log in also where somebody may listen: over plain pb://"
     )
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def reach(args: argparse.Namespace) -> AsyncIterator[Any]:
     """Connect, log in if that was asked for, and give a reference: the perspective, or the root.
 
@@ -46,16 +54,27 @@ async def reach(args: argparse.Namespace) -> AsyncIterator[Any]:
     url, name = split_url(_line() if args.url == "-" else args.url)
     if args.user is not None and (args.service is None) == (name is None):
         raise ValueError("--user needs --service NAME, or a URL that ends in a published name, and not both")
-    async with pb.open_connection(url, timeout=args.timeout, insecure=args.insecure) as connection:
-        if args.user is None:
-            yield connection.root if name is None else await connection.get_object(name)
-            return
-        proof = {"key": args.key} if args.key else {"password": _password(args)}
-        identity = await connection.login(args.user, **proof)
-        if name is not None:
-            yield await connection.get_object(name)
-        else:
-            yield await identity.attach(args.service, args.perspective)
+    password = _password(args) if args.user is not None and not args.key else None  # typing takes its time
+    timeout = _CONNECT_S if args.timeout is None else args.timeout
+    async with pb.open_connection(url, timeout=timeout, insecure=args.insecure) as connection:
+        try:
+            async with contextlib.nullcontext() if args.timeout is None else pb.deadline(args.timeout):
+                if args.user is not None:
+                    identity = await connection.login(args.user, password, key=args.key)
+                if name is not None:
+                    yield await connection.get_object(name)
+                elif args.user is not None:
+                    yield await identity.attach(args.service, args.perspective)
+                else:
+                    yield connection.root
+        except pb.DeadlineExceeded:
+            connection.abort()  # closing in good order would wait for what has not come in time
+            raise
+        except pb.NoSuchMethod as error:
+            hello = connection._link.broker.greeting.hello
+            if args.user is None and hello is not None and hello.auth:
+                raise ValueError(f"{error}; this server wants a login: --user NAME --service NAME") from None
+            raise
 
 
 def report(command: str, run: Callable[[], Awaitable[int]]) -> int:

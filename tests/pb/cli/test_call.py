@@ -35,6 +35,17 @@ class Root(pb.Root):
         raise ZeroDivisionError
 
 
+class Slow(pb.Root):
+    def __init__(self):
+        self.told = []
+
+    async def remote_slow(self):
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.told.append("stopped")
+
+
 class Member(pb.Perspective):
     def perspective_whoami(self) -> str:
         return self.perspective_name
@@ -107,6 +118,25 @@ def test_ls_lists_what_may_be_called(capsys):
         "itself() -> object",
         "join(*words: str, by: str = ...) -> str",
     ] == capsys.readouterr().out.splitlines()
+
+
+def test_a_call_has_no_more_time_than_was_given(capsys):
+    """Connecting is not all that may take long. What is asked is given up, and nothing waits for its end."""
+    root = Slow()
+
+    assert [1] == served(root, ["call", "{url}", "slow", "--timeout", "0.2"])
+    assert "pb call: pb.DeadlineExceeded: the time for the call is over" in capsys.readouterr().err
+    assert ["stopped"] == root.told
+
+
+@pytest.mark.parametrize("command", [["ls", "{url}"], ["call", "{url}", "echo", "1"], ["describe", "{url}"]])
+def test_who_has_to_log_in_is_told_how(command, capsys):
+    """Its HELLO says that it asks who is there; that there is no such method tells a newcomer nothing."""
+    application = pb.Application("club")
+    Club("club", application)
+
+    assert [1] == served(pb.AuthRoot(application), command)
+    assert "this server wants a login: --user NAME --service NAME" in capsys.readouterr().err
 
 
 def test_a_login_asks_the_perspective(capsys, monkeypatch, tmp_path):
