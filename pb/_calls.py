@@ -23,10 +23,13 @@ from ._pipelining import call_naming
 from ._question import Question, ask
 from ._room import Room
 from ._scope import HoldsPromise, PromiseMet
+from ._why import note_prefix
 from .context import Inherited, due, inherited, serving
 from .errors import (
     Cancelled,
+    DeadlineExceeded,
     DeadReference,
+    NoSuchMethod,
     NotExecuted,
     PeerError,
     ProtocolError,
@@ -150,6 +153,8 @@ class Calls(Ending):
         passed = inherited.get()
         if passed is not None:
             at = passed.due(at)
+        if at is not None and self.deadlines.left_s(at) <= 0:
+            raise of_own_call(DeadlineExceeded("the call was over before it began; it was not sent"))
         if type(handle) is ObserverHandle:
             return ask(self, handle, method, args, kwargs, outcome)
         if (
@@ -328,6 +333,8 @@ class Calls(Ending):
             raise
         except BaseException as refusal:  # as above
             error = refused(refusal)
+        if type(error) is NoSuchMethod:
+            note_prefix(error)
         of_own_call(error)
         self._finish(id)
         if not outcome.done():

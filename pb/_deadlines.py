@@ -7,11 +7,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from numbers import Real
 from typing import Final
 
 # Calls that are due within so long after another are ended together with it.
 _GRAIN_S: Final = 0.005
 _NEVER: Final = math.inf
+
+
+def seconds_of(seconds: float, name: str) -> float:
+    """Return how long a caller gives, if it is a length of time; 0 and less are: the time is over.
+
+    Args:
+        name: of the function that was called, for the error.
+
+    Raises:
+        TypeError: it is no number.
+        ValueError: it is not finite.
+    """
+    if not isinstance(seconds, Real):
+        raise TypeError(f"{name}() takes seconds, not a {type(seconds).__name__}")
+    if not math.isfinite(seconds):
+        raise ValueError(f"{name}() takes a finite number of seconds, not {seconds}; for ever is without it")
+    return seconds
 
 
 class Deadlines:

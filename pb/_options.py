@@ -37,7 +37,7 @@ def make_with_options(
     calls.pending[id] = (outcome, scope)
     if at is not None:
         calls.deadlines.add(outcome, at, partial(expire, calls, id, outcome))
-        # Sent even if no time is left: its payload is counted, and to take that back is no shorter way.
+        # None may be left by now, and it is sent all the same: to take a counted payload back is longer.
         options["ttl"] = max(math.ceil(calls.deadlines.left_s(at) * 1000), 0)
     if passed is not None and passed.trace is not None:
         options["trace"] = passed.trace.option

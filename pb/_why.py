@@ -9,10 +9,11 @@ from __future__ import annotations
 import difflib
 import inspect
 import logging
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .errors import printable
+from .errors import NoSuchMethod, printable
 from .logfields import fields
 
 log = logging.getLogger("pb")
@@ -22,6 +23,9 @@ log = logging.getLogger("pb")
 _MAX_COMPARED = 50
 _MAX_NAME_CHARS = 64
 _MAX_KEYWORDS = 5
+
+# As `dispatch.no_such_method` words it; of a peer that words it otherwise the text stays as it is.
+_PREFIXED = re.compile(r"no method '(?:remote|perspective|view)_([A-Za-z]\w{0,127})'", re.ASCII)
 
 
 def why_no_method(target: object, prefix: str, name: str) -> str:
@@ -43,6 +47,16 @@ def why_no_method(target: object, prefix: str, name: str) -> str:
         return f"{text}, nor any other that starts with {prefix}"
     close = difflib.get_close_matches(name[:_MAX_NAME_CHARS], published[:_MAX_COMPARED])
     return f"{text}; it has {prefix}{f', {prefix}'.join(close)}" if close else text
+
+
+def note_prefix(error: NoSuchMethod) -> None:
+    """Say in a refusal that came here what its name looks like: written with the prefix of its owner.
+
+    Of the peer's words nothing else is known: that there is such a method without the prefix is not said.
+    """
+    found = _PREFIXED.fullmatch(str(error))
+    if found:
+        error.args = (f"{error}; callers leave the prefix out: {found[1]!r}",)
 
 
 def log_refusal(export: Any, method: str, error: BaseException, why: str) -> None:

@@ -181,9 +181,8 @@ class Attempt:
     def _expire(self) -> None:
         self._timer = None
         if self._home.calls.discard(self) or self._is_asking:
-            self.fail(
-                DeadlineExceeded("no connection was there in the time the call had; it may not have run")
-            )
+            sent = "it may have run" if self._doubt else "it was not sent and did not run"
+            self.fail(DeadlineExceeded(f"no connection was there in the time the call had; {sent}"))
 
     def fail(self, error: BaseException) -> None:
         """Give up."""

@@ -34,7 +34,8 @@ class Connection:
     def root(self) -> Any:
         """The peer's root object, as a remote reference."""
         if self._link.broker.state in (State.GREETING, State.CLOSED):
-            raise DeadReference(f"no root: the connection is {self._link.broker.state.value}")
+            broker = self._link.broker
+            raise DeadReference(f"no root: the connection is {broker.state.value}: {broker.calls.end_reason}")
         return self._link.broker.root_reference()
 
     @property

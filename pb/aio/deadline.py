@@ -7,6 +7,7 @@ from contextvars import Token
 from types import TracebackType
 
 from pb import context
+from pb._deadlines import seconds_of
 
 
 class deadline:
@@ -27,7 +28,7 @@ class deadline:
     __slots__ = ("_seconds", "_token")
 
     def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+        self._seconds = seconds_of(seconds, "deadline")
         self._token: Token[context.Inherited | None] | None = None
 
     async def __aenter__(self) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from pb._deadlines import seconds_of
 from pb.errors import ConnectionLost, PeerError
 from pb.logfields import fields
 from pb.reference import Import, RemoteReference
@@ -171,7 +172,9 @@ class LastingMethod(RemoteMethod):
 
     def within(self, seconds: float) -> LastingMethod:
         """Return this method with a deadline."""
-        return LastingMethod(self._pb_reference, self._pb_name, seconds, self._pb_is_safe)
+        return LastingMethod(
+            self._pb_reference, self._pb_name, seconds_of(seconds, "within"), self._pb_is_safe
+        )
 
     @property
     def idempotent(self) -> LastingMethod:

@@ -61,7 +61,8 @@ async def login(connection: Connection, credentials: Any, call: Any = call_remot
     link = connection._link
     link.check_thread()
     if link.transport is None:
-        raise NotExecuted("the connection has ended; open another one to log in")
+        why = link.broker.calls.end_reason
+        raise NotExecuted(f"the connection has ended: {why}; open another one to log in")
     security = link.security()
     if not security.is_private:
         raise Forbidden(

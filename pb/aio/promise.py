@@ -7,6 +7,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from jelly import Promising
+from pb._deadlines import seconds_of
 from pb._pipelining import call_promised
 from pb._promised import Promised
 from pb.errors import Cancelled
@@ -165,7 +166,7 @@ class PromisedMethod:
 
     def within(self, seconds: float) -> PromisedMethod:
         """Return this method with a deadline, which counts from the call on; see `RemoteMethod.within`."""
-        return PromisedMethod(self._pb_promise, self._pb_name, seconds)
+        return PromisedMethod(self._pb_promise, self._pb_name, seconds_of(seconds, "within"))
 
     def send(self, /, *args: Any, **kwargs: Any) -> None:
         """Call the method and hear nothing of it, in order with what else is called on the promise."""

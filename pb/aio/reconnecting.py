@@ -82,7 +82,8 @@ class LastingConnection(Connection):
         root = self._root() if isinstance(self._root, weakref.ref) else self._root
         if root is None:
             if self.status.state.is_final:
-                raise DeadReference(f"no root: the connection is {self.status.state.value}")
+                why = self.status.error or self._link.broker.calls.end_reason
+                raise DeadReference(f"no root: the connection is {self.status.state.value}: {why}")
             root = self._link.broker.root_reference()
             make_lasting(root)
             self._root = weakref.ref(root) if self._is_owned else root

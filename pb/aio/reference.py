@@ -6,6 +6,7 @@ from collections.abc import Callable
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
+from pb._deadlines import seconds_of
 from pb.errors import Busy
 from pb.reference import Import, RemoteReference
 
@@ -83,9 +84,10 @@ class RemoteMethod:
         """Return this method with a deadline: `await reference.method.within(5.0)(...)`.
 
         Where the answer has not come by then the call fails with DeadlineExceeded, a TimeoutError, and the
-        callee is stopped. What the callee calls in turn has no more time than that.
+        callee is stopped. What the callee calls in turn has no more time than that. With no time at all, 0 or
+        less, it fails so without being sent.
         """
-        return _Timed(self._pb_reference, self._pb_name, seconds)
+        return _Timed(self._pb_reference, self._pb_name, seconds_of(seconds, "within"))
 
     @property
     def idempotent(self) -> RemoteMethod:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from pb._deadlines import seconds_of
 from pb.aio.attempts import Attempt
 from pb.aio.lasting import LastingMethod as LoopMethod
 from pb.aio.lasting import Memory, ask_what_is_safe
@@ -81,7 +82,9 @@ class SyncLastingMethod(RemoteMethod):
 
     def within(self, seconds: float) -> SyncLastingMethod:
         """Return this method with a deadline."""
-        return SyncLastingMethod(self._pb_reference, self._pb_name, seconds, self._pb_is_safe)
+        return SyncLastingMethod(
+            self._pb_reference, self._pb_name, seconds_of(seconds, "within"), self._pb_is_safe
+        )
 
     @property
     def idempotent(self) -> SyncLastingMethod:

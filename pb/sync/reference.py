@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from pb._deadlines import seconds_of
 from pb.dispatch import is_method_name
 from pb.errors import Busy, ConnectionLost, NoSuchMethod
 from pb.logfields import fields
@@ -128,7 +129,7 @@ class RemoteMethod:
         is stopped. What the callee calls in turn has no more time than that. A call of the peer's that this
         thread runs at that time is finished first.
         """
-        return RemoteMethod(self._pb_reference, self._pb_name, seconds)
+        return RemoteMethod(self._pb_reference, self._pb_name, seconds_of(seconds, "within"))
 
     @property
     def idempotent(self) -> RemoteMethod:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gc
+from fractions import Fraction
 
 import pytest
 
 import pb
 from pb import context, messages
-from pb._deadlines import Deadlines
+from pb._deadlines import Deadlines, seconds_of
 
 from ..test_spec import unpack
 from .peers import envelopes_in
@@ -230,16 +231,49 @@ def test_the_earlier_of_two_deadlines_counts():
         outcome.result()
 
 
-def test_no_time_left_is_told_without_running():
-    """A call that is late already is not begun, here in the order of the wire."""
-    shop = Shop()
-    pump = Pump(shop)
-    outcome = call(pump, "note", within=-1.0)
-    pump.run()
+@pytest.mark.parametrize("within", [0.0, -1.0])
+def test_a_call_that_is_late_already_is_not_sent(within):
+    """Whoever works out what time is left may come to nothing: the text says that it did not run."""
+    pump = Pump(Shop())
+    pump.client.output()
 
-    with pytest.raises(pb.DeadlineExceeded):
-        outcome.result()
+    with pytest.raises(pb.DeadlineExceeded, match="over before it began; it was not sent") as caught:
+        call(pump, "note", within=within)
+    assert caught.value.is_of_own_call
+    assert b"" == pump.client.output()
+    assert {} == pump.client.broker.calls.pending
+
+
+def test_no_time_left_is_told_without_running():
+    """By a peer that sends it all the same."""
+    shop = Shop()
+    script = Script(shop)
+    script.say([messages.CALL, 1, 0, "note", packed([[], {}]), {"ttl": 0}])
+    (error,) = [unpack(each) for each in envelopes_in(script.side.output())]
+
+    assert "pb.DeadlineExceeded" == unpack(error[2])["type"]
     assert [] == shop.left
+
+
+@pytest.mark.parametrize(
+    ("seconds", "error", "text"),
+    [
+        ("1", TypeError, r"within\(\) takes seconds, not a str"),
+        (None, TypeError, r"within\(\) takes seconds, not a NoneType"),
+        (float("nan"), ValueError, "finite number of seconds, not nan"),
+        (float("inf"), ValueError, "not inf; for ever is without it"),
+    ],
+)
+def test_what_is_no_time_is_refused_where_it_is_given(seconds, error, text):
+    """Not as an error of arithmetic in each call, long after."""
+    with pytest.raises(error, match=text):
+        seconds_of(seconds, "within")
+
+
+def test_any_real_number_of_seconds_will_do():
+    """And what is over already is a matter of the call."""
+    for seconds in (5, 0.5, Fraction(1, 2), 0, -1):
+        assert seconds == seconds_of(seconds, "within")
 
 
 def test_a_call_held_too_long_is_not_begun():

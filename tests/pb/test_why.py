@@ -6,7 +6,9 @@ import pytest
 
 import pb
 from pb import _why
-from pb._why import why_bad_arguments, why_no_method
+from pb._why import note_prefix, why_bad_arguments, why_no_method
+
+from .pump import Outcome, Pump
 
 
 class Room(pb.Root):
@@ -61,6 +63,39 @@ def test_a_long_name_costs_a_bounded_comparison_with_a_bounded_number(monkeypatc
 
     assert len(why_no_method(crowded(), "remote_", 100_000 * "a")) < 300
     assert [(64, 50)] == seen
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("no method 'remote_buy'", "no method 'remote_buy'; callers leave the prefix out: 'buy'"),
+        ("no method 'perspective_buy'", "no method 'perspective_buy'; callers leave the prefix out: 'buy'"),
+        ("no method 'view_buy'", "no method 'view_buy'; callers leave the prefix out: 'buy'"),
+        ("no method 'buy'", "no method 'buy'"),
+        ("no method 'remote_'", "no method 'remote_'"),
+        ("no method of that name", "no method of that name"),
+        ("no method 'view_buy'; callers leave the prefix out: 'buy'",) * 2,
+    ],
+)
+def test_a_prefix_in_a_refused_name_is_pointed_out_to_its_caller(text, shown):
+    """Once, even where the refusal is passed on by one that has noted it; the rest stays as it came."""
+    error = pb.NoSuchMethod(text)
+    note_prefix(error)
+
+    assert shown == str(error)
+
+
+def test_who_calls_with_the_prefix_is_told_so():
+    """The hint is made here, of the name alone: the peer tells nobody what it has."""
+    outcome = Outcome()
+    pump = Pump(pb.Root())
+    pump.client.broker.calls.make(pump.root._pb_import, "remote_buy", (), {}, outcome)
+    pump.run()
+
+    with pytest.raises(
+        pb.NoSuchMethod, match=r"^no method 'remote_buy'; callers leave the prefix out: 'buy'$"
+    ):
+        outcome.result()
 
 
 @pytest.mark.parametrize(

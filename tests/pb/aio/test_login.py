@@ -100,6 +100,11 @@ def test_a_wrong_password_leaves_the_connection_and_the_third_ends_it(place, loo
             with pytest.raises((pb.LoginFailed, pb.ConnectionLost)):
                 await connection.login("alice", "wrong")
             await asyncio.wait_for(connection.wait_closed(), 5)
+            # Who goes on all the same is told why, not only that it is over.
+            with pytest.raises(pb.NotExecuted, match=r"has ended: .*too many logins failed; open another"):
+                await connection.login("alice", PASSWORD)
+            with pytest.raises(pb.DeadReference, match=r"connection is closed: .*too many logins failed"):
+                connection.root  # noqa: B018
 
     run(main(), loop)
 

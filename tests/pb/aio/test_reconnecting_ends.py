@@ -138,7 +138,7 @@ def test_closing_while_it_is_away_ends_it_cleanly(tmp_path):
                 with pytest.raises(pb.NotExecuted):
                     await call
                 await settle(lambda: not spot.server.connections)
-                with pytest.raises(pb.DeadReference, match="no root: the connection is closed"):
+                with pytest.raises(pb.DeadReference, match="no root: the connection is closed: "):
                     connection._root = None
                     connection.root  # noqa: B018
         others = asyncio.all_tasks() - {asyncio.current_task()}
