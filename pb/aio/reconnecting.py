@@ -48,6 +48,7 @@ class LastingConnection(Connection):
         "_dial",
         "_is_owned",
         "_is_restored",
+        "_limit",
         "_options",
         "_root",
         "_since",
@@ -66,6 +67,7 @@ class LastingConnection(Connection):
         self._options = options
         self._is_owned = False
         self._is_restored = False
+        self._limit: asyncio.Timeout | None = None  # of the restoring that is under way
         self._root: Any = None
         self._since = 0.0  # when it became connected, or was lost
         self._streak = 0  # connections and tries in a row that came to nothing
@@ -217,9 +219,9 @@ class LastingConnection(Connection):
         link = (await self._dial(self))._link
         self.status.enter(_S.RESTORING, attempts=self.status.attempts)
         try:
+            _check_there(link)  # it may have been lost before this task was told of it
             await self._restore(link)
-            if link.transport is None or not link.broker.calls.is_open:
-                raise NotExecuted("the connection was lost again at once")
+            _check_there(link)
         except BaseException:
             link.abort()
             self.restoring.note_lost(link)
@@ -238,14 +240,27 @@ class LastingConnection(Connection):
             link.broker.tables.take_over(fresh, root)
         else:
             self.root  # noqa: B018 - made and held from the start
-        async with asyncio.timeout(self._link.broker.limits.connect_timeout_s):
-            await self.restoring.restore(self)
-            self._is_restored = True
-            self.calls.start()  # those on what is there again: what is got next must not overtake them
-            await self.restoring.restore_kept()
+        try:
+            async with asyncio.timeout(self._link.broker.limits.connect_timeout_s) as self._limit:
+                await self.restoring.restore(self)
+                self._is_restored = True
+                self.calls.start()  # those on what is there again: what is got next must not overtake them
+                await self.restoring.restore_kept()
+        except TimeoutError:
+            _check_there(link)
+            raise
+        finally:
+            self._limit = None
+
+    def _stop_restoring(self) -> None:
+        """Let the restoring that is under way fail: its calls would wait for the connection after it."""
+        if self._limit is not None and not self._limit.expired():
+            self._limit.reschedule(0.0)
 
     def lost(self, link: Link) -> None:
         """Take note that a link has ended; called by it."""
+        if self.status.state is _S.RESTORING and link is self._link:
+            self._stop_restoring()
         if self.status.state is not _S.CONNECTED or link is not self._link:
             return  # a try that came to nothing: who tries knows
         link.broker.calls.end_reason += (
@@ -312,6 +327,12 @@ class LastingConnection(Connection):
 
     def __repr__(self) -> str:
         return f"<LastingConnection with {self.peer}, {self.status.state.value}>"
+
+
+def _check_there(link: Link) -> None:
+    """Raise NotExecuted where a link that has just been made is lost again."""
+    if link.transport is None or not link.broker.calls.is_open:
+        raise NotExecuted(f"the connection was lost again at once: {link.broker.calls.end_reason}")
 
 
 def _current_task() -> asyncio.Task[Any] | None:

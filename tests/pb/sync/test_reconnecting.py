@@ -12,7 +12,7 @@ import pb
 from pb import sync
 from pb.aio import client as aio
 
-from .spots import HOLD_S, Lobby, Spot, lose, quick, settle
+from .spots import HOLD_S, Counter, Lobby, Spot, lose, quick, settle
 
 ROUND = ["waiting", "connecting", "restoring", "connected"]
 
@@ -100,6 +100,28 @@ def test_a_call_whose_outcome_is_unknown_is_made_again_only_where_it_may(spot):
         assert ["declared there", "declared here", "in time"] == [call.result(HOLD_S) for call in again]
         lobby.go.set()
         assert [1, 2, 2] == [lobby.ran.count(each) for each in ("once", "declared there", "declared here")]
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_a_loss_while_what_is_kept_is_got_again_does_not_hold_it_up(times):
+    """The thread that gets it waits for a connection; the connection must not wait for that thread."""
+
+    class Cutting(pb.Root):
+        def __init__(self):
+            self.counter, self.asked = Counter(), 0
+
+        @pb.idempotent
+        def remote_counter(self):
+            self.asked += 1
+            if 1 < self.asked < 2 + times:
+                pb.current_call().connection.abort()
+            return self.counter
+
+    with Spot(Cutting()) as spot, sync.open_connection(spot.url, reconnect=quick()) as connection:
+        counter = connection.keep(lambda: connection.root.counter())
+        lose(connection)
+        assert 1 == counter.add.within(HOLD_S)()
+        assert spot.root.asked >= 2 + times
 
 
 class Child(pb.Referenceable):
