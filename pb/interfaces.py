@@ -90,7 +90,7 @@ class IRootFactory(Interface):  # type: ignore[misc]
         """Return the root of a new connection, before HELLO is said.
 
         Raises:
-            Forbidden: this peer is not wanted now; the connection is closed without a word.
+            Forbidden: this peer is not wanted now; it is told the text, by BYE 8, and the connection closes.
         """
 
 

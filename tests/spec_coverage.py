@@ -56,6 +56,7 @@ ELSEWHERE: Final[dict[str, str]] = {
     "PB-A33": "tests/cred/test_external.py",
     "PB-A40": "tests/pb/auth/test_strangers.py",
     "PB-A41": "tests/pb/auth/test_strangers.py",
+    "PB-A51": "tests/pb/aio/test_door.py",
     "PB-S2": "tests/pb/test_streams.py",
     "PB-S4": "tests/pb/test_stream_items.py",
     "PB-S5": "tests/pb/test_streams.py",

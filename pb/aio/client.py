@@ -8,6 +8,7 @@ import ssl
 from typing import TYPE_CHECKING, Any
 
 import jelly
+from pb import messages
 from pb.limits import Limits
 
 from . import transports
@@ -203,6 +204,10 @@ async def _open(
     except BaseException:
         _abort(links)
         raise
+    refusal = links[-1].broker.error
+    if refusal is not None and refusal.code == messages.BYE_POLICY:
+        # It came with the HELLO, before anything was asked.
+        raise ConnectionError(f"{address} lets nobody in from here: {refusal}")
     return links[-1].connection
 
 

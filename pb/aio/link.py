@@ -18,7 +18,7 @@ import jelly
 from pb import interfaces, messages
 from pb._state import State
 from pb.broker import Broker
-from pb.errors import ForkedConnection, ProtocolError
+from pb.errors import Forbidden, ForkedConnection, ProtocolError
 from pb.limits import Limits
 
 from . import forking, logged
@@ -223,8 +223,11 @@ class Link(asyncio.BufferedProtocol):
         except Exception as error:
             logged.refused(self.broker.tables.peer_name, error)
             self._fail_ready(error)
-            self.broker.connection_lost(f"the connection was refused: {error}")
-            self.transport.abort()
+            if isinstance(error, Forbidden):
+                self._refuse(str(error))
+            else:
+                self.broker.connection_lost(f"the connection was refused: {error}")
+                self.transport.abort()
             return
         limits = self.broker.limits
         self.transport.set_write_buffer_limits(high=limits.write_high_bytes, low=limits.write_low_bytes)
@@ -232,6 +235,11 @@ class Link(asyncio.BufferedProtocol):
         self.broker.start()
         self.write_now()
         self._pulse.await_hello()
+
+    def _refuse(self, why: str) -> None:
+        """Tell the peer why it is not let in, and hang up: its HELLO is not waited for (PB-A51)."""
+        self.broker.start()
+        self.broker.close(messages.BYE_POLICY, why)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return where to read to: the frame that is arriving if it is long, else the shared buffer."""

@@ -15,6 +15,7 @@ from pb.errors import Error
 from .url import Address
 
 _WITH_HOST = {"pb", "pbs", "ws", "wss"}
+_LOCKED_OUT = "refuses this address for a while, because logins failed"
 _HOST = "no address is known for the host of"
 
 
@@ -27,12 +28,14 @@ def cannot_connect(error: OSError, address: Address) -> OSError:
     if isinstance(error, socket.gaierror):
         return _no_host(error, address)
     code = error.errno or _common_errno(str(error))
+    # Where what listens there has hung up before it said HELLO.
+    perhaps = f"perhaps what listens at {address} does not speak this protocol, or "
+    # Who is refused is told so by a server that has to make no handshake first (PB-A51).
+    perhaps += "wants pbs://" if address.scheme == "pb" else _LOCKED_OUT
     if code is None:
-        # What listens there hung up before it said HELLO.
-        other = "does not speak this protocol, or wants pbs://"
-        if address.scheme == "pbs":
-            other = "does not speak this protocol"
-        return type(error)(f"{error}; perhaps what listens at {address} {other}")
+        return type(error)(f"{str(error) or 'the connection was lost'}; {perhaps}")
+    if code == errno.ECONNRESET:
+        return OSError(code, f"{os.strerror(code)}; {perhaps}")
     if code == errno.ECONNREFUSED:
         return OSError(code, f"nobody listens at {address}; start the server first, or mend host and port")
     return OSError(code, f"{os.strerror(code)}: no connection to {address}")

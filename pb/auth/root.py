@@ -96,14 +96,15 @@ class AuthRoot:
         source = cred.source_of(security.address)
         if security.uid is not None:
             source = f"uid {security.uid}"
-        self._check_penalty(source)  # again: it may have earned one while it shook hands
-        leave = face.entered or self.strangers.enter(source)
-        face.watch(leave)
         channel = channel_of(security, None)
+        # First: who is refused is told so behind a HELLO, which must say that there are logins.
         face.broker.greeting.confine(
             self.authorizer.mechanisms(channel, self.verifiers),
             [binding.type for binding in channel.bindings],
         )
+        self._check_penalty(source)  # again: it may have earned one while it shook hands
+        leave = face.entered or self.strangers.enter(source)
+        face.watch(leave)
         root = LoginRoot(self, face, self.throttle.connection(source), leave)
         face.broker.serving.reserved.resolve = root.naming.resolve
         self.faces.add(face)

@@ -15,6 +15,7 @@ from pb.auth.strangers import MOST_OF_ONE_SOURCE
 from ..auth.doors import PASSWORD
 from ..auth.rooms import settle
 from ..peers import hello
+from ..pump import messages_in
 from .keys import filled
 from .loops import Place, run
 
@@ -179,3 +180,38 @@ def test_a_penalty_earned_during_the_handshake_counts_out(tmp_path):
         writer.close()
 
     run(counting("pbs", tmp_path, test))
+
+
+def test_a_refusal_is_hello_with_auth_and_bye_and_waits_for_nothing(tmp_path):
+    """A client that sees no `auth` would tell its user that there are no logins here (PB-A51)."""
+
+    async def main():
+        house = await filled()
+        async with Place("pb", tmp_path).serve(house.application.root) as server:
+            for _ in range(3):
+                house.application.root.throttle.connection("127.0.0.1").failed("alice")
+            address = Address.parse(server.url)
+            reader, writer = await asyncio.open_connection(address.host, address.port)
+            greeting, bye = messages_in(await reader.read())  # to the end, and we have said nothing
+            assert [0, "PB", 1] == greeting[:3]
+            assert "SCRAM-SHA-256" in greeting[3]["auth"]
+            assert [15, 8, 0] == [bye[0], bye[1], bye[3]]
+            assert bye[2].startswith("logins from 127.0.0.1 are refused for ")
+            writer.close()
+
+    run(main())
+
+
+@pytest.mark.parametrize("scheme", ["pbs", "ws", "wss"])
+def test_where_a_handshake_would_be_made_first_the_client_says_what_may_be(tmp_path, scheme):
+    """It is hung up on without a word, which may mean this too."""
+
+    async def main():
+        house = await filled()
+        async with Place(scheme, tmp_path).serve(house.application.root) as server:
+            for _ in range(3):
+                house.application.root.throttle.connection("127.0.0.1").failed("alice")
+            with pytest.raises(ConnectionError, match="refuses this address for a while"):
+                await pb.open_connection(server.url)
+
+    run(main())

@@ -110,7 +110,7 @@ def test_a_wrong_password_leaves_the_connection_and_the_third_ends_it(place, loo
 
 
 def test_failed_logins_keep_a_source_away_for_a_while(tmp_path):
-    """The connection is refused, before anything is said."""
+    """The connection is refused, and who comes is told why and for how long."""
 
     async def main():
         house = await filled()
@@ -119,9 +119,10 @@ def test_failed_logins_keep_a_source_away_for_a_while(tmp_path):
                 for _ in range(3):
                     with pytest.raises((pb.LoginFailed, pb.ConnectionLost)):
                         await connection.login("alice", "wrong")
-            with pytest.raises(ConnectionError):
+            why = r"BYE 8 \(policy\): logins from 127.0.0.1 are refused for \d s: too many have failed$"
+            with pytest.raises(ConnectionError, match=why):
                 await pb.open_connection(server.url)
-            assert [] == server.connections
+            await settle(lambda: [] == server.connections and not len(house.application.root.strangers))
             house.application.root.throttle._sources.forget("127.0.0.1")
             async with pb.open_connection(server.url) as connection:
                 assert await connection.login("alice", PASSWORD)

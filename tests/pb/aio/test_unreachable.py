@@ -114,10 +114,21 @@ def test_the_key_file_is_not_for_the_client():
             ConnectionError("lost"),
             TLS,
             ConnectionError,
-            "lost; perhaps what listens at pbs://localhost:1 does not",
+            "lost; perhaps what listens at pbs://localhost:1 does not speak this protocol, or refuses",
         ),
+        (ConnectionError("lost"), PLAIN, ConnectionError, "does not speak this protocol, or wants pbs://"),
+        (ConnectionAbortedError(), TLS, ConnectionAbortedError, "the connection was lost; perhaps"),
+        (ConnectionResetError(errno.ECONNRESET, "x"), TLS, ConnectionResetError, "because logins failed"),
     ],
-    ids=["every address refused", "no such host", "no way there", "hung up"],
+    ids=[
+        "every address refused",
+        "no such host",
+        "no way there",
+        "hung up",
+        "hung up, plain",
+        "wordless",
+        "reset",
+    ],
 )
 def test_why_no_connection_could_be_made(error, address, kind, text):
     """The class stays, or becomes the one that fits."""
