@@ -12,6 +12,7 @@ import pytest
 
 import pb
 from examples.sturdy import client
+from examples.sturdy.server import Author, desk
 from pb.cli.main import main
 from tests.pb.cli.processes import ROOT, running
 from tests.test_examples import run
@@ -97,6 +98,15 @@ def test_a_sturdy_reference_is_called_from_the_command_line_until_it_expires(tmp
         with pytest.raises(pb.NoSuchObject, match=REFUSED):
             read(link.strip())
         assert "expired" in command("sturdy", "list", "--store", store)[1]
+
+
+@pytest.mark.parametrize(
+    "seconds", ["3600", True, 0, -1, 0.5, float("nan"), float("inf"), 1e300, 2**60, [], {}]
+)
+def test_sturdy_server_refuses_a_time_that_is_none(seconds):
+    """A peer may send anything; that is no fault of the program, with an incident in its log."""
+    with pytest.raises(pb.Forbidden, match="a link is valid for 1 to 31622400 seconds"):
+        asyncio.run(Author("author", desk).perspective_share("minutes", seconds))
 
 
 @pytest.mark.parametrize("arguments", [[], ["give"], ["share"], ["read", "pb://127.0.0.1:1"]])

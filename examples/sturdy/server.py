@@ -2,6 +2,7 @@
 
 import pb
 
+LONGEST_S = 366 * 24 * 3600
 TEXTS = {"minutes": "all were there", "recipe": "flour, water, salt"}
 
 
@@ -20,6 +21,8 @@ class Author(pb.Perspective):
         """Return a link to a document, valid so long; None for ever."""
         if title not in TEXTS:
             raise pb.Forbidden("there is no such document")
+        if seconds is not None and not (type(seconds) in (int, float) and 1 <= seconds <= LONGEST_S):
+            raise pb.Forbidden(f"a link is valid for 1 to {LONGEST_S} seconds, or nil: for ever")
         return await application.give_name("document", title, expires_s=seconds)
 
 
