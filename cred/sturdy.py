@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 import secrets
 import time
 from collections.abc import Callable
@@ -96,11 +97,11 @@ class SturdyNames:
         """
         if expires_s is not None and not 1 <= expires_s <= MAX_S:
             raise ValueError(f"expires_s is {expires_s:g}, expected 1 second or more, or None")
-        now = int(self._clock())
+        now = self._clock()
         name = base64.b32encode(self._random(NAME_BYTES)).decode("ascii").lower()
-        expires = None if expires_s is None else now + int(expires_s)
-        record = SturdyRecord(hash_of(name), self._application, kind, key, now, expires)
-        await self._store.add_sturdy(record, now - LISTED_S)
+        expires = None if expires_s is None else math.ceil(now + expires_s)  # never before its time
+        record = SturdyRecord(hash_of(name), self._application, kind, key, int(now), expires)
+        await self._store.add_sturdy(record, record.made - LISTED_S)
         return name
 
     async def find(self, name: str) -> SturdyRecord | None:

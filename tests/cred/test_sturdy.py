@@ -68,6 +68,24 @@ def test_a_name_is_found_with_what_it_was_given_for():
     run(play())
 
 
+@pytest.mark.parametrize("seconds", [1, 1.99])
+def test_a_name_is_valid_for_all_of_its_time(seconds):
+    """Stores count whole seconds: it may be valid for a little longer, never shorter."""
+
+    async def play():
+        names = Names()
+        names.clock.now = 100.95
+        name = await names.shop.give("order", "1", seconds)
+        names.clock.now += seconds - 0.01
+        assert "1" == (await names.shop.find(name)).key
+        names.clock.now += 1.01
+        assert None is await names.shop.find(name)
+        (listed,) = await names.shop.list()
+        assert 100 == listed.made
+
+    run(play())
+
+
 @pytest.mark.parametrize("seconds", [0, 0.5, -1, float("nan"), float("inf"), 1e300])
 def test_a_name_for_no_time_that_could_be_kept_is_not_made(seconds):
     """It is a mistake; a void URL would be told to somebody, or the store would break."""
