@@ -126,8 +126,7 @@ class Running:
             self._keeps_state = True
 
     async def _recheck(self) -> None:
-        await self._application.authorizer.recheck()
-        await self._application.names.recheck()
+        await self._application.root.recheck()
 
     async def _save(self) -> None:
         await self._application.kept.save(self._application.store)

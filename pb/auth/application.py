@@ -151,7 +151,8 @@ class Application:
             kind: chosen here; it is kept with each name.
             loader: gets the key that the name was made for, when somebody uses it, perhaps in a later run of
                 the program; returns the object, or None or KeyError where it is no more. May be async. To
-                hand it out under a perspective, return `pb.current_call().attach(perspective)`.
+                hand it out under a perspective, return `pb.current_call().attach(perspective)`. What else it
+                raises is logged, and the name refused.
 
         Raises:
             ValueError: the kind has a loader.

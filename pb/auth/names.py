@@ -14,7 +14,7 @@ import cred
 from cred.sturdy import hash_of, is_named, time_of_day
 from pb._published import SECRET_MARK, Published, check_nameable
 from pb.attachment import Attachment
-from pb.errors import NoSuchObject
+from pb.errors import Forbidden, NoSuchObject
 from pb.logfields import fields
 
 from .grants import Grant, Grants
@@ -87,12 +87,13 @@ class Names:
     async def load(self, name: str, peer: str) -> tuple[object, int | None] | None:
         """Return the object that a secret name stands for, and when that expires.
 
-        None if there is none, whatever the reason.
-
-        Raises:
-            Exception: whatever the loader raises.
+        None if there is none, whatever the reason: a store or a loader that fails too, which is logged.
         """
-        record = await self._secret().find(name.removeprefix(SECRET_MARK))
+        try:
+            record = await self._find(name)
+        except Exception as error:
+            _log_failed("a sturdy reference", peer, error)
+            return None
         if record is None:
             log.info(
                 "a sturdy reference that is unknown, expired or revoked was refused for %s",
@@ -100,31 +101,56 @@ class Names:
                 extra=fields("name.refused", peer=peer),
             )
             return None
+        what = f"sturdy reference {record.id} ({record.kind!a} {record.key!a})"
         loader = self._loaders.get(record.kind)
         try:
-            found = None if loader is None else loader(record.key)
-            if inspect.isawaitable(found):
-                found = await found
-        except (KeyError, NoSuchObject):
-            found = None
-        what = f"{record.id} ({record.kind!a} {record.key!a})"
+            found = None if loader is None else await _loaded(loader, record.key)
+        except Exception as error:
+            _log_failed(what, peer, error)
+            return None
         if found is None:
             why = "nothing loads this kind" if loader is None else "the loader found nothing"
             log.warning(
-                "sturdy reference %s was refused for %s: %s",
+                "%s was refused for %s: %s",
                 what,
                 peer,
                 why,
                 extra=fields("name.refused", peer=peer),
             )
             return None
-        if not isinstance(found, Attachment):
-            check_nameable(found)
-        log.info("sturdy reference %s was used by %s", what, peer, extra=fields("name.used", peer=peer))
+        log.info("%s was used by %s", what, peer, extra=fields("name.used", peer=peer))
         return found, record.expires
+
+    async def _find(self, name: str) -> cred.SturdyRecord | None:
+        if not cred.INameStore.providedBy(self._store()):
+            return None  # it has never given a name
+        return await self._secret().find(name.removeprefix(SECRET_MARK))
 
     def _secret(self) -> cred.SturdyNames:
         return cred.SturdyNames(self._store(), self._application, clock=self.clock)
+
+
+async def _loaded(loader: Loader, key: str) -> object | None:
+    try:
+        found: object | None = loader(key)
+        if inspect.isawaitable(found):
+            found = await found
+    except (KeyError, NoSuchObject, Forbidden):
+        return None
+    if found is not None and not isinstance(found, Attachment):
+        check_nameable(found)
+    return found
+
+
+def _log_failed(what: str, peer: str, error: Exception) -> None:
+    """Tell who runs the server; whoever asked learns no more than that it is no name of his."""
+    log.error(
+        "%s was refused for %s: it could not be looked up",
+        what,
+        peer,
+        exc_info=error,
+        extra=fields("name.refused", peer=peer, error=error),
+    )
 
 
 def bare_name(text: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pb._published import is_secret, no_such_name
 
-from .grants import Held
+from .grants import KEPT, Held
 
 if TYPE_CHECKING:
     import cred
@@ -48,7 +48,9 @@ class Naming:
         self._admit = admit
         self._refuse = refuse
         self._asked = 0  # secret names that are being looked up
-        self._handed_out: dict[str, object] = {}
+        # By the object, not by its name: that may be another one's by now. It is held here, and so is its id.
+        self._handed_out: dict[int, object] = {}
+        self._most = KEPT
         self._held = Held(names.grants, face, names.clock, self._is_published)
         face.watch(self._held.forget_all)
 
@@ -58,7 +60,7 @@ class Naming:
             found = self._names.published.find(name) if self._is_somebody() else None
             if found is None:
                 raise no_such_name()  # no secret: a guess gains nothing, and who forgot to log in guesses not
-            self._handed_out[name] = found
+            self._hand_out(found)
             return found
         if self._asked < self._attempts.left:  # else more could be tried at once than one after the other
             self._asked += 1
@@ -87,10 +89,17 @@ class Naming:
         """Take back what was handed out by its published name, if nobody is logged in any longer."""
         if self._is_somebody():
             return
-        handed_out, self._handed_out = self._handed_out, {}
+        handed_out, self._handed_out, self._most = self._handed_out, {}, KEPT
         for published in handed_out.values():
             if not self._held.has(published):
                 self._face.broker.holdings.revoke_object(published)
 
     def _is_published(self, value: object) -> bool:
-        return any(published is value for published in self._handed_out.values())
+        return id(value) in self._handed_out
+
+    def _hand_out(self, published: object) -> None:
+        if len(self._handed_out) >= self._most and id(published) not in self._handed_out:
+            rows_of = self._face.broker.tables.rows_of
+            self._handed_out = {key: value for key, value in self._handed_out.items() if rows_of(value)}
+            self._most = max(KEPT, 2 * len(self._handed_out))
+        self._handed_out[id(published)] = published

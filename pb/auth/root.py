@@ -41,6 +41,9 @@ class AuthRoot:
 
     Until somebody has logged in, a connection can do nothing else, and only little of that.
 
+    What other processes revoke in a store that is shared is found out by `Application.running` and `pb run`;
+    a program that serves a root itself awaits `recheck()` every second or so.
+
     Args:
         application: a `pb.Application`, or a `cred.Authorizer`.
         anonymous: the name of the identity that those get who do not log in as anyone; None: nobody does.
@@ -62,7 +65,7 @@ class AuthRoot:
         self.strangers = Strangers()
         self.faces: set[Any] = getattr(application, "faces", set())  # of the connections that are open
         self.attachments: dict[cred.Attachment, Attachment] = {}
-        # Weakly: a login that the client has released, with nothing attached, needs no end.
+        # Weakly: of those that their clients have released, the roots hold what still counts.
         self._logged_in: weakref.WeakSet[LoggedIn] = weakref.WeakSet()
         self._stop: Callable[[], None] | None = None
 
@@ -110,6 +113,15 @@ class AuthRoot:
         self.faces.add(face)
         return root
 
+    async def recheck(self) -> None:
+        """Look for what other processes have revoked, identities and secret names, and end it here.
+
+        Raises:
+            cred.StoreError: the store cannot be asked; try again.
+        """
+        await self.authorizer.recheck()
+        await self.names.recheck()
+
     # --- who is here, so that what is revoked ends at once
 
     def add(self, logged_in: LoggedIn) -> None:
@@ -145,12 +157,14 @@ class LoginRoot(jelly.Referenceable):
         self._leave = leave
         self._begun: Responder | None = None
         self._logged_in: weakref.WeakSet[LoggedIn] = weakref.WeakSet()
-        self._latest: LoggedIn | None = None  # held here: it counts for names after its client released it
+        # Of each identity one is held here: a login counts for names after its client has released it, until
+        # it is ended. More would tell nothing, and who logs in again and again would fill the memory.
+        self._held: dict[str, LoggedIn] = {}
         self.naming = Naming(
             auth.names,
             face,
             attempts,
-            is_somebody=lambda: any(not each.is_over for each in self._logged_in),
+            is_somebody=lambda: bool(self._held),
             admit=self._admit,
             refuse=self._count_refusal,
         )
@@ -218,9 +232,9 @@ class LoginRoot(jelly.Referenceable):
         """Let somebody in."""
         self._attempts.succeeded(identity.name)
         self._admit()
-        logged_in = LoggedIn(identity, self._auth, self._face, self.naming.withdraw)
+        logged_in = LoggedIn(identity, self._auth, self._face, self._ended)
         self._logged_in.add(logged_in)
-        self._latest = logged_in
+        self._held[logged_in.name] = logged_in
         self._tell("logged_in", identity.name, mechanism)
         return logged_in
 
@@ -228,10 +242,15 @@ class LoginRoot(jelly.Referenceable):
         self._leave()
         self._face.broker.greeting.admit()
 
+    def _ended(self) -> None:
+        """Hold another login of the identity in place of the one that has ended, if there is one."""
+        self._held = {each.name: each for each in self._logged_in if not each.is_over}
+        self.naming.withdraw()
+
     def _lost(self) -> None:
         """End what was logged in over the connection that was lost."""
         self._auth.faces.discard(self._face)
-        self._latest = None
+        self._held.clear()
         for logged_in in list(self._logged_in):
             logged_in.leave()
 

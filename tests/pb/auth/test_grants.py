@@ -341,6 +341,35 @@ def test_what_another_process_revokes_is_gone_after_the_next_look(tmp_path):
     run(main())
 
 
+def test_a_root_that_is_served_by_itself_can_be_told_to_look(tmp_path):
+    """Without a running application nobody does: then its program has to."""
+    path = tmp_path / "store.db"
+
+    async def main():
+        library = Library(store=SqliteStore(path))
+        Service("main", library).create_perspective("guest").make_identity(PASSWORD)
+        await library.authorizer.settle()
+        async with (
+            pb.serve(library.root, "memory://grants-root") as server,
+            pb.open_connection(server.url) as peer,
+        ):
+            url = await library.give_name("document", "17", url=server.url)
+            document = await peer.get_object(url.rpartition("/")[2])
+            identity = await peer.login("guest", "guest")
+            store = SqliteStore(path)
+            assert await cred.SturdyNames(store, "library").revoke(url.rpartition("~")[2])
+            await store.remove("guest")
+            assert "17" == await document.read()
+            await library.root.recheck()
+            await gone(document)
+            with pytest.raises(pb.Gone):
+                await identity.keys()
+            await store.close()
+        await library.authorizer.close()
+
+    run(main())
+
+
 def test_a_name_that_is_void_already_ends_what_is_left_of_it():
     """Whoever says it again wants it gone now, not when the next look is due."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 
 import pytest
 
@@ -12,66 +11,10 @@ import cred
 import pb
 from pb._stranger import MAX_CALLS
 from pb.aio.named import url_of
-from tests.pb.aio.loops import run
+from pb.auth.grants import KEPT
+from pb.testing.loop import run
 from tests.pb.auth.applications import Service
-
-PASSWORD = cred.PasswordHash.of("guest", iterations=4096)
-WRONG = "~" + "a" * 32
-
-
-class Document(pb.Referenceable):
-    def __init__(self, key="lobby"):
-        self.key = key
-
-    def remote_read(self, blank=""):
-        return self.key + blank
-
-    def remote_part(self):
-        return Document(f"{self.key}/part")
-
-
-class User(pb.Referenceable):
-    def perspective_who(self):
-        return "holder"
-
-
-class Library:
-    """An application, its documents, and its server."""
-
-    def __init__(self, name):
-        self.application = pb.Application("library")
-        Service("main", self.application).create_perspective("guest").make_identity(PASSWORD)
-        self.application.listen(f"memory://{name}")
-        self.documents = {key: Document(key) for key in ("17", "18")}
-        self.asked = []
-        self.application.sturdy("document", self.load)
-        self.application.sturdy("user", lambda key: pb.current_call().attach(User()))
-        self.application.sturdy("odd", lambda key: {"copy": "a text", "bug": 1 / int(key != "bug")}[key])
-
-    async def load(self, key):
-        self.asked.append(key)
-        await asyncio.sleep(0)
-        return self.documents[key]
-
-
-def play(name, act):
-    """Run `act(library, server)` with the application running."""
-
-    async def main():
-        library = Library(name)
-        async with library.application.running() as (server,):
-            await act(library, server)
-
-    run(main())
-
-
-async def refused(asking, waited=True):
-    """Expect the one error there is, and no sooner than that of a login."""
-    began = asyncio.get_running_loop().time()
-    with pytest.raises(pb.NoSuchObject) as raised:
-        await asking
-    assert "no object of that name, or not for you" == str(raised.value)
-    assert not waited or asyncio.get_running_loop().time() - began >= 0.05
+from tests.pb.auth.library import PASSWORD, WRONG, Document, play, refused
 
 
 def test_a_sturdy_reference_needs_no_login():
@@ -150,6 +93,92 @@ def test_published_objects_go_with_the_last_login(how):
     play(f"published-{how}", act)
 
 
+def test_an_object_goes_also_if_its_name_is_another_ones_by_now():
+    """It was had by it; that the name leads elsewhere changes nothing of that."""
+
+    async def act(library, server):
+        application = library.application
+        async with pb.open_connection(server.url) as connection:
+            identity = await connection.login("guest", "guest")
+            had = []
+            for key in ("first", "second"):
+                application.publish("lobby", Document(key))
+                had.append(await connection.get_object("lobby"))
+                application.unpublish("lobby")
+            assert ["first", "second"] == [await each.read() for each in had]
+            await identity.logout()
+            for each in had:
+                with pytest.raises(pb.Gone):
+                    await each.read()
+
+    play("published-renamed", act)
+
+
+def test_nothing_is_left_of_published_objects_that_were_released():
+    """A server that publishes and unpublishes under connections that last does not fill up."""
+
+    async def act(library, server):
+        application = library.application
+        async with pb.open_connection(server.url) as connection:
+            identity = await connection.login("guest", "guest")
+            application.publish("held", Document("held"))
+            held = await connection.get_object("held")
+            for key in range(4 * KEPT):
+                application.publish(f"document{key}", Document(str(key)))
+                await connection.get_object(f"document{key}")
+                application.unpublish(f"document{key}")
+                gc.collect()
+            alive = [each for each in gc.get_objects() if type(each) is Document and each.key.isdigit()]
+            assert len(alive) <= 2 * KEPT
+            await identity.logout()
+            with pytest.raises(pb.Gone):
+                await held.read()
+
+    play("published-released", act)
+
+
+@pytest.mark.parametrize("others", ["", "guest", "other", "guest guest"])
+def test_a_released_login_counts_until_it_is_ended(others):
+    """Whatever logged in beside it and left: what it gave ends with the identity, not before."""
+
+    async def act(library, server):
+        application = library.application
+        Service("side", application).create_perspective("other").make_identity(PASSWORD)
+        await application.authorizer.settle()
+        application.publish("lobby", Document())
+        async with pb.open_connection(server.url) as connection:
+            first = await connection.login("guest", "guest")
+            later = [await connection.login(name, "guest") for name in others.split()]
+            lobby = await connection.get_object("lobby")
+            for each in later:
+                await each.logout()
+            del first
+            gc.collect()
+            assert "lobby" == await lobby.read()
+            assert lobby is await connection.get_object("lobby")
+            await application.authorizer.remove_identity("guest")
+            with pytest.raises(pb.Gone):
+                await lobby.read()
+            await refused(connection.get_object("lobby"), waited=False)
+
+    play(f"published-let-go-{others.replace(' ', '-')}", act)
+
+
+def test_who_logs_in_again_and_again_fills_nothing():
+    """Of each identity one login is held for its names, however often its client let them go."""
+
+    async def act(library, server):
+        async with pb.open_connection(server.url) as connection:
+            for _ in range(20):
+                await connection.login("guest", "guest")
+                gc.collect()
+            await refused(connection.get_object("nothing"), waited=False)
+            gc.collect()
+            assert len(library.application.root._logged_in) <= 2
+
+    play("published-again", act)
+
+
 def test_guesses_are_counted_like_guesses_at_passwords():
     """The third ends the connection; it does not matter what was right before."""
 
@@ -200,97 +229,6 @@ def test_a_source_that_guesses_is_refused_for_a_while():
         assert throttle.penalty_s("") > 0
 
     play("sturdy-source", act)
-
-
-@pytest.mark.parametrize("why", ["unknown", "expired", "revoked", "gone", "no loader"])
-def test_the_reason_of_a_refusal_is_nobodys_business(why, caplog):
-    """One error, and the same bytes and time; the log of the server knows."""
-    caplog.set_level(logging.INFO, "pb")
-
-    async def act(library, server):
-        url = await library.application.give_name("document", "17", expires_s=60)
-        if why == "unknown":
-            url = url_of(server.url, WRONG)
-        elif why == "expired":
-            names = library.application.names
-            old = cred.SturdyNames(library.application.store, "library", clock=lambda: 0.0)
-            url = url_of(server.url, "~" + await old.give("document", "17", 60))
-            assert 2 == len(await names.list())
-        elif why == "revoked":
-            assert await library.application.revoke_name(url)
-            assert not await library.application.revoke_name(url)
-        elif why == "gone":
-            del library.documents["17"]
-        else:
-            library.application.names._loaders.clear()
-        await refused(pb.get_object_at(url))
-        assert (["17"] if why == "gone" else []) == library.asked
-        assert url.rpartition("~")[2] not in caplog.text
-
-    play("sturdy-why", act)
-    told = {"gone": "the loader found nothing", "no loader": "nothing loads this kind"}
-    assert told.get(why, "unknown, expired or revoked was refused") in caplog.text
-
-
-def test_use_is_logged_without_the_name(caplog):
-    """Who, what and when: an audit needs no more, and the log is no place for secrets."""
-    caplog.set_level(logging.INFO, "pb")
-
-    async def act(library, server):
-        url = await library.application.give_name("document", "17")
-        document = await pb.get_object_at(url)
-        (given,) = await library.application.given_names()
-        assert f"sturdy reference {given.id} ('document' '17') was used by" in caplog.text
-        assert url.rpartition("~")[2] not in caplog.text
-        pb.connection_of(document).abort()
-
-    play("sturdy-audit", act)
-
-
-def test_a_loader_may_hand_out_a_perspective():
-    """Then all that is had through it is on behalf of that."""
-
-    async def act(library, server):
-        user = await pb.get_object_at(await library.application.give_name("user", ""))
-        assert "holder" == await user.who()
-
-    play("sturdy-perspective", act)
-
-
-@pytest.mark.parametrize("key", ["copy", "bug"])
-def test_a_loader_with_a_bug_is_told_of_in_the_log_only(key, caplog):
-    """The holder of the name has done nothing wrong; he stays a stranger and learns nothing."""
-
-    async def act(library, server):
-        url = await library.application.give_name("odd", key)
-        with pytest.raises(pb.RemoteError, match="internal error"):
-            await pb.get_object_at(url)
-        assert 0.0 == library.application.root.throttle.penalty_s("")
-
-    play("sturdy-bug", act)
-    assert "Traceback" in caplog.text
-
-
-def test_names_are_given_for_what_can_be_loaded_and_reached():
-    """Else somebody is told a URL that is good for nothing; and nothing is kept of it."""
-    application = Library("sturdy-given").application
-
-    async def main():
-        with pytest.raises(ValueError, match="does not listen; say url="):
-            await application.give_name("document", "17")
-        with pytest.raises(ValueError, match="no loader for objects of kind 'book'"):
-            await application.give_name("book", "17", url="pb://127.0.0.1")
-        with pytest.raises(pb.BadURL, match="every interface"):
-            await application.give_name("document", "17", url="pb://0.0.0.0")
-        assert [] == await application.given_names()
-        url = await application.give_name("document", "17", url="pbs://example.org")
-        assert url.startswith("pbs://example.org:8787/~")
-
-    run(main())
-    with pytest.raises(ValueError, match="have a loader already"):
-        application.sturdy("document", print)
-    with pytest.raises(TypeError, match="the loader is a str"):
-        application.sturdy("book", "text")
 
 
 def test_an_authorizer_alone_publishes_too():
