@@ -154,7 +154,7 @@ class LastingConnection(Connection):
 
         Where it then has no such name any longer, the reference is dead for good. See `Connection`.
         """
-        return await self.restoring.keep(lambda: named.get_object(self, name), is_named=True)
+        return await self.restoring.keep(lambda: named.get_object(self, name), name)
 
     async def _wait_until_ready(self) -> None:
         # Also where it is still called connected, while the peer drains it: what would fail at once, in a

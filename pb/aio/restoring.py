@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("pb")
 
 _SESSION_BYTES = 16
+# So many are kept before it is looked which of them the program has dropped.
+_KEPT = 16
 
 
 class KeptIdentity(RemoteIdentity):
@@ -126,7 +128,7 @@ class _Attached:
 class _Kept:
     get: Callable[[], Awaitable[Any]]
     value: weakref.ref[Any]
-    is_named: bool
+    name: str | None
 
 
 class Restoring:
@@ -134,7 +136,9 @@ class Restoring:
 
     def __init__(self) -> None:
         self._identities: list[KeptIdentity] = []
-        self._kept: list[_Kept] = []
+        # By what is held and its name: what is had five times by one name is asked for once.
+        self._kept: dict[tuple[int, str | None], _Kept] = {}
+        self._most = _KEPT
         self._lost: Sequence[Replica] = ()
 
     async def login(self, connection: Connection, credentials: Any) -> KeptIdentity:
@@ -155,19 +159,21 @@ class Restoring:
             handle = identity._reference._pb_import
             handle.scope.tables.drop_now(handle)
 
-    async def keep(self, get: Callable[[], Awaitable[Any]], is_named: bool = False) -> Any:
+    async def keep(self, get: Callable[[], Awaitable[Any]], name: str | None = None) -> Any:
         """Get something, now and over every connection after this one. See `LastingConnection.keep`.
 
         Args:
-            is_named: whether it is given up when the peer revokes it, or does not know it any longer: wrong
-                names count there.
+            name: by which the peer has it. With one it is given up when the peer revokes it, or does not
+                know it any longer: wrong names count there.
         """
         value = await get()
-        self.hold(value, get, is_named)
+        self.hold(value, get, name)
         return value
 
-    def hold(self, value: Any, get: Callable[[], Awaitable[Any]], is_named: bool = False) -> None:
+    def hold(self, value: Any, get: Callable[[], Awaitable[Any]], name: str | None = None) -> None:
         """Get again, over every connection after this one, what was got from this one.
+
+        What is held already, by the same name, is got once; in the way that was said last.
 
         Raises:
             TypeError: it is neither a reference nor a replica.
@@ -178,7 +184,14 @@ class Restoring:
             raise TypeError(
                 f"a reference or a replica can be kept, not a {type(value).__name__}: it changes with nobody"
             )
-        self._kept.append(_Kept(get, weakref.ref(value), is_named))
+        if len(self._kept) >= self._most:
+            self._kept = {key: kept for key, kept in self._kept.items() if kept.value() is not None}
+            self._most = max(_KEPT, 2 * len(self._kept))
+        key = id(value), name
+        found = self._kept.get(key)
+        if found is not None and found.value() is not value:
+            del self._kept[key]  # what had this id before is no more; its place in the order goes with it
+        self._kept[key] = _Kept(get, weakref.ref(value), name)
 
     def note_lost(self, link: Link) -> None:
         """Take note of the replicas that a connection leaves behind."""
@@ -214,11 +227,13 @@ class Restoring:
 
     async def restore_kept(self) -> None:
         """Get again what the program keeps. Raises ConnectionLost."""
-        for kept in list(self._kept):
+        for key, kept in list(self._kept.items()):
+            if self._kept.get(key) is not kept:
+                continue  # its name was refused just now, or it was got anew meanwhile
             held = kept.value()
             # What was revoked: its name is void, and to ask for it once more would count as a guess.
-            if held is None or (kept.is_named and _is_gone(held)):
-                self._kept.remove(kept)
+            if held is None or (kept.name is not None and _is_gone(held)):
+                del self._kept[key]
                 continue
             try:
                 fresh = await kept.get()
@@ -232,12 +247,19 @@ class Restoring:
                     exc_info=None if known else error,
                     extra=fields("restore.failed", error=error),
                 )
-                if kept.is_named and isinstance(error, NoSuchObject):
-                    self._kept.remove(kept)
-                    if isinstance(held, RemoteReference):
-                        held._pb_import.dead = NoSuchObject
+                if kept.name is not None and isinstance(error, NoSuchObject):
+                    self._give_up(kept.name)
             else:
                 _take_over(fresh, held)
+
+    def _give_up(self, name: str) -> None:
+        """Ask for a name no more. What was had by it is dead, unless it is had in another way too."""
+        had = [kept.value() for kept in self._kept.values() if kept.name == name]
+        self._kept = {key: kept for key, kept in self._kept.items() if kept.name != name}
+        still = {id(kept.value()) for kept in self._kept.values()}
+        for held in had:
+            if isinstance(held, RemoteReference) and id(held) not in still:
+                held._pb_import.dead = NoSuchObject
 
 
 def _take_over(fresh: Any, held: Any) -> None:
@@ -261,7 +283,7 @@ def _take_over(fresh: Any, held: Any) -> None:
 
 
 def _is_gone(held: Any) -> bool:
-    return isinstance(held, RemoteReference) and held._pb_import.dead is Gone
+    return isinstance(held, RemoteReference) and held._pb_import.dead in (Gone, NoSuchObject)
 
 
 def _is_of(replica: Any, row: Replica) -> bool:

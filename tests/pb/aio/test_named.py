@@ -191,6 +191,83 @@ def test_a_name_that_has_gone_meanwhile_is_not_asked_for_again(tmp_path, caplog)
     run(main())
 
 
+@pytest.mark.parametrize("kind", ["one", "many"])
+def test_a_secret_name_that_is_void_is_asked_for_once(kind, caplog):
+    """However often it was used, and whether for one object or for a new one each time: guesses count."""
+
+    async def main():
+        application = pb.Application("library")
+        one = Counter()
+        application.sturdy("one", lambda key: one)
+        application.sturdy("many", lambda key: Counter())
+        application.listen(f"memory://void-{kind}")
+        async with application.running() as (server,):
+            name = (await application.give_name(kind, "")).rpartition("/")[2]
+            async with pb.open_connection(server.url, reconnect=quick()) as connection:
+                had = [await connection.get_object(name) for _ in range(5)]
+                assert {"one": 1, "many": 5}[kind] == len(set(had))
+                for is_revoked in (False, True, True):
+                    if is_revoked:
+                        await application.revoke_name(name)
+                    connection._link.abort()
+                    await back(connection)
+                for each in had:
+                    with pytest.raises((pb.Gone, pb.NoSuchObject)):
+                        await each.add()
+                await connection.get_object((await application.give_name("one", "")).rpartition("/")[2])
+        assert caplog.text.count("what was kept cannot be had again") <= 1
+
+    run(main())
+
+
+def test_what_has_another_name_is_not_given_up_with_one(tmp_path):
+    """Of two names one is void by now; by the other it is had as before."""
+
+    async def main():
+        async with Spot(Lobby(), tmp_path) as spot:
+            counter = Counter()
+            for name in ("first", "second", "third"):
+                spot.server.publish(name, counter)
+            async with pb.open_connection(spot.url, reconnect=quick()) as connection:
+                first, second = [await connection.get_object(name) for name in ("first", "second")]
+                assert first is second
+                for void, good in (("first", True), ("second", False)):
+                    spot.server.unpublish(void)
+                    for _ in range(2):
+                        spot.cut()
+                        await back(connection)
+                    if good:
+                        assert 1 == await first.add()
+                with pytest.raises(pb.NoSuchObject):
+                    await first.add()
+                assert 2 == await (await connection.get_object("third")).add()
+
+    run(main())
+
+
+def test_nothing_is_left_of_names_whose_objects_were_dropped(tmp_path):
+    """A connection that lasts is asked for names again and again; it does not fill up with them."""
+
+    async def main():
+        async with Spot(Lobby(), tmp_path) as spot:
+            spot.server.publish("counter", Counter())
+            async with pb.open_connection(spot.url, reconnect=quick()) as connection:
+                for _ in range(100):
+                    await connection.get_object("counter")
+                    await connection.keep(connection.root.counter)
+                    gc.collect(0)
+                assert len(connection.restoring._kept) <= 40
+                held = await connection.get_object("counter")
+                for _ in range(100):
+                    assert held is await connection.get_object("counter")
+                assert len(connection.restoring._kept) <= 40
+                spot.cut()
+                await back(connection)
+                assert 1 == await held.add()
+
+    run(main())
+
+
 class Library:
     """An application behind TLS that is started anew, as by another process, over one store and one key."""
 
