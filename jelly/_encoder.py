@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import types
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Literal
@@ -24,6 +22,7 @@ from ._inert import Opaque, Relayed
 from ._plain import is_plain
 from ._unfit import SharedContainer, TooDeep, Unfit, tell
 from ._walk import Walk
+from ._why_not import why_not
 from .builtins_ import LEAF_WRITERS, NeedsWalk
 from .errors import InsecureJelly, Oversized, RemoteError, Unjellyable
 from .flavours import ByReference, Cacheable, Copyable, Promising, RemoteCache, check_flavour
@@ -33,20 +32,9 @@ from .limits import DEFAULT_LIMITS, Limits
 from .observed import ObservedDict, ObservedList
 from .registry import Plan, Registry
 
-_NEVER: Final = (
-    types.FunctionType,
-    types.BuiltinFunctionType,
-    types.MethodType,
-    types.ModuleType,
-    types.CodeType,
-    types.FrameType,
-    types.TracebackType,
-    type,
-)
 # How many Exts there are in a GRAPH is not known from writing it.
 _UNKNOWN: Final = 1 << 62
 _are_scalars: Final = SCALARS.issuperset
-_BUILTIN_VALUES: Final = (str, bytes, int, float, complex, list, tuple, dict, set, frozenset, bytearray)
 _TAKERS: Final[dict[type, Any]] = {
     list: Walk.take_list,
     dict: Walk.take_dict,
@@ -274,7 +262,7 @@ class Encoder:
             else:
                 self._unadapted.add(kind)
         if taker is None:
-            raise Unfit(self.why_not(kind))
+            raise Unfit(why_not(kind))
         self.takers[kind] = taker
         return taker
 
@@ -304,30 +292,6 @@ class Encoder:
             plans = [self.plans.get(base) for base in cls.__mro__[1:]]
             names = self._bases[cls] = [plan.name for plan in plans if type(plan) is ErrorPlan]
         return list(names)
-
-    def why_not(self, kind: type) -> str:
-        """Say why instances of a type do not cross, and what would admit them."""
-        name = kind.__qualname__
-        if issubclass(kind, _NEVER):
-            return f"is a {name}, and code never crosses; pass a Referenceable with a remote_ method"
-        if issubclass(kind, io.IOBase):
-            return f"is a {name}, an open file; pb.stream_file sends what is in it"
-        add = f'Registry.add({name}, "name") admits it'
-        if issubclass(kind, BaseException):
-            return f"is a {name}, an error that is not registered; {add}"
-        if issubclass(kind, Copyable):
-            return f"is a {name}, which is Copyable and not registered; {add}"
-        if issubclass(kind, Cacheable):
-            return f"is a {name}, which is Cacheable and not registered; {add}"
-        if issubclass(kind, RemoteCache):
-            return f"is a {name}, a RemoteCache that came from no peer; only what a peer sent can go home"
-        for base in _BUILTIN_VALUES:
-            if issubclass(kind, base) and not hasattr(kind, "_fields"):
-                return (
-                    f"is a {name}, a subclass of {base.__name__} that is not registered; make it a "
-                    f'{base.__name__}, or Registry.add_codec({name}, "name", ...) admits it'
-                )
-        return f"is a {name}, which has no flavour and is not registered; {add}"
 
     # --- within
 

@@ -11,6 +11,7 @@ from msgpack import ExtType
 from ._cacheplan import CachePlan
 from ._ext import CACHE, REFX
 from ._unfit import Unfit
+from ._why_not import why_not
 from .errors import Unjellyable
 from .flavours import ByReference, Cacheable, Promising, RemoteCache, row_of
 from .interfaces import IReferenceable
@@ -123,7 +124,7 @@ def find_cache(walk: Walk, value: Any) -> NewCache | ExtType:
     plan = walk.encoder.plans.get(type(value))
     is_replica = isinstance(value, RemoteCache) and row_of(value) is not None
     if not is_replica and (type(plan) is not CachePlan or not isinstance(value, Cacheable)):
-        raise Unfit(walk.encoder.why_not(type(value)))
+        raise Unfit(why_not(type(value)))
     try:
         ext, states = (walk.tables.home_of(value), None) if is_replica else walk.tables.observe(value)
     except Unjellyable as error:

@@ -15,6 +15,7 @@ from jelly import Bulk, Oversized
 from . import messages
 from ._outbox import LARGE_PAYLOAD, Outbox
 from ._payloads import Pack, put_message
+from .context import serving
 from .errors import PeerError, RemoteError, TooLarge
 from .logfields import fields
 
@@ -65,7 +66,7 @@ class Answers:
         except Oversized as error:
             return self.fail(id, scope, TooLarge(str(error)))
         except BaseException as error:  # the value's own hooks may raise anything
-            return self.fail(id, scope, error)
+            return self.fail(id, scope, error, what=f"the result of {self._serving(id, scope)} for")
         if len(payload) < LARGE_PAYLOAD:
             outbox = self._outbox
             outbox.batch.append(self._pack((messages.ANSWER, id, payload)))
@@ -80,7 +81,9 @@ class Answers:
             self._tables.end_unbegun(id)
         return payload
 
-    def fail(self, id: int, scope: Scope, error: BaseException, relayed: bool = False) -> Told:
+    def fail(
+        self, id: int, scope: Scope, error: BaseException, relayed: bool = False, what: str = "a call of"
+    ) -> Told:
         """Send the error of a call; what is not registered is told as an incident only."""
         if not self._tables.is_open:
             return None
@@ -99,13 +102,24 @@ class Answers:
                     extra=fields("call.failed", scope=scope, error=error),
                 )
             return None
-        payload = self.tell(scope, error, relayed)
+        payload = self.tell(scope, error, relayed, what)
         put_message(self._outbox, self._pack, [messages.ERROR, id], payload)
         if self._tables.fresh:
             self._tables.observing.sent(self._tables)
         if self._tables.unbegun:
             self._tables.end_unbegun(id)
         return messages.ERROR, payload
+
+    def _serving(self, id: int, scope: Scope) -> str:
+        """Return which method gave the result of a call, for the log."""
+        found = serving.get()
+        if found is None or found[0] is not scope or found[1] != id:  # a result that was passed on, say
+            return "a call"
+        row = self._tables.exports.get(
+            found[2]
+        )  # it may be gone by now, and the ids of replicas are the peer's
+        cls, name = (type(None), "") if row is None else (type(row.object), row.prefix + found[3])
+        return f"{cls.__qualname__}.{name}" if hasattr(cls, name) else found[3]
 
     def tell(self, scope: Scope, error: BaseException, relayed: bool, what: str = "a call of") -> bytes:
         """Return the payload that tells the peer of an error.

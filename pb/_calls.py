@@ -18,7 +18,7 @@ from ._ending import NOTHING, Ending
 from ._observing import ObserverHandle
 from ._options import expire, make_with_options, put_quiet
 from ._outbox import LARGE_PAYLOAD, Outbox
-from ._payloads import PAYLOADS, Pack, put_message, refused
+from ._payloads import PAYLOADS, Pack, put_message, refused_here
 from ._pipelining import call_naming
 from ._question import Question, ask
 from ._room import Room
@@ -307,7 +307,7 @@ class Calls(Ending):
         except BaseException as error:  # a hook of a copy may raise anything
             self._finish(id)
             if not outcome.done():
-                outcome.set_exception(of_own_call(refused(error)))
+                outcome.set_exception(of_own_call(refused_here(error)))
             return
         self.pending.pop(id, None)  # a hook may have ended the connection meanwhile
         if self.deadlines.due:
@@ -332,7 +332,7 @@ class Calls(Ending):
         except MalformedJelly:
             raise
         except BaseException as refusal:  # as above
-            error = refused(refusal)
+            error = refused_here(refusal)
         if type(error) is NoSuchMethod:
             note_prefix(error)
         of_own_call(error)

@@ -9,7 +9,7 @@ from jelly import Bulk, InsecureJelly, MalformedJelly
 
 from . import messages
 from ._outbox import LARGE_PAYLOAD, Outbox
-from .errors import WIRE_ERRORS, BadPayload, Error, ProtocolError
+from .errors import WIRE_ERRORS, BadPayload, Error, ProtocolError, Unregistered
 
 Pack = Callable[[object], bytes]
 PAYLOADS = frozenset({bytes, memoryview})
@@ -41,6 +41,14 @@ def refused(error: BaseException) -> Error:
     if isinstance(error, InsecureJelly):
         return WIRE_ERRORS.get(error.wire_type, BadPayload)(str(error))
     return BadPayload(f"a hook that takes a value over raised {type(error).__name__}")
+
+
+def refused_here(error: BaseException) -> Error:
+    """Return the error for what came here and could not be accepted, which is not told to the peer."""
+    found = refused(error)
+    if type(found) is Unregistered:
+        return Unregistered(f"{found}; give open_connection, serve or listen a registry= that has its class")
+    return found
 
 
 def ending(error: MalformedJelly) -> ProtocolError:

@@ -30,13 +30,15 @@ class Reserved:
     Attributes:
         resolve: finds the object of a name, or raises NoSuchObject; None where nothing has a name. It alone
             is asked by strangers too, and has to know what they may have.
+        warned: the methods without a prefix that the log was warned of, each once.
     """
 
-    __slots__ = ("_base", "resolve")
+    __slots__ = ("_base", "resolve", "warned")
 
     def __init__(self, base: Scope) -> None:
         self._base = base
         self.resolve: Callable[[str], Awaitable[object]] | None = None
+        self.warned: frozenset[tuple[type, str]] = frozenset()
 
     def find(self, export: Export, name: str) -> Method | None:
         """Return what is run for a reserved method; None where there is none, or for strangers."""

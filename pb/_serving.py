@@ -23,7 +23,7 @@ from ._postponing import Postponing
 from ._replica import Replica
 from ._reserved import Reserved
 from ._running import Held, Relay, Served, Waiting
-from ._why import log_refusal, why_bad_arguments, why_no_method
+from ._why import log_no_method, log_refusal, why_bad_arguments
 from .context import due, inherited, serving
 from .dispatch import Kind, bind_error, check_arguments, find_method, is_awaitable, why_nothing
 from .errors import (
@@ -184,8 +184,8 @@ class Serving(Postponing):
         if type(error) is NoSuchMethod and ":" in method:
             function = self.reserved.find(export, method)
             return function, error if function is None else None
-        if type(error) is NoSuchMethod and log.isEnabledFor(logging.INFO):
-            log_refusal(export, method, error, why_no_method(export.object, export.prefix, method))
+        if type(error) is NoSuchMethod and log.isEnabledFor(logging.WARNING):
+            log_no_method(export, method, error, self.reserved)
         return None, error
 
     def start(

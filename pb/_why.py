@@ -11,10 +11,13 @@ import inspect
 import logging
 import re
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import NoSuchMethod, printable
 from .logfields import fields
+
+if TYPE_CHECKING:
+    from ._reserved import Reserved
 
 log = logging.getLogger("pb")
 
@@ -23,6 +26,7 @@ log = logging.getLogger("pb")
 _MAX_COMPARED = 50
 _MAX_NAME_CHARS = 64
 _MAX_KEYWORDS = 5
+_MAX_WARNED = 64
 
 # As `dispatch.no_such_method` words it; of a peer that words it otherwise the text stays as it is.
 _PREFIXED = re.compile(r"no method '(?:remote|perspective|view)_([A-Za-z]\w{0,127})'", re.ASCII)
@@ -59,11 +63,36 @@ def note_prefix(error: NoSuchMethod) -> None:
         error.args = (f"{error}; callers leave the prefix out: {found[1]!r}",)
 
 
-def log_refusal(export: Any, method: str, error: BaseException, why: str) -> None:
+def log_no_method(export: Any, method: str, error: BaseException, reserved: Reserved) -> None:
+    """Log that a peer has called what is no method.
+
+    A warning where its author forgot the prefix, as newcomers do: once for each method and connection, for
+    the peer chooses how often it asks. All else is for who asked for it.
+    """
+    asked = (type(export.object), method)
+    level = logging.INFO
+    may_warn = asked not in reserved.warned and len(reserved.warned) < _MAX_WARNED
+    if may_warn and _lacks_prefix(*asked, export.prefix):
+        reserved.warned |= {asked}
+        level = logging.WARNING
+    if log.isEnabledFor(level):
+        why = why_no_method(export.object, export.prefix, method)
+        log_refusal(export, method, error, why, level)
+
+
+def _lacks_prefix(cls: type, name: str, prefix: str) -> bool:
+    """Whether a class has a method of this very name, that nobody can call."""
+    if name.startswith(prefix):
+        return False
+    found = next((vars(base)[name] for base in cls.__mro__ if name in vars(base)), None)
+    return callable(found) and not hasattr(cls, prefix + name)
+
+
+def log_refusal(export: Any, method: str, error: BaseException, why: str, level: int = logging.INFO) -> None:
     """Log that a call of a peer is refused, and in words for this side why."""
     scope = export.scope.direct
     told = fields("call.refused", scope=scope, row=export, method=method, error=error)
-    log.info("refused a call of %s: %s", scope.tables.peer_name, why, extra=told)
+    log.log(level, "refused a call of %s: %s", scope.tables.peer_name, why, extra=told)
 
 
 def why_bad_arguments(function: Callable[..., Any], count: int, keywords: Iterable[str]) -> str:

@@ -36,7 +36,7 @@ decoder = Decoder(registry)
             ([1, {"x": Point(Plain())}],),
             {},
             "argument 0 of save: [1]['x'].x is a Plain, which has no flavour and is not registered; "
-            'Registry.add(Plain, "name") admits it',
+            'Registry.add(Plain, "name") admits it, in the registry= of this side',
         ),
         ((1, Plain()), {}, "argument 1 of save is a Plain, which has"),
         ((), {"draft": Plain()}, "argument 'draft' of save is a Plain, which has"),
