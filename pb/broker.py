@@ -339,10 +339,14 @@ class Broker:
         self.calls.stop(reason)
         self.calls.fail_not_run(last, reason)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is under way that an orderly end waits for."""
+        return bool(self.calls.pending or self.serving.count or self.is_cut or self.streams)
+
     def check_settled(self) -> None:
         """Close the transport if this side is the one to do so and nothing is under way any longer."""
-        is_busy = self.calls.pending or self.serving.count or self.is_cut or self.streams
-        if not is_busy and self.is_initiator and self.state is State.DRAINING:
+        if not self.is_busy and self.is_initiator and self.state is State.DRAINING:
             self._end(None)
 
     def fail(self, error: ProtocolError) -> None:

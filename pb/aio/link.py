@@ -24,6 +24,7 @@ from pb.limits import Limits
 from . import forking, logged
 from ._thread import shared
 from .connection import Connection
+from .leaving import finish
 from .options import broker_kind
 from .pulse import Pulse
 from .reference import Reference
@@ -386,12 +387,4 @@ class Link(asyncio.BufferedProtocol):
         if self.lost is None:
             self.lost = self.loop.create_future()
         self.broker.close(code)
-        awaited = self.broker.serving.count + len(self.broker.calls.pending)
-        if awaited:
-            logged.closing(self.broker.tables.peer_name, awaited)
-        try:
-            await asyncio.wait_for(asyncio.shield(self.lost), self.broker.limits.drain_s)
-        except TimeoutError:
-            if self.transport is not None:
-                self.transport.abort()
-            await self.lost
+        await finish(self, self.lost)

@@ -1,0 +1,105 @@
+"""Leaving: who hangs is not waited for where nothing else is awaited, and what is under way is finished."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgpack
+import pytest
+
+import pb
+from pb.aio import leaving
+from pb.aio.url import Address
+
+from ..auth.rooms import settle
+from ..peers import frame, hello
+from ..pump import messages_in
+from .loops import run
+
+# Longer than run() lets anything take: who waits for it fails.
+FOR_EVER = pb.Limits(drain_s=3600, idle_s=0)
+CALL, ANSWER, BYE = 1, 2, 15
+
+
+class Root(pb.Root):
+    """Answers when it is told to."""
+
+    def __init__(self):
+        self.is_asked = False
+        self.may_answer = asyncio.Event()
+
+    async def remote_wait(self):
+        self.is_asked = True
+        await self.may_answer.wait()
+        return "done"
+
+
+async def hanging(server, *said):
+    """Connect, say HELLO and more, and answer nothing from then on."""
+    address = Address.parse(server.url)
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    writer.write(hello() + b"".join(map(frame, said)))
+    await settle(lambda: server.connections)
+    return reader, writer
+
+
+def test_a_peer_that_hangs_without_a_call_does_not_hold_the_end(loop, monkeypatch):
+    """It does not answer BYE, and nothing of it is lost."""
+    monkeypatch.setattr(leaving, "_ANSWER_S", 0.01)
+
+    async def main():
+        async with pb.serve(Root(), "pb://127.0.0.1:0", limits=FOR_EVER) as server:
+            reader, writer = await hanging(server)
+            await server.close()
+            assert [0, BYE] == [each[0] for each in messages_in(await reader.read())]
+            writer.close()
+
+    run(main(), loop)
+
+
+def test_what_is_under_way_is_finished_though_the_peer_hangs(loop, monkeypatch):
+    """However often it is looked whether it still is; then the peer has its answer, and no more time."""
+    monkeypatch.setattr(leaving, "_ANSWER_S", 0.001)
+
+    async def main():
+        root = Root()
+        async with pb.serve(root, "pb://127.0.0.1:0", limits=FOR_EVER) as server:
+            call = [CALL, 1, 0, "wait", msgpack.packb([[], {}])]
+            reader, writer = await hanging(server, call)
+            await settle(lambda: root.is_asked)
+            closing = asyncio.create_task(server.close())
+            looks = []
+            real = leaving._is_idle
+
+            def look(link):
+                looks.append(real(link))
+                return looks[-1]
+
+            monkeypatch.setattr(leaving, "_is_idle", look)
+            await settle(lambda: len(looks) > 3)
+            assert not any(looks) and not closing.done()
+            root.may_answer.set()
+            await closing
+            assert [0, BYE, ANSWER] == [each[0] for each in messages_in(await reader.read())]
+            writer.close()
+
+    run(main(), loop)
+
+
+@pytest.mark.parametrize("drain_s", [0, 0.01])
+def test_what_has_not_finished_in_time_is_cut(loop, drain_s):
+    """Also where there is no time at all."""
+
+    async def main():
+        root = Root()
+        async with (
+            pb.serve(root, "pb://127.0.0.1:0", limits=pb.Limits(drain_s=drain_s)) as server,
+            pb.open_connection(server.url) as connection,
+        ):
+            answer = connection.root.wait()
+            await settle(lambda: root.is_asked)
+            await server.close()
+            with pytest.raises(pb.ConnectionLost):
+                await answer
+
+    run(main(), loop)
