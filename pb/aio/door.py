@@ -8,6 +8,7 @@ Spec: spec/9-login.md, PB-A41.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import socket
 from collections.abc import Callable, Mapping
@@ -55,6 +56,7 @@ class Door:
         self._tls = tls
         self._knock = knock
         self._accepting: list[asyncio.Task[None]] = []
+        self._arrived: set[socket.socket] = set()  # those that no transport has been made for
         self._shaking: set[asyncio.Task[None]] = set()
         self.sockets: list[socket.socket] = []
 
@@ -70,7 +72,9 @@ class Door:
             raise
         for listening in self.sockets:
             listening.setblocking(False)
-            self._accepting.append(loop.create_task(self._accept(listening)))
+            task = loop.create_task(self._accept(listening))
+            task.add_done_callback(functools.partial(_close, listening))
+            self._accepting.append(task)
 
     def close(self) -> None:
         """Accept no more, and hang up on those who are shaking hands."""
@@ -82,32 +86,33 @@ class Door:
 
     async def _accept(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        with listening:
-            while True:
-                try:
-                    accepted, where = await loop.sock_accept(listening)
-                except ConnectionError:
-                    continue  # it was gone before it was looked at
-                except OSError as error:
-                    log.error(
-                        "cannot accept connections for now: %s",
-                        error,
-                        extra=fields("server.failed", error=error),
-                    )
-                    await asyncio.sleep(_RETRY_S)
-                    continue
-                leave = let_in(self._knock, where)
-                if leave is None:
-                    accepted.close()
-                else:
-                    task = loop.create_task(self._shake_hands(accepted, leave))
-                    self._shaking.add(task)
-                    task.add_done_callback(self._shaking.discard)
-                await asyncio.sleep(0)  # where the next is there already, accepting it would not wait
+        while True:
+            try:
+                accepted, where = await loop.sock_accept(listening)
+            except ConnectionError:
+                continue  # it was gone before it was looked at
+            except OSError as error:
+                log.error(
+                    "cannot accept connections for now: %s",
+                    error,
+                    extra=fields("server.failed", error=error),
+                )
+                await asyncio.sleep(_RETRY_S)
+                continue
+            leave = let_in(self._knock, where)
+            if leave is None:
+                accepted.close()
+            else:
+                self._arrived.add(accepted)
+                task = loop.create_task(self._shake_hands(accepted, leave))
+                self._shaking.add(task)
+                task.add_done_callback(functools.partial(self._shaken, accepted, leave))
+            await asyncio.sleep(0)  # where the next is there already, accepting it would not wait
 
     async def _shake_hands(self, accepted: socket.socket, leave: Leave) -> None:
         protocol = self._make()
         protocol.entered = leave
+        self._arrived.discard(accepted)
         try:
             transport, _ = await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: protocol, accepted, **self._tls
@@ -121,6 +126,17 @@ class Door:
         else:
             if transport.is_closing():  # refused after all
                 leave()
+
+    def _shaken(self, accepted: socket.socket, leave: Leave, task: asyncio.Task[None]) -> None:
+        self._shaking.discard(task)
+        if accepted in self._arrived:  # a task that is cancelled before its first step does nothing
+            self._arrived.discard(accepted)
+            accepted.close()
+            leave()
+
+
+def _close(listening: socket.socket, task: asyncio.Task[None]) -> None:
+    listening.close()
 
 
 async def create_server(

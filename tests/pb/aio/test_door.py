@@ -9,6 +9,7 @@ import pytest
 
 import cred
 import pb
+from pb.aio.door import Door
 from pb.aio.url import Address
 from pb.auth.strangers import MOST_OF_ONE_SOURCE
 
@@ -143,6 +144,41 @@ def test_a_server_that_closes_hangs_up_on_those_at_the_door(tmp_path, loop):
         writer.close()
 
     run(counting("pbs", tmp_path, test), loop)
+
+
+def test_who_has_arrived_when_the_door_is_closed_is_counted_out(loop):
+    """In the very turn, before the handshake has begun: what has not begun cannot tidy up behind itself."""
+    entered, left = [], []
+
+    async def main():
+        def knock(host):
+            asyncio.get_running_loop().call_soon(door.close)  # which is before the task has its turn
+            entered.append(host)
+            return lambda: left.append(host)
+
+        door = Door(asyncio.Protocol, {"ssl": ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)}, knock)
+        await door.listen("127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection(*door.sockets[0].getsockname())
+        assert await hears_the_end(reader)
+        assert ["127.0.0.1"] == entered == left
+        assert [-1] == [each.fileno() for each in door.sockets]
+        writer.close()
+
+    run(main(), loop)
+
+
+def test_a_door_that_is_closed_as_soon_as_it_is_open_lets_go_of_its_port(loop):
+    """Nobody has come to it yet, and it has not even begun to wait."""
+
+    async def main():
+        door = Door(asyncio.Protocol, {}, lambda host: lambda: None)
+        await door.listen("127.0.0.1", 0)
+        door.close()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert [-1] == [each.fileno() for each in door.sockets]
+
+    run(main(), loop)
 
 
 def test_who_is_punished_is_not_even_shaken_hands_with(tmp_path):
