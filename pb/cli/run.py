@@ -16,6 +16,7 @@ import threading
 import time
 import traceback
 import types
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -48,10 +49,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--listen",
         metavar="URL",
         action="append",
-        help="listen here, and not where the file says; may be given several times",
+        help="listen here, not where the file says, with the options of its first listener of that scheme, "
+        "insecure= excepted; may be given several times",
     )
     parser.add_argument(
-        "--tls", metavar="PEM", help="key and certificate for --listen pbs://..., of pb keygen"
+        "--tls", metavar="PEM", help="key and certificate for --listen pbs:// or wss://, of pb keygen"
     )
     parser.add_argument(
         "--log-level", choices=LEVELS, default="info", help="what to log on stderr (default: %(default)s)"
@@ -77,9 +79,10 @@ def run(args: argparse.Namespace) -> int:
         if args.store is not None:
             application.use_store(args.store)
         if args.listen is not None:
-            application.listeners = [(url, _tls_for(url, args.tls)) for url in args.listen]
+            said = application.listeners
+            application.listeners = [(url, options_for(url, said, args.tls)) for url in args.listen]
         elif args.tls is not None:
-            raise ValueError("--tls goes with --listen pbs://...")
+            raise ValueError("--tls goes with --listen pbs://... or wss://...")
         if not application.listeners:
             raise ValueError(
                 f"{args.file} listens nowhere: call application.listen(url), or give --listen URL"
@@ -205,8 +208,21 @@ def _leave_threads(threads: ThreadPoolExecutor) -> None:
         os._exit(0)
 
 
-def _tls_for(url: str, tls: str | None) -> dict[str, Any]:
-    return {"tls": tls} if tls is not None and url.startswith("pbs:") else {}
+def options_for(url: str, listeners: Sequence[tuple[str, dict[str, Any]]], tls: str | None) -> dict[str, Any]:
+    """Return the options for a URL of --listen: those of the file, whose author knows what is served.
+
+    Not `insecure`: that was said of another address, which perhaps nobody else could reach.
+
+    Args:
+        listeners: what the file says.
+        tls: of the command line, which goes before.
+    """
+    scheme = url.partition(":")[0]
+    found = next((options for said, options in listeners if said.partition(":")[0] == scheme), {})
+    options = {name: value for name, value in found.items() if name != "insecure"}
+    if tls is not None and scheme in ("pbs", "wss"):
+        options["tls"] = tls
+    return options
 
 
 def _seconds(text: str) -> float:
