@@ -277,7 +277,8 @@ class Calls(Ending):
     def cancel(self, id: int, outcome: Any) -> None:
         """Ask the callee to stop. The call stays here until its answer, which may carry references."""
         if id in self.pending:
-            self.outbox.put(self.pack((messages.CANCEL, id)))
+            if self.tables.is_open:  # else a handler that is stopped gives its own calls up behind the BYE
+                self.outbox.put(self.pack((messages.CANCEL, id)))
             return
         for waiting in self._waiting:
             if waiting[-1] is outcome:

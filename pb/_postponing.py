@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ._answers import Told
+    from ._budget import Budget
     from ._running import Held
 
 
@@ -30,13 +31,15 @@ class Postponing:
         slots: the results that are kept for the peer; made when it first asks for that.
     """
 
-    __slots__ = ("_held", "holds", "is_held", "slots")
+    __slots__ = ("_held", "budget", "holds", "is_held", "slots", "taken")
 
     if TYPE_CHECKING:
         settled: Callable[[], None]
         fail: Callable[..., Told]
         begin: Callable[..., None]
         finish: Callable[..., None]
+        taken: int
+        budget: Budget
 
     def __init__(self) -> None:
         self.is_held = False
@@ -60,6 +63,11 @@ class Postponing:
             return False
         slots.receive_call(id, target, method, payload, ttl_ms, needs)
         return True
+
+    def refuse_useless(self, id: int, why: str) -> None:
+        """Count a call that its sender could know to be useless; it earns nothing."""
+        self.taken -= bool(id)
+        self.budget.draw(self.taken, why)
 
     def receive_finish(self, envelope: list[Any]) -> None:
         """The peer will not name some results any more."""

@@ -70,7 +70,6 @@ class Serving(Postponing):
         "_tables",
         "answer",
         "base",
-        "budget",
         "count",
         "deadlines",
         "fail",
@@ -81,7 +80,6 @@ class Serving(Postponing):
         "reserved",
         "running",
         "settled",
-        "taken",
         "tell",
         "updates",
     )
@@ -225,6 +223,8 @@ class Serving(Postponing):
             # The error knows this frame: a ring of the two would keep the arguments' references alive.
             refusal = None
             return
+        if not self._tables.is_open:  # what came with it has ended the connection: nobody waits for it
+            return
         assert export is not None
         # Not an update: no answer must overtake it.
         if self.holds and type(export) is Export:
@@ -282,11 +282,6 @@ class Serving(Postponing):
             if limit is not None:
                 inherited.reset(limit)
 
-    def refuse_useless(self, id: int, why: str) -> None:
-        """Count a call that its sender could know to be useless; it earns nothing."""
-        self.taken -= bool(id)
-        self.budget.draw(self.taken, why)
-
     def drop_call(self, envelope: list[Any]) -> None:
         """Ignore a call that crossed our BYE, which tells the caller that it did not run."""
         id = envelope[1] if len(envelope) in (5, 6) else None
@@ -316,6 +311,9 @@ class Serving(Postponing):
         Raises:
             Busy: it is an update, and as many are running as calls may be.
         """
+        if not self._tables.is_open:  # its own first step has ended the connection
+            served.drop()
+            return
         if served.is_update:
             if self.updates >= self.limits.max_calls:
                 served.drop()

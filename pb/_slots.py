@@ -271,7 +271,7 @@ class Slots:
         arguments: tuple[Any, Any]
         try:
             arguments = call.scope.decoder.loads_call(call.payload, Needing(call.scope, call.needs))
-            return arguments
+            return arguments if tables.is_open else None
         except MalformedJelly as error:
             broker.fail(ending(error))  # nobody above expects it
             return None

@@ -69,6 +69,8 @@ class Updates:
         except BaseException as error:  # a hook of a copy may raise anything
             self._serving.fail_call(0, row, scope, refused(error))
             return
+        if not self._tables.is_open:  # what came with it has ended the connection
+            return
         try:
             if kwargs or row.guards is not None or type(function) is not MethodType:
                 check_arguments(row, function, method, args, kwargs)

@@ -11,7 +11,8 @@ from msgpack import ExtType
 import pb
 from pb import messages
 
-from .pump import Script, packed
+from .pump import Cancelled, Gate, Script, cancel, packed
+from .test_hostile_caches import Holder, cache, observe
 from .test_stream_ends import Root
 
 NAMED = ExtType(5, b"\x01")
@@ -150,3 +151,104 @@ def test_more_streams_than_a_peer_may_begin_end_the_connection():
 
     assert [messages.BYE, messages.BYE_LIMIT] == script.heard()[-1][:2]
     assert 0 == len(script.side.broker.streams)
+
+
+class Asking(pb.Root):
+    """Calls back, and gives that call up when it is stopped, as a task does."""
+
+    was_stopped = False
+
+    async def remote_ask(self, reference):
+        outcome = reference.note(1)
+        try:
+            await Gate()
+        except Cancelled:
+            self.was_stopped = True
+            cancel(reference, outcome)
+            raise
+
+
+class Late(pb.Root):
+    """Tells of whatever runs for the peer."""
+
+    def __init__(self):
+        self.ran = []
+
+    def remote_note(self, value):
+        self.ran.append("note")
+
+    async def remote_sit(self, value):
+        self.ran.append("sit")
+
+    def remote_thing(self):
+        return self
+
+
+@pytest.mark.parametrize("method", ["note", "sit"])
+@pytest.mark.parametrize("target", [0, -1], ids=["plain", "pipelined"])
+@pytest.mark.parametrize("held", [False, True], ids=["at once", "held"])
+def test_a_call_that_ends_the_connection_does_not_run(method, target, held):
+    """The BYE says that nothing begins any more, and nobody would ever stop it."""
+    root = Late()
+    script = Script(root, info={"features": ["stream", "pipeline"]}, limits=pb.Limits(max_streams=2))
+    names = [ExtType(5, bytes([number])) for number in range(1, 4)]
+    script.say([1, 1, 0, "thing", packed([[], {}]), {"keep": True}])
+    if held:
+        script.broker.serving.hold()
+
+    script.say([1, 2, target, method, packed([[names], {}])])
+    script.side.run_tasks()
+
+    assert [messages.BYE, messages.BYE_LIMIT] == script.heard()[-1][:2]
+    serving = script.broker.serving
+    assert ([], 0, {}) == (root.ran, serving.count, serving.running)
+
+
+def test_an_update_that_ends_the_connection_is_not_applied():
+    """Nothing begins behind the BYE, and a replica is given up as it was."""
+    holder = Holder(limits=pb.Limits(max_streams=2))
+    (replica,) = holder.give(cache(6))
+    ran = []
+    names = [ExtType(5, bytes([number])) for number in range(7, 10)]
+    type(replica).observe_streams = lambda self, value: ran.append(value)
+    try:
+        said = holder.say(observe(6, "streams", names))
+    finally:
+        del type(replica).observe_streams
+
+    assert [messages.BYE, messages.BYE_LIMIT] == said[-1][:2]
+    assert [] == ran
+
+
+def test_a_method_that_ends_the_connection_leaves_nothing_running():
+    """What it returns to be waited for is taken back: nobody is there to stop it any more."""
+    script = Script(Late())
+    begun = []
+
+    async def goes_on():
+        begun.append(True)
+
+    def end(value):
+        script.broker.fail(pb.ProtocolError("enough", messages.BYE_POLICY))
+        return goes_on()
+
+    script.broker.tables.exports[0].object.remote_end = end
+    script.say([1, 1, 0, "end", packed([[1], {}])])
+    script.side.run_tasks()
+
+    assert ([], 0) == (begun, script.broker.serving.count)
+
+
+@pytest.mark.parametrize("payload", [b"\xc1", b"\x91" * 80 + b"\xc0"], ids=["no value", "too deep"])
+def test_nothing_follows_an_aborting_bye(payload):
+    """The handler whose call got that answer is stopped, and gives it up; that is not told (PB-F27)."""
+    root = Asking()
+    script = Script(root)
+    script.say([1, 1, 0, "ask", packed([[ExtType(1, b"\x01")], {}])])
+    script.side.run_tasks()
+    (asked,) = script.heard()
+
+    script.say([2, asked[1], payload])
+
+    assert [messages.BYE] == [said[0] for said in script.heard()]
+    assert root.was_stopped
