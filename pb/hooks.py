@@ -229,10 +229,13 @@ class Hooks:
 
 
 def names_of(scope: Any) -> tuple[str, str, str]:
-    """Return identity, service and perspective of a scope, "" where there is none."""
+    """Return identity, service and perspective of a scope, "" where there is none. Never fails."""
     perspective = scope.perspective
     if perspective is None:
         return scope.identity, "", ""
-    name = getattr(perspective, "perspective_name", "")
-    service = getattr(getattr(perspective, "service", None), "name", "")
-    return scope.identity, str(service), str(name) or type(perspective).__name__
+    try:
+        name = str(getattr(perspective, "perspective_name", ""))
+        service = str(getattr(getattr(perspective, "service", None), "name", ""))
+    except Exception:  # it may be any object of the program, and who is told of others must be told still
+        name = service = ""
+    return scope.identity, service, name or type(perspective).__name__

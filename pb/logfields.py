@@ -157,10 +157,7 @@ def _is_about(peer: str, scope: Any) -> bool:
 
 
 def _of_scope(scope: Any) -> dict[str, object]:
-    try:
-        identity, service, perspective = names_of(scope)
-    except Exception:  # a perspective may be any object, and to log must not fail
-        identity, service, perspective = scope.identity, "", ""
+    identity, service, perspective = names_of(scope)
     told = {
         "pb_peer": scope.tables.peer_name,
         "pb_identity": identity,

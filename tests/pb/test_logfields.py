@@ -212,4 +212,5 @@ def test_an_object_that_is_gone_has_no_class_any_more():
         serving.reset(token)
 
     assert ("0", "alice", 3) == (told["pb_object"], told["pb_identity"], told["pb_code"])
+    assert "Unnamed" == told["pb_perspective"]
     assert "pb_service" not in told and "pb_object" not in gone

@@ -69,6 +69,36 @@ def test_ref_report_tells_what_was_revoked_until_it_is_released():
     assert ("", "gone") == (held.type, held.kind) and thing is not None
 
 
+class Odd(pb.Referenceable):
+    @property
+    def perspective_name(self):
+        raise RuntimeError("odd")
+
+    def perspective_thing(self):
+        return Thing()
+
+
+class Attaching(pb.Root):
+    def remote_thing(self):
+        return Thing()
+
+    def remote_enter(self):
+        return pb.current_call().attach(Odd())
+
+
+def test_a_perspective_that_tells_no_name_does_not_spoil_the_report_of_the_others():
+    """It is an object of the program, whose name may run anything; its class stands for it."""
+    pump = Pump(Attaching())
+    thing = pump.call("thing")
+    odd = pump.call("enter")
+    given = odd.thing()
+    pump.run()
+    told = {(held.type, held.service, held.perspective) for held in references_of([pump.server.broker])}
+
+    assert {("Thing", "", ""), ("Odd", "", "Odd"), ("Thing", "", "Odd")} == told
+    assert thing is not None and given.result() is not None
+
+
 @pytest.mark.parametrize("kind", [Thing, Slotted, lambda: pb.Limits()], ids=["plain", "slotted", "dataclass"])
 def test_ref_report_tells_where_an_object_was_made(kind):
     """As far as tracemalloc was running then: the innermost line first."""

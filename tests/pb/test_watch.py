@@ -80,6 +80,36 @@ def test_sides_that_are_none_are_refused():
             Pump(hooks=log)
 
 
+def test_a_hook_is_told_of_references_of_a_perspective_that_tells_no_name():
+    """Nor does the call fail that hands them out."""
+
+    class Odd(pb.Referenceable):
+        @property
+        def perspective_name(self):
+            raise RuntimeError("odd")
+
+        def perspective_thing(self):
+            return pb.Referenceable()
+
+    class Attaching(pb.Root):
+        def remote_enter(self):
+            return pb.current_call().attach(Odd())
+
+    class Given(pb.Hooks):
+        def __init__(self):
+            self.given = []
+
+        def reference_given(self, reference):
+            self.given.append((reference.type, reference.perspective))
+
+    hooks = Given()
+    pump = Pump(Attaching(), hooks=hooks)
+    thing = pump.call("enter").thing()
+    pump.run()
+
+    assert [("Odd", "Odd"), ("Referenceable", "Odd")] == hooks.given and thing.result() is not None
+
+
 def test_what_are_no_hooks_is_refused():
     """The class itself is the usual slip."""
     with pytest.raises(TypeError, match="hooks= is the class itself"):
