@@ -30,6 +30,8 @@ class _Settled:
 
 
 SETTLED: Final = _Settled()
+# Over how many connections it is asked whether a call that was lost may run twice.
+_MAX_QUESTIONS: Final = 2
 
 
 class Attempt:
@@ -51,6 +53,7 @@ class Attempt:
         "_kwargs",
         "_name",
         "_passed",
+        "_questions",
         "_timer",
         "calls",
         "outcome",
@@ -80,6 +83,7 @@ class Attempt:
         self._id = 0
         self._doubt: OutcomeUnknown | None = None  # why it may have run, over a connection that was lost
         self._is_asking = False  # whether it may run twice
+        self._questions = 0  # how often that was asked since it was lost
         self._timer: asyncio.TimerHandle | None = None
         self.calls: Any = None
 
@@ -123,6 +127,7 @@ class Attempt:
             question = memory.ask(self.reference)
             if question is not None:
                 self._is_asking = True
+                self._questions += 1
                 question.add_done_callback(self._told)
                 return False
         if self._name in (memory.safe or ()):
@@ -133,7 +138,11 @@ class Attempt:
 
     def _told(self, question: object) -> None:
         self._is_asking = False
-        self.make()
+        if self._questions >= _MAX_QUESTIONS and self.reference._pb_memory.safe is None:
+            assert self._doubt is not None
+            self.fail(self._doubt)  # a connection that dies of the question would be asked for ever
+        else:
+            self.make()
 
     # --- IOutcome
 

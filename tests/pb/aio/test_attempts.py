@@ -108,6 +108,33 @@ def test_where_calls_do_not_wait_nothing_is_asked():
     run(main())
 
 
+def test_a_connection_that_dies_of_the_question_is_not_asked_for_ever():
+    """Over the second connection that is lost under it, the caller hears what is known: it may have run."""
+
+    async def main():
+        async with lost_at_the_first_call("look") as (root, network, connection, (call,)):
+            lost = []
+
+            def lose(change):
+                if change.state.value == "connected" and not call.done():
+                    network.partition("down")  # what is asked is never answered
+                    lost.append(asyncio.get_running_loop().call_later(1, drop))
+
+            def drop():
+                network.drop()
+                network.calm()
+
+            forget = connection.status.watch(lose)
+            network.calm()
+            await asyncio.wait([call], timeout=60)
+            forget()
+            assert isinstance(call.exception(), pb.OutcomeUnknown)
+            assert 2 == len(lost)
+            assert [0] == root.ran
+
+    run(main())
+
+
 @pytest.mark.parametrize("what", ["deadline", "cancel", "lost again"])
 def test_while_it_is_asked_the_call_is_still_its_callers(what):
     """It has its deadline, can be given up, and waits on where the connection is lost once more."""
