@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ._describing import describe, interfaces_of
 from ._published import MAX_NAME_CHARS, RESOLVE
-from ._resync import Offers, read_offer
+from ._resync import MAX_OFFERS, Offers, read_offer
 from .dispatch import Kind
 from .errors import BadArguments
 from .idempotent import idempotent_methods
@@ -80,8 +80,8 @@ class Reserved:
     async def resync(self, export: Export, *args: object) -> list[int | None]:
         """Return the ids under which replicas of earlier connections are to wait."""
         (offers,) = _arguments(export, args, 1)
-        if type(offers) is not list:
-            raise BadArguments("expected an array of offers")
+        if type(offers) is not list or len(offers) > MAX_OFFERS:
+            raise BadArguments(f"expected an array of at most {MAX_OFFERS} offers")
         tables = self._base.tables
         for offer in offers:  # all of them are looked at before any is taken
             read_offer(offer)

@@ -64,10 +64,11 @@ OFFERS = [
     ([[b"x" * 16, True]],),
     ([[b"x" * 16, "1"]],),
     ([[b"x" * 16, 1], 7],),
+    ([[number.to_bytes(16), 1] for number in range(_resync.MAX_OFFERS + 1)],),
 ]
 
 
-@pytest.mark.parametrize("args", OFFERS, ids=repr)
+@pytest.mark.parametrize("args", OFFERS, ids=lambda args: repr(args)[:60])
 def test_offers_that_are_none_are_refused(args):
     """All of them, where one is."""
     pump = join(House())
