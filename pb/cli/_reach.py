@@ -9,6 +9,8 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
 
+from ._shown import shown
+
 __all__ = ["add_arguments", "reach", "report"]
 
 _CONNECT_S: Final = 30.0
@@ -88,7 +90,8 @@ def report(command: str, run: Callable[[], Awaitable[int]]) -> int:
         return asyncio.run(run())  # type: ignore[arg-type]
     except (pb.Error, jelly.InsecureJelly, jelly.Unjellyable, OSError, ValueError, TypeError) as error:
         name, text = getattr(error, "remote_type", type(error).__name__), str(error)
-        print(f"pb {command}: {text if text.startswith(name) else f'{name}: {text}'}", file=sys.stderr)
+        line = text if text.startswith(name) else f"{name}: {text}"
+        print(f"pb {command}: {shown(line)}", file=sys.stderr)
         return 1
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import _reach
+from ._shown import shown
 
 __all__ = ["add_arguments", "run"]
 
@@ -44,18 +45,13 @@ def run(args: argparse.Namespace) -> int:
 
 def _line(held: Mapping[str, Any]) -> str:
     line = f"{held['age_s']:9.1f} s  {_what(held)} {held['id']:d} x{held['count']:d}  {_whose(held)}"
-    return f"{line}  made at {_shown(held['made_at'])}" if held["made_at"] else line
+    return f"{line}  made at {shown(held['made_at'])}" if held["made_at"] else line
 
 
 def _what(held: Mapping[str, Any]) -> str:
-    return _shown(f"{held['type'] or '-'} ({held['kind']})")
+    return shown(f"{held['type'] or '-'} ({held['kind']})")
 
 
 def _whose(held: Mapping[str, Any]) -> str:
     who = "/".join(each for each in (held["identity"], held["service"], held["perspective"]) if each)
-    return _shown(f"held by {held['holder']}" + (f" as {who}" if who else ""))
-
-
-def _shown(text: str) -> str:
-    """Return the server's words so that no terminal obeys them."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    return shown(f"held by {held['holder']}" + (f" as {who}" if who else ""))

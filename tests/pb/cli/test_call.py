@@ -35,6 +35,11 @@ class Root(pb.Root):
         raise ZeroDivisionError
 
 
+class Loud(pb.Root):
+    def remote_shout(self):
+        raise pb.BadArguments("\x1b[2J\x07\u202e\nhi")
+
+
 class Slow(pb.Root):
     def __init__(self):
         self.told = []
@@ -106,6 +111,13 @@ def test_what_goes_wrong_is_one_line(command, text, capsys):
     assert [1] == served(Root(), command)
     error = capsys.readouterr().err.splitlines()
     assert text in error[-1]
+
+
+def test_no_word_of_a_server_commands_the_terminal(capsys):
+    """The text of an error is the server's: what is not printed is shown escaped, on one line."""
+    assert [1] == served(Loud(), ["call", "{url}", "shout"])
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "pb call: pb.BadArguments: \\x1b[2J\\x07\\u202e\\nhi" == error
 
 
 def test_ls_lists_what_may_be_called(capsys):
