@@ -62,6 +62,6 @@ def without_options(envelope: list[Any]) -> tuple[list[Any], int | None, dict[st
         if not all(type(value) is str for value in options.get(name, {}).values()):
             raise ProtocolError(f"CALL option {name!r} holds something that is no str")
     ttl_ms: int | None = options.get("ttl")
-    if ttl_ms is not None and ttl_ms < 0:
-        raise ProtocolError("CALL option 'ttl' is negative")
+    if ttl_ms is not None and not 0 <= ttl_ms <= messages.MAX_ID:
+        raise ProtocolError("CALL option 'ttl' is not from 0 to 2^53-1")
     return envelope[:5], ttl_ms, options

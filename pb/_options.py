@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from jelly import Bulk
 
+from . import messages
 from ._payloads import bytes_of, put_message
 from .errors import DeadlineExceeded
 
@@ -38,7 +39,7 @@ def make_with_options(
     if at is not None:
         calls.deadlines.add(outcome, at, partial(expire, calls, id, outcome))
         # None may be left by now, and it is sent all the same: to take a counted payload back is longer.
-        options["ttl"] = max(math.ceil(calls.deadlines.left_s(at) * 1000), 0)
+        options["ttl"] = min(max(math.ceil(calls.deadlines.left_s(at) * 1000), 0), messages.MAX_ID)
     if passed is not None and passed.trace is not None:
         options["trace"] = passed.trace.option
     if options:

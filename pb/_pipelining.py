@@ -235,7 +235,7 @@ def _send(calls: Calls, call: LaterCall, scope: Scope, target: int, on: Promised
     if naming.named:
         options["needs"] = [*naming.named]
     if at is not None:
-        options["ttl"] = max(math.ceil(calls.deadlines.left_s(at) * 1000), 0)
+        options["ttl"] = min(max(math.ceil(calls.deadlines.left_s(at) * 1000), 0), messages.MAX_ID)
         calls.deadlines.add(outcome, at, partial(expire, calls, id, outcome))
     passed = inherited.get()
     if passed is not None and passed.trace is not None:

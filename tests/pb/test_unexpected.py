@@ -228,13 +228,14 @@ def test_a_fault_of_our_own_ends_the_connection_and_tells_nothing(caplog):
     ("message", "text"),
     [
         ([1, 1, 2**53, "echo", b"\x92\x90\x80"], "target is out of range"),
-        ([1, 1, 0, "echo", b"\x92\x90\x80", {"ttl": -1}], "'ttl' is negative"),
+        ([1, 1, 0, "echo", b"\x92\x90\x80", {"ttl": -1}], "'ttl' is not from 0 to 2^53-1"),
+        ([1, 1, 0, "echo", b"\x92\x90\x80", {"ttl": 2**53}], "'ttl' is not from 0 to 2^53-1"),
         ([1, 1, 0, "echo", b"\x92\x90\x80", {"ttl": "5"}], "'ttl' is no int"),
         ([1, 1, 0, "echo", b"\x92\x90\x80", {"needs": ["5"]}], "no call id"),
         ([1, 1, 0, "echo", b"\x92\x90\x80", {"meta": {"a": 1}}], "'meta' holds something that is no str"),
         ([6, [1]], "no count"),
     ],
-    ids=["target", "negative ttl", "ttl of text", "needs", "meta", "release"],
+    ids=["target", "negative ttl", "ttl above 2^53-1", "ttl of text", "needs", "meta", "release"],
 )
 def test_fields_out_of_range_end_the_connection_with_a_word(message, text):
     """Who sends them is broken, and is told how."""
