@@ -90,12 +90,13 @@ class Answers:
         if not id:
             # Not encoded: what it holds would be counted and never sent (R7).
             if isinstance(error, PeerError):
-                log.info(
-                    "a call that wanted no answer was refused: %s",
-                    type(error).__name__,
-                    extra=fields("call.refused", scope=scope, error=error),
-                )
-            else:
+                if self._tables.may_log(logging.INFO, "call.refused"):
+                    log.info(
+                        "a call that wanted no answer was refused: %s",
+                        type(error).__name__,
+                        extra=fields("call.refused", scope=scope, error=error),
+                    )
+            elif self._tables.may_log(logging.ERROR, "call.failed"):
                 log.error(
                     "a call that wanted no answer failed",
                     exc_info=error,
@@ -134,12 +135,13 @@ class Answers:
             try:
                 payload = scope.encoder.dumps_error(error, scope)
             except BaseException as secondary:
-                log.error(
-                    "an error of type %s could not be sent",
-                    type(error).__name__,
-                    exc_info=secondary,
-                    extra=fields("error.unsent", scope=scope, error=error),
-                )
+                if self._tables.may_log(logging.ERROR, "error.unsent"):
+                    log.error(
+                        "an error of type %s could not be sent",
+                        type(error).__name__,
+                        exc_info=secondary,
+                        extra=fields("error.unsent", scope=scope, error=error),
+                    )
         return self._internal(scope, error, what) if payload is None else payload
 
     def _internal(self, scope: Scope, error: BaseException, what: str) -> bytes:
@@ -149,15 +151,16 @@ class Answers:
         # traceback there calls the parser of Python, which 3.11 cannot bear if it is at work already.
         shown = None if isinstance(error, GeneratorExit) else error
         how = "failed" if shown is not None else "was not finished (GeneratorExit)"
-        log.error(
-            "incident %s: %s %s %s",
-            incident,
-            what,
-            self._tables.peer_name,
-            how,
-            exc_info=shown,
-            extra=fields("incident", scope=scope, error=error, incident=incident),
-        )
+        if self._tables.may_log(logging.ERROR, "incident"):
+            log.error(
+                "incident %s: %s %s %s",
+                incident,
+                what,
+                self._tables.peer_name,
+                how,
+                exc_info=shown,
+                extra=fields("incident", scope=scope, error=error, incident=incident),
+            )
         told: dict[str, object] = {"type": "pb.Internal", "msg": "internal error", "data": {"ref": incident}}
         if self._debug:
             lines = traceback.format_exception(error)

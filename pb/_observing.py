@@ -122,13 +122,14 @@ class Observing:
         try:
             export.object.stopped_observing(export.scope.perspective, observer)
         except BaseException:  # a CancelledError too: others are still to be told
-            log.exception(
-                "stopped_observing of a %s failed",
-                type(export.object).__name__,
-                extra=fields(
-                    "watcher.failed", scope=export.scope.direct, row=export, method="stopped_observing"
-                ),
-            )
+            if export.scope.tables.may_log(logging.ERROR, "watcher.failed"):
+                log.exception(
+                    "stopped_observing of a %s failed",
+                    type(export.object).__name__,
+                    extra=fields(
+                        "watcher.failed", scope=export.scope.direct, row=export, method="stopped_observing"
+                    ),
+                )
 
     def finish(self, export: Export) -> None:
         """End it because the peer has released the replica, and confirm that to the peer."""

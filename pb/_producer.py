@@ -168,7 +168,7 @@ class Producer:
                 error = error or caught
             elif error is None:
                 error = caught
-            else:
+            elif self.scope.tables.may_log(logging.ERROR, "stream.failed"):
                 log.error(
                     "a stream failed while it was closed",
                     exc_info=caught,
@@ -252,7 +252,7 @@ class Producer:
         if self.phase is Phase.OPEN:
             self._flush()
         if self._is_cancelled:
-            if isinstance(error, Exception):
+            if isinstance(error, Exception) and self.scope.tables.may_log(logging.ERROR, "stream.failed"):
                 log.error(
                     "a stream failed while it was stopped",
                     exc_info=error,

@@ -72,17 +72,18 @@ class Question:
                 if not outcome.done():  # pragma: no branch - else a hook has given it up meanwhile
                     outcome.set_exception(error)
                 return
-            log.warning(
-                "an update could not be sent; its replica is given up",
-                exc_info=error,
-                extra=fields(
-                    "replica.dropped",
-                    scope=handle.scope.direct,
-                    row=handle.export,
-                    method=self._method,
-                    error=error,
-                ),
-            )
+            if handle.scope.tables.may_log(logging.WARNING, "replica.dropped"):
+                log.warning(
+                    "an update could not be sent; its replica is given up",
+                    exc_info=error,
+                    extra=fields(
+                        "replica.dropped",
+                        scope=handle.scope.direct,
+                        row=handle.export,
+                        method=self._method,
+                        error=error,
+                    ),
+                )
             handle.scope.broker.holdings.revoke(handle.export)
 
     def drop(self) -> None:

@@ -43,8 +43,6 @@ if TYPE_CHECKING:
     from ._tables import Tables
     from .limits import Limits
 
-log = logging.getLogger("pb")
-
 # Looked up for every call: a member of an Enum is found five times as slowly as a global.
 GONE: Final = Kind.GONE
 VIEW: Final = Kind.VIEW
@@ -182,7 +180,7 @@ class Serving(Postponing):
         if type(error) is NoSuchMethod and ":" in method:
             function = self.reserved.find(export, method)
             return function, error if function is None else None
-        if type(error) is NoSuchMethod and log.isEnabledFor(logging.WARNING):
+        if type(error) is NoSuchMethod:
             log_no_method(export, method, error, self.reserved)
         return None, error
 
@@ -271,7 +269,8 @@ class Serving(Postponing):
                     return
             except BaseException as error:
                 fit = bind_error(error, function, method) if isinstance(error, TypeError) else None
-                if (fit or type(error) is BadArguments) and log.isEnabledFor(logging.INFO):
+                is_misfit = fit or type(error) is BadArguments
+                if is_misfit and self._tables.may_log(logging.INFO, "call.refused"):
                     log_refusal(export, method, fit or error, why_bad_arguments(function, len(args), kwargs))
                 self.fail_call(id, export, scope, fit or error)
                 return

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ._export_table import ExportTable
 from ._import_table import ImportTable
+from ._log_bound import LogBound
 from ._observing import Observing
 
 if TYPE_CHECKING:
@@ -51,9 +52,15 @@ class Tables(ExportTable, ImportTable):
         )
         ImportTable.__init__(self, max_refs=max_refs, make_reference=make_reference, wake=wake)
         self.peer_name = "the peer"
+        self._lines = LogBound(clock)
+
+    def may_log(self, level: int, event: str) -> bool:
+        """Return whether a line that the peer has caused is to be written; else it is counted."""
+        return self._lines.allows(level, event, self.peer_name)
 
     def close(self) -> list[Export]:
         """Forget everything: the connection has ended. Returns what other connections pass on of it."""
         passed_on = self.close_imports()
         self.close_exports()
+        self._lines.close(self.peer_name)
         return passed_on

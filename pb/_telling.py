@@ -59,15 +59,19 @@ def send(owner: Any, tellings: list[Telling]) -> None:
     for _, follower, why in failed:
         # What some have been told stands, and no peer may keep an owner from changing.
         is_known = isinstance(why, Unjellyable | Error)
-        log.warning(
-            "a replica of a %s is given up: %s",
-            type(owner).__name__,
-            why,
-            exc_info=None if is_known else why,
-            extra=fields(
-                "replica.dropped", scope=follower.handle.scope.direct, row=follower.handle.export, error=why
-            ),
-        )
+        if follower.handle.scope.tables.may_log(logging.WARNING, "replica.dropped"):
+            log.warning(
+                "a replica of a %s is given up: %s",
+                type(owner).__name__,
+                why,
+                exc_info=None if is_known else why,
+                extra=fields(
+                    "replica.dropped",
+                    scope=follower.handle.scope.direct,
+                    row=follower.handle.export,
+                    error=why,
+                ),
+            )
         export = follower.handle.export
         try:
             export.scope.broker.holdings.revoke(export)

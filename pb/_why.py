@@ -72,10 +72,10 @@ def log_no_method(export: Any, method: str, error: BaseException, reserved: Rese
     asked = (type(export.object), method)
     level = logging.INFO
     may_warn = asked not in reserved.warned and len(reserved.warned) < _MAX_WARNED
-    if may_warn and _lacks_prefix(*asked, export.prefix):
+    if may_warn and log.isEnabledFor(logging.WARNING) and _lacks_prefix(*asked, export.prefix):
         reserved.warned |= {asked}
         level = logging.WARNING
-    if log.isEnabledFor(level):
+    if export.scope.direct.tables.may_log(level, "call.refused"):
         why = why_no_method(export.object, export.prefix, method)
         log_refusal(export, method, error, why, level)
 
