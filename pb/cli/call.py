@@ -12,7 +12,11 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
     _reach.add_arguments(parser)
-    parser.add_argument("method", metavar="METHOD", help="its name, without a prefix")
+    parser.add_argument(
+        "method",
+        metavar="METHOD",
+        help="its name, without a prefix; shown of what it returns are plain values and streams of them",
+    )
     parser.add_argument(
         "arguments",
         nargs="*",
@@ -30,12 +34,19 @@ def run(args: argparse.Namespace) -> int:
 
         positional, named = _split(args.arguments)
         async with _reach.reach(args) as reference:
-            result = await pb.call_remote(reference, args.method, *positional, **named)
-            if hasattr(type(result), "__aiter__"):
-                async for item in result:
-                    print(_json.dumps(item), flush=True)
-            else:
-                print(_json.dumps(result))
+            try:
+                result = await pb.call_remote(reference, args.method, *positional, **named)
+                if hasattr(type(result), "__aiter__"):
+                    async for item in result:
+                        print(_json.dumps(item), flush=True)
+                else:
+                    print(_json.dumps(result))
+            except pb.Unregistered as error:
+                # Only plain values are sent from here, so it is of what has come.
+                what = str(error).partition(";")[0]
+                raise ValueError(
+                    f"{what}: pb call shows plain values only; a program may register it"
+                ) from None
         return 0
 
     return _reach.report("call", call)
