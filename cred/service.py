@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from zope.interface import implementer
 
@@ -14,6 +14,8 @@ from .perspective import Perspective
 if TYPE_CHECKING:
     from .authorizer import Authorizer
     from .identity import Identity
+
+_MADE_BY_INIT: Final = ("name", "application", "authorizer", "_authorizer", "_perspectives")
 
 
 @implementer(IService)
@@ -38,6 +40,15 @@ class Service:
         if application is not None:
             application.add_service(self)
             self.application = application
+
+    if not TYPE_CHECKING:  # pragma: no branch - else a type checker takes any name for an attribute
+
+        def __getattr__(self, name: str) -> NoReturn:
+            # Only what is missing comes here, and these are missing where a subclass forgot this __init__.
+            text = f"a {type(self).__name__} has no {name!r}"
+            if name in _MADE_BY_INIT:
+                text += "; let its __init__ call super().__init__(name, application)"
+            raise AttributeError(text, name=name, obj=self)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!a}>"

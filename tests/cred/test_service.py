@@ -37,6 +37,26 @@ def test_it_registers_itself():
     assert (authorizer, authorizer) == (service.application, service.authorizer)
 
 
+class Forgetful(Service):
+    """Has an __init__ of its own that does nothing for its base."""
+
+    def __init__(self, stock):
+        self.stock = stock
+
+
+def test_a_forgotten_init_of_the_base_is_told_where_the_service_is_used():
+    """That there is no _perspectives says nothing to who has never heard of it."""
+    service = Forgetful({})
+    told = "a Forgetful has no '{}'; let its __init__ call super\\(\\).__init__\\(name, application\\)"
+
+    with pytest.raises(AttributeError, match=told.format("name")):
+        cred.Authorizer(cred.MemoryStore()).add_service(service)
+    with pytest.raises(AttributeError, match=told.format("_perspectives")):
+        service.create_perspective("alice")
+    with pytest.raises(AttributeError, match=r"^a Forgetful has no 'prices'$"):
+        service.prices  # noqa: B018
+
+
 def test_it_belongs_to_one_application():
     """Keys of one could open the other."""
     service = Service("shop", application())
