@@ -29,6 +29,7 @@ ELSEWHERE: Final[dict[str, str]] = {
     "PB-F40": "tests/pb/aio/test_websocket.py",
     "PB-F42": "tests/pb/aio/test_websocket.py",
     "PB-F44": "tests/pb/aio/test_tls.py",
+    "PB-F46": "tests/pb/aio/test_websocket_flood.py",
     "PB-F29": "tests/pb/test_closing.py",
     "PB-F33": "tests/pb/test_closing.py",
     "PB-F35": "tests/pb/faults/test_cuts.py",

@@ -14,6 +14,12 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN, Protocol
 
 from pb import messages
+from pb._budget import Budget
+from pb.errors import ProtocolError
+from pb.limits import Limits
+
+from . import logged
+from .transports import peer_name, write_buffers
 
 SUBPROTOCOL: Final = "pb.1"
 _BYE: Final = bytes((0x94, messages.BYE))  # an array of four that begins with the code of BYE
@@ -23,6 +29,9 @@ _NO_BINARY: Final = 1003
 _END_S: Final = 10  # for the other side to answer a close
 _PONG: Final = 0x8A  # the first byte of one
 _HEADER_BYTES: Final = 14  # the longest that WebSocket itself adds to a message
+_TINY_BYTES: Final = 64  # a fragment below that is mostly work
+_PIECE_BYTES: Final = 2048  # taken apart at once: the shortest frame has 2 bytes, so at most 1,024 of them
+_TURN_FRAMES: Final = 256  # then others have their turn, at the end of a piece
 
 
 class WebSocketTransport(asyncio.Transport):
@@ -75,16 +84,23 @@ class WebSocket(asyncio.Protocol):
 
     Args:
         protocol: the sans-I/O half: what WebSocket itself is.
-        handshake_s: seconds for the handshake.
+        limits: for the handshake, and for frames that say nothing.
     """
 
-    def __init__(self, protocol: Protocol, handshake_s: float) -> None:
+    def __init__(self, protocol: Protocol, limits: Limits) -> None:
         self.protocol = protocol
         self.network: Any = None
         self.link: Any = None  # once the handshake is over
         self.is_closing = False
-        self._handshake_s = handshake_s
+        self._handshake_s = limits.hello_timeout_s
+        self._budget = Budget(asyncio.get_running_loop().time, limits)
+        self._messages = 0  # complete ones, each of which earns 1 for the budget
+        self._why: ProtocolError | None = None  # we have ended it
         self._timer: asyncio.TimerHandle | None = None
+        self._unread: deque[bytes] = deque()  # pieces that wait for their turn
+        self._is_due = False  # their turn comes
+        self._is_held = False  # the network, until they have had it
+        self._read_bytes = 0  # of what the pieces are of
         self._parts: list[bytes] = []  # of a message that comes in fragments
         self._arrived: deque[memoryview] = deque()  # frames, with their length, not delivered yet
         self._is_paused = False  # by the link, which has had its turn
@@ -110,11 +126,14 @@ class WebSocket(asyncio.Protocol):
 
     def flush(self) -> None:
         """Write what WebSocket has to say, and close where it has said its last."""
+        leaving = []
         for data in self.protocol.data_to_send():
             if not data:  # the end of the stream
                 self._is_ending = True
             elif not (self._is_stalled and data[0] == _PONG):  # or a flood of pings would fill the memory
-                self.network.write(data)
+                leaving.append(data)
+        if leaving and not self.network.is_closing():  # else nobody hears it, and asyncio would complain
+            write_buffers(self.network, leaving)
         if self.protocol.close_expected() and not self.is_closing:
             self.is_closing = True
             self._set_timer(None)
@@ -138,27 +157,30 @@ class WebSocket(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes: the handshake, then messages."""
-        self.protocol.receive_data(data)
-        self._unfinished_bytes += len(data)
-        self._act()
-        if self.link is not None and self._unfinished_bytes > len(data) + self._longest():
-            # A promise of much more than may be sent, as long as little may be: see FrameReader.
-            self.protocol.fail(_CLOSE_OFFSET + messages.BYE_TOO_LARGE, "the message is longer than max_frame")
-            self.flush()
+        if not self._unread:
+            self._read_bytes = 0
+        self._read_bytes += len(data)
+        self._unread.extend(data[at : at + _PIECE_BYTES] for at in range(0, len(data), _PIECE_BYTES))
+        self._work()
 
     def eof_received(self) -> None:
         """The other side says nothing more. Returning None closes."""
+        while self._unread:
+            self._read(self._unread.popleft())
         self.protocol.receive_eof()
         self._act()
+        self.flush()
+        self._deliver()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the link, and why, where the other side has said so."""
         self._set_timer(None)
         self.is_closing = True
+        self._unread.clear()
         self._arrived.clear()
         link, self.link = self.link, None
         if link is not None:
-            link.connection_lost(exc or self._why_closed())
+            link.connection_lost(exc or self._why or self._why_closed())
 
     def pause_writing(self) -> None:
         """Pass it on."""
@@ -195,6 +217,8 @@ class WebSocket(asyncio.Protocol):
     def close(self) -> None:
         """Begin the end, where it has not begun; deliver no more."""
         self._is_left = True
+        if self._unread:  # the other side's goodbye may be among it
+            self._go_on()
         if self.protocol.state is OPEN:
             self.protocol.send_close(self._close_code)
             self.flush()
@@ -209,30 +233,85 @@ class WebSocket(asyncio.Protocol):
     def resume(self) -> None:
         """Deliver again, soon."""
         self._is_paused = False
-        self.network.resume_reading()
-        asyncio.get_running_loop().call_soon(self._deliver)
+        if not self._is_held:
+            self.network.resume_reading()
+        self._go_on()
 
     # --- inside
 
-    def _act(self) -> None:
-        for event in self.protocol.events_received():
-            if not isinstance(event, Frame):
-                self.receive_handshake(event)
-            elif event.opcode == Opcode.TEXT:
-                self.protocol.fail(_NO_BINARY, "messages are binary")
-            elif event.opcode in (Opcode.BINARY, Opcode.CONT):
-                self._take(event)
-            if not self._parts:
-                self._unfinished_bytes = 0
+    def _go_on(self) -> None:
+        if not self._is_due:
+            self._is_due = True
+            asyncio.get_running_loop().call_soon(self._work)
+
+    def _work(self) -> None:
+        """Take apart what has been read, but not so much at once that others wait (PB-L6)."""
+        self._is_due = False
+        frames = 0
+        while self._unread and frames < _TURN_FRAMES and (self._is_left or not self._is_paused):
+            if self.network.is_closing():  # whoever sent it does not wait for it
+                self._unread.clear()
+                break
+            frames += self._read(self._unread.popleft())
         self.flush()
         self._deliver()
+        if self._unread:
+            self._is_held = True
+            self.network.pause_reading()
+            if self._is_left or not self._is_paused:  # else the link resumes
+                self._go_on()
+        elif self._is_held:
+            self._is_held = False
+            if not self._is_paused:
+                self.network.resume_reading()
+
+    def _read(self, piece: bytes) -> int:
+        """Take one piece apart; return how many frames ended in it."""
+        self.protocol.receive_data(piece)
+        self._unfinished_bytes += len(piece)
+        frames = self._act()
+        if self.link is not None and self._unfinished_bytes > self._read_bytes + self._longest():
+            # A promise of much more than may be sent, as long as little may be: see FrameReader.
+            self._break_off(messages.BYE_TOO_LARGE, "the message is longer than max_frame")
+        return frames
+
+    def _act(self) -> int:
+        events = self.protocol.events_received()
+        try:
+            for event in events:
+                if not isinstance(event, Frame):
+                    self.receive_handshake(event)
+                elif event.opcode == Opcode.TEXT:
+                    self.protocol.fail(_NO_BINARY, "messages are binary")
+                elif event.opcode in (Opcode.BINARY, Opcode.CONT):
+                    self._take(event)
+                elif event.opcode in (Opcode.PING, Opcode.PONG):
+                    self._budget.draw(self._messages, "a ping or pong of WebSocket")
+                if not self._parts:
+                    self._unfinished_bytes = 0
+        except ProtocolError as error:
+            self._break_off(error.code, "too many pings, pongs or tiny fragments", error)
+        return len(events)
 
     def _take(self, part: Frame) -> None:
+        if not part.fin and len(part.data) < _TINY_BYTES:
+            self._budget.draw(self._messages, f"a fragment of {len(part.data)} bytes")
         self._parts.append(bytes(part.data))
         if part.fin:
+            self._messages += 1
             body = b"".join(self._parts)
             self._parts.clear()
             self._arrived.append(memoryview(len(body).to_bytes(4, "big") + body))
+
+    def _break_off(self, code: int, reason: str, error: ProtocolError | None = None) -> None:
+        """End it with the close code that stands for that of a BYE, and hear no more."""
+        self._unread.clear()
+        self._parts.clear()
+        self._unfinished_bytes = 0
+        if self._why is None:
+            self._why = error or ProtocolError(reason, code)
+            logged.ends(peer_name(self.network), self._why)
+        self.protocol.fail(_CLOSE_OFFSET + code, reason)
 
     def _deliver(self) -> None:
         """Give the link what has arrived, as much as it takes."""

@@ -65,7 +65,7 @@ class ClientSocket(WebSocket):
         uri = WebSocketURI(address.scheme == "wss", address.host, address.port, "/", "")
         super().__init__(
             ClientProtocol(uri, subprotocols=[Subprotocol(SUBPROTOCOL)], max_size=limits.max_frame),
-            limits.hello_timeout_s,
+            limits,
         )
         self._link = link
         self._check = check

@@ -102,7 +102,7 @@ class ServerSocket(WebSocket):
     ) -> None:
         super().__init__(
             ServerProtocol(subprotocols=[Subprotocol(SUBPROTOCOL)], max_size=limits.max_frame),
-            limits.hello_timeout_s,
+            limits,
         )
         self._make_link = make_link
         self._web = web
