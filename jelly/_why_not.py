@@ -27,7 +27,7 @@ def why_not(kind: type) -> str:
     name = kind.__qualname__
     if issubclass(kind, _NEVER):
         return f"is a {name}, and code never crosses; pass a Referenceable with a remote_ method"
-    if issubclass(kind, Awaitable):
+    if issubclass(kind, Awaitable) and kind.__module__ in ("builtins", "_asyncio"):
         return f"is a {name}: await it first"
     if issubclass(kind, io.IOBase):
         return f"is a {name}, an open file; pb.stream_file sends what is in it"
