@@ -28,12 +28,13 @@ FIELDS: Final[dict[str, str]] = {
     "pb_incident": "the id that the caller was told with an internal error",
     "pb_mechanism": "how somebody wanted to log in",
     "pb_application": "the name of the application",
-    "pb_url": "where a server listens",
+    "pb_url": "where a server listens, or is looked for",
 }
 
 EVENTS: Final[dict[str, str]] = {
     "incident": "an error of this program that the peer is told by its incident only",
-    "call.refused": "a call of the peer has a method or arguments that it cannot have",
+    "call.refused": "a call of the peer has a method or arguments that it cannot have; a warning, once each, "
+    "where only the prefix is missing from its definition",
     "call.failed": "a call that wanted no answer, or has no pberrback, failed",
     "call.unsent": "a call of this program that wanted no answer was not sent",
     "error.unsent": "an error could not be sent as what it is",

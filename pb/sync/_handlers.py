@@ -191,7 +191,8 @@ class Chore:
         except (KeyboardInterrupt, SystemExit) as error:
             return error
         except BaseException:
-            log.exception("%s failed", self._what, extra=fields("watcher.failed", method=self._what))
+            name = getattr(self._function, "__name__", type(self._function).__name__)
+            log.exception("%s failed", self._what, extra=fields("watcher.failed", method=name))
         return None
 
     def interrupt(self) -> None:

@@ -49,13 +49,20 @@ class Gui:
             window, which is the one that makes the Gui. For Qt it is `QTimer.singleShot`, for GTK
             `lambda ms, f: GLib.timeout_add(ms, f)`.
         interval_ms: how often is looked for news.
+        clock: tells the time, in seconds, by which the window is let draw in between; for tests.
 
     Raises:
         TypeError: `after` is no function.
         ValueError: the interval is not above 0.
     """
 
-    def __init__(self, after: Callable[[int, Callable[[], None]], object], *, interval_ms: int = 20) -> None:
+    def __init__(
+        self,
+        after: Callable[[int, Callable[[], None]], object],
+        *,
+        interval_ms: int = 20,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         if not callable(after):
             raise TypeError(
                 f"after is a {type(after).__name__}; a function such as window.after is expected, which is "
@@ -65,6 +72,7 @@ class Gui:
             raise ValueError(f"interval_ms={interval_ms}; expected a number of milliseconds from 1 on")
         self._after = after
         self._interval_ms = interval_ms
+        self._clock = clock
         self._background = background()
         self._thread = threading.get_ident()
         self._host = Host(self._background.floor.sitter())
@@ -87,8 +95,12 @@ class Gui:
             options: as for `sync.open_connection`; with `reconnect=` it is a `LastingConnection`.
 
         Raises:
-            BadURL, TypeError: the URL or the options cannot be understood.
+            BadURL, TypeError: the URL or the options cannot be understood, or what is to be called is no
+                function.
         """
+        _check_functions(then)
+        if failed is not None:
+            _check_functions(failed)
         from .client import opening_of
 
         opening = opening_of(url, self._host, **options)
@@ -97,7 +109,7 @@ class Gui:
             try:
                 link: Any = (await opening())._link
             except Exception as error:
-                self._fail(f"opening {url}", failed, error)
+                self._fail(f"opening {url}", failed, error, url=url)
             else:
                 self.soon(then, link.connection)
 
@@ -120,16 +132,15 @@ class Gui:
         Args:
             failed: called with what the function raises; None: it is logged.
         """
-        for each in (function, then, failed):
-            if each is not None and not callable(each):
-                raise TypeError(f"a function is expected, not a {type(each).__name__}")
+        _check_functions(function, *(each for each in (then, failed) if each is not None))
         self._background.check_caller()
 
         def work() -> None:
             try:
                 result = function(*args)
             except Exception as error:
-                self._fail("what a window let run", failed, error)
+                name = getattr(function, "__name__", type(function).__name__)
+                self._fail("what a window let run", failed, error, method=name)
             else:
                 if then is not None:
                     self.soon(then, result)
@@ -147,7 +158,15 @@ class Gui:
         """
         self._host.close()
 
-    def _fail(self, what: str, failed: Callable[[BaseException], object] | None, error: Exception) -> None:
+    def _fail(
+        self,
+        what: str,
+        failed: Callable[[BaseException], object] | None,
+        error: Exception,
+        *,
+        method: str = "",
+        url: str = "",
+    ) -> None:
         if failed is not None:
             self.soon(failed, error)
         else:
@@ -155,7 +174,7 @@ class Gui:
                 "%s failed, and nobody is to be told",
                 what,
                 exc_info=error,
-                extra=fields("watcher.failed", method=what, error=error),
+                extra=fields("watcher.failed", method=method, url=url, error=error),
             )
 
     def _look(self) -> None:
@@ -167,7 +186,7 @@ class Gui:
             raise RuntimeError("after has called a function in another thread than the one that made the Gui")
         # First: what is done may open a dialogue, which does not return before its user closes it.
         self._after(self._interval_ms, self._look)
-        end = time.monotonic() + _TURN_S
+        end = self._clock() + _TURN_S
         taken: list[Job] = []
         sitter = host.frame.sitter
         try:
@@ -182,8 +201,14 @@ class Gui:
                 taken.clear()
                 if ends is not None:
                     raise ends
-                if time.monotonic() >= end:
+                if self._clock() >= end:
                     return
         finally:
             for each in taken:  # an interrupt came between taking and running it
                 each.interrupt()
+
+
+def _check_functions(*given: object) -> None:
+    for each in given:
+        if not callable(each):
+            raise TypeError(f"a function is expected, not a {type(each).__name__}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import heapq
 import itertools
 import logging
@@ -9,7 +11,6 @@ import os
 import socket
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,8 +19,9 @@ import pytest
 
 import pb
 from pb import sync
+from pb.testing.clock import Clock
 
-from .spots import HOLD_S, Lobby, Spot, lose, quick
+from .spots import HOLD_S, Lobby, Spot, lose, quick, settle
 
 
 class Window:
@@ -28,22 +30,27 @@ class Window:
     def __init__(self) -> None:
         self._numbers = itertools.count()
         self._due: list[tuple[float, int, Callable[[], None]]] = []
+        self.clock = Clock()
 
     def after(self, ms: int, function: Callable[[], None]) -> None:
-        heapq.heappush(self._due, (time.monotonic() + ms / 1000, next(self._numbers), function))
+        heapq.heappush(self._due, (self.clock.now + ms / 1000, next(self._numbers), function))
 
     def turn(self) -> None:
-        """Run what is due."""
-        time.sleep(0.001)
-        now = time.monotonic()
-        while self._due and self._due[0][0] <= now:
-            heapq.heappop(self._due)[2]()
+        """Let the time go by until something is due, and run what is due then."""
+        if self._due:
+            self.clock.now = now = max(self.clock.now, self._due[0][0])
+            while self._due and self._due[0][0] <= now:
+                heapq.heappop(self._due)[2]()
 
     def until(self, condition: Callable[[], object]) -> None:
-        end = time.monotonic() + HOLD_S
-        while not condition():
-            assert time.monotonic() < end
-            self.turn()
+        """Take turns until other threads have brought about a state, and the window has shown it."""
+
+        def is_so() -> object:
+            if not condition():
+                self.turn()
+            return condition()
+
+        settle(is_so)
 
 
 @pytest.fixture
@@ -117,9 +124,14 @@ def test_a_window_opens_before_there_is_a_server(window, gui, spot, caplog):
     gui.open_connection(spot.url, then=lambda connection: 1 // 0)
     window.until(lambda: "and nobody is to be told" in caplog.text)
     got: list = []
-    gui.open_connection(spot.url, then=got.append, reconnect=quick(retries_first=True))
-    for _ in range(20):
-        window.turn()
+    tries: list = []
+
+    async def sleep(seconds):
+        tries.append(seconds)
+        await asyncio.sleep(seconds)
+
+    gui.open_connection(spot.url, then=got.append, reconnect=quick(retries_first=True, sleep=sleep))
+    window.until(lambda: 3 <= len(tries))
     assert [] == got
     spot.start()
     window.until(lambda: got)
@@ -134,6 +146,8 @@ def test_what_is_wrong_with_the_call_is_said_at_once(gui):
         (lambda: gui.open_connection("http://x", then=print), "http"),
         (lambda: gui.open_connection("pb://x", then=print, tls="key.pem"), "ssl.SSLContext"),
         (lambda: gui.open_connection("pb://x", then=print, colour="red"), "colour"),
+        (lambda: gui.open_connection("pb://x", then=3), "a function is expected, not a int"),
+        (lambda: gui.open_connection("pb://x", then=print, failed="x"), "expected, not a str"),
         (lambda: gui.run(3), "a function is expected, not a int"),
         (lambda: gui.run(print, then=3), "a function is expected, not a int"),
         (lambda: sync.Gui(3), "after is a int"),
@@ -173,24 +187,40 @@ def test_what_may_block_runs_elsewhere_and_its_outcome_here(window, gui, spot, c
     connection.close()
 
 
-def test_it_keeps_the_order_and_lets_the_window_draw_in_between(window, gui):
-    """Ten thousand pieces of news do not hold it up for longer than one turn."""
+def test_it_keeps_the_order_and_lets_the_window_draw_in_between(window):
+    """However much has come, the window is held up for 10 ms, and for as long as what is done last takes."""
+    gui = sync.Gui(window.after, clock=window.clock)
     seen: list = []
 
     def work(number):
         seen.append(number)
-        end = time.monotonic() + 0.00002
-        while time.monotonic() < end:
-            pass
+        window.clock.advance(1 / 1024)
 
-    for number in range(10_000):
+    for number in range(100):
         gui.soon(work, number)
-    turns = 0
-    while len(seen) < 10_000:
+    ends = []
+    while len(seen) < 100:
         window.turn()
-        turns += 1
-    assert list(range(10_000)) == seen
-    assert turns > 10, "all of it took ten turns and more"
+        ends.append(len(seen))
+    assert list(range(100)) == seen
+    assert [11, 22, 33, 44, 55, 66, 77, 88, 99, 100] == ends
+    gui.stop()
+
+
+def test_what_fails_is_logged_under_the_name_of_the_function_or_the_url(window, gui, spot, caplog):
+    """By which a program finds the records: a sentence is for people, and stands in the text."""
+    spot.stop()
+
+    def compute():
+        return 1 // 0
+
+    gui.open_connection(spot.url, then=print)
+    gui.run(compute)
+    gui.run(functools.partial(compute))
+    gui.soon(compute)
+    window.until(lambda: 4 == len(caplog.records))
+    told = {(vars(each).get("pb_url", ""), vars(each).get("pb_method", "")) for each in caplog.records}
+    assert {(spot.url, ""), ("", "compute"), ("", "partial")} == told
 
 
 def test_a_peer_that_calls_more_than_the_window_can_do_is_not_read(window, gui):
@@ -232,8 +262,8 @@ def test_when_the_window_is_gone_others_do_its_work(window, spot):
     connection = opened(window, gui, spot.url)
     guest, got = Guest(), threading.Event()
     connection.root.ask(guest, 1, pbcallback=lambda value: got.set())
-    time.sleep(0.02)
-    assert [] == guest.heard, "nobody has looked yet"
+    settle(lambda: gui._host.ready)
+    assert [] == guest.heard, "it has come, and nobody has looked yet"
     gui.stop()
     assert got.wait(HOLD_S)
     assert threading.current_thread() is not guest.heard[0][1]
