@@ -10,7 +10,12 @@ import jelly
 import pb
 from pb._log_bound import MAX_LINES, WINDOW_S, LogBound
 
-from .pump import Script, packed
+from .boards import Board, House, fetch, join
+from .cached import Shop, Stock, left_over
+from .pump import Gate, Pump, Script, packed, run_all
+from .streamers import streams_of
+from .test_corners import meet
+from .test_stream_corners import Waits, started
 
 NOTHING = packed([[], {}])
 
@@ -112,3 +117,70 @@ def test_what_is_not_logged_is_not_counted(lines, caplog):
     assert not any(bound.allows(logging.INFO, "call.refused", "peer") for _ in range(2 * MAX_LINES))
     bound.close("peer")
     assert [] == lines()
+
+
+def used_up(side):
+    """Leave the connection of a side no line of the kinds that are tried here."""
+    for event in ("watcher.failed", "replica.dropped", "stream.failed"):
+        for _ in range(MAX_LINES + 1):
+            side.broker.tables.may_log(logging.ERROR, event)
+
+
+def test_a_hook_that_fails_at_each_release_is_bounded_too(lines):
+    """The peer chooses how often it takes and releases a cache."""
+
+    class Broken(Stock):
+        def stopped_observing(self, perspective, observer):
+            raise ZeroDivisionError("broken")
+
+    registry = jelly.Registry()
+    registry.add(Broken, "shop.Broken")
+    pump = Pump(Shop(stock=Broken(n=1)), registry=registry)
+    used_up(pump.server)
+    replica = pump.call("get", "stock")
+    del replica
+
+    assert [] == left_over(pump)
+    assert not any("stopped_observing" in line for line in lines())
+
+
+def test_replicas_that_are_given_up_are_bounded_too(lines):
+    """Of what is followed by rules, and of what tells its observers itself."""
+    board = Board()
+    house = House(board=board)
+    small = join(house, client_limits=pb.Limits(max_frame=4096))
+    mean = fetch(small, "board", "guest")
+    used_up(small.server)
+    board.players.append("x" * 5000)
+    run_all(small)
+    assert pb.is_stale(mean)
+
+    shop, pump, replica = meet(lambda observer, shop: shop.stock._observers.send("put", "x", object()))
+    used_up(pump.server)
+    assert 5 == pump.call("get", "room").n
+    assert pb.is_stale(replica)
+    assert 1 == len(shop.stock._stopped)
+    assert not any("given up" in line for line in lines())
+
+
+def test_streams_that_fail_at_their_end_are_bounded_too(lines):
+    """Closed, or stopped."""
+
+    class Failing(Waits):
+        async def aclose(self):
+            raise ValueError("cannot close")
+
+    async def fails():
+        try:
+            yield 1
+            await Gate()
+        finally:
+            raise ValueError("cannot end")
+
+    for source in (Failing(), fails()):
+        pump, stream = started(source)
+        used_up(pump.client)
+        stream.stop()
+        pump.run()
+        assert (0, 0) == streams_of(pump)
+    assert not any("a stream failed" in line for line in lines())
