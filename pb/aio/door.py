@@ -17,6 +17,9 @@ from typing import Any, Final
 from pb.errors import Forbidden
 from pb.logfields import fields
 
+from . import logged
+from .sparing import Sparing
+
 log = logging.getLogger("pb")
 
 Leave = Callable[[], None]
@@ -57,6 +60,7 @@ class Door:
         self._knock = knock
         self._accepting: list[asyncio.Task[None]] = []
         self._arrived: set[socket.socket] = set()  # those that no transport has been made for
+        self._sparing = Sparing(asyncio.get_running_loop().time)
         self._shaking: set[asyncio.Task[None]] = set()
         self.sockets: list[socket.socket] = []
 
@@ -104,12 +108,12 @@ class Door:
                 accepted.close()
             else:
                 self._arrived.add(accepted)
-                task = loop.create_task(self._shake_hands(accepted, leave))
+                task = loop.create_task(self._shake_hands(accepted, where, leave))
                 self._shaking.add(task)
                 task.add_done_callback(functools.partial(self._shaken, accepted, leave))
             await asyncio.sleep(0)  # where the next is there already, accepting it would not wait
 
-    async def _shake_hands(self, accepted: socket.socket, leave: Leave) -> None:
+    async def _shake_hands(self, accepted: socket.socket, where: tuple[Any, ...], leave: Leave) -> None:
         protocol = self._make()
         protocol.entered = leave
         self._arrived.discard(accepted)
@@ -118,7 +122,7 @@ class Door:
                 lambda: protocol, accepted, **self._tls
             )
         except OSError as error:  # ssl.SSLError, ConnectionError and TimeoutError are such
-            log.debug("a handshake of TLS failed: %s", error, extra=fields("connection.refused", error=error))
+            logged.no_handshake(f"{where[0]}:{where[1]}", "TLS", error, self._sparing)
             leave()
         except BaseException:
             leave()

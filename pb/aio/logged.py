@@ -7,6 +7,8 @@ import logging
 from pb.errors import Forbidden, ProtocolError
 from pb.logfields import fields
 
+from .sparing import Sparing
+
 log = logging.getLogger("pb")
 
 
@@ -24,6 +26,19 @@ def refused(peer: str, error: Exception) -> None:
         log.info("connection with %s refused: %s", peer, error, extra=told)
     else:
         log.error("connection with %s refused", peer, exc_info=error, extra=told)
+
+
+def no_handshake(peer: str, kind: str, error: Exception, sparing: Sparing) -> None:
+    """Log that a handshake has failed, unless many have just now."""
+    if sparing.may_log():
+        log.info(
+            "connection with %s refused: the handshake of %s failed: %s%s",
+            peer,
+            kind,
+            ascii(str(error)[:200])[1:-1],
+            sparing.omitted(),
+            extra=fields("connection.refused", peer=peer, error=error),
+        )
 
 
 def closing(peer: str, awaited: int) -> None:

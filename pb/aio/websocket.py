@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from typing import Any, Final
 
+from websockets.exceptions import PayloadTooBig
 from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN, Protocol
 
@@ -110,6 +111,7 @@ class WebSocket(asyncio.Protocol):
         self._unfinished_bytes = 0  # at least what has come of a message that is not complete
         self._leaving = bytearray()  # the beginning of a frame that is being written
         self._close_code = _NORMAL
+        self.is_late = False  # with the handshake, or with closing
 
     # --- for subclasses
 
@@ -270,6 +272,10 @@ class WebSocket(asyncio.Protocol):
         self.protocol.receive_data(piece)
         self._unfinished_bytes += len(piece)
         frames = self._act()
+        broken = self.protocol.parser_exc
+        if broken is not None and not isinstance(broken, EOFError):
+            code = messages.BYE_TOO_LARGE if isinstance(broken, PayloadTooBig) else messages.BYE_PROTOCOL
+            self._note(ProtocolError(f"WebSocket: {ascii(str(broken)[:200])[1:-1]}", code))
         if self.link is not None and self._unfinished_bytes > self._read_bytes + self._longest():
             # A promise of much more than may be sent, as long as little may be: see FrameReader.
             self._break_off(messages.BYE_TOO_LARGE, "the message is longer than max_frame")
@@ -282,6 +288,7 @@ class WebSocket(asyncio.Protocol):
                 if not isinstance(event, Frame):
                     self.receive_handshake(event)
                 elif event.opcode == Opcode.TEXT:
+                    self._note(ProtocolError("a text message: those of PB are binary", messages.BYE_PROTOCOL))
                     self.protocol.fail(_NO_BINARY, "messages are binary")
                 elif event.opcode in (Opcode.BINARY, Opcode.CONT):
                     self._take(event)
@@ -303,14 +310,18 @@ class WebSocket(asyncio.Protocol):
             self._parts.clear()
             self._arrived.append(memoryview(len(body).to_bytes(4, "big") + body))
 
+    def _note(self, why: ProtocolError) -> None:
+        """Log what ends the connection: the first, others follow from it."""
+        if self._why is None:
+            self._why = why
+            logged.ends(peer_name(self.network), why)
+
     def _break_off(self, code: int, reason: str, error: ProtocolError | None = None) -> None:
         """End it with the close code that stands for that of a BYE, and hear no more."""
         self._unread.clear()
         self._parts.clear()
         self._unfinished_bytes = 0
-        if self._why is None:
-            self._why = error or ProtocolError(reason, code)
-            logged.ends(peer_name(self.network), self._why)
+        self._note(error or ProtocolError(reason, code))
         self.protocol.fail(_CLOSE_OFFSET + code, reason)
 
     def _deliver(self) -> None:
@@ -344,4 +355,8 @@ class WebSocket(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
         if seconds is not None:
-            self._timer = asyncio.get_running_loop().call_later(seconds, self.network.abort)
+            self._timer = asyncio.get_running_loop().call_later(seconds, self._expire)
+
+    def _expire(self) -> None:
+        self.is_late = True
+        self.network.abort()

@@ -21,8 +21,10 @@ from websockets.typing import Subprotocol
 from pb.limits import Limits
 from pb.logfields import fields
 
+from . import logged
 from .door import Knock, Leave, create_server, let_in
 from .secure import is_loopback
+from .sparing import Sparing
 from .transports import peer_name
 from .url import Address
 from .web import Web
@@ -66,9 +68,10 @@ async def listen(
         knock: counts in who has connected, until it is a link or asks for a file; None: nobody counts.
     """
     sockets: set[ServerSocket] = set()
+    sparing = Sparing(asyncio.get_running_loop().time)
 
     def factory() -> ServerSocket:
-        return ServerSocket(make_link, web, address.scheme == "wss", limits, sockets, knock)
+        return ServerSocket(make_link, web, address.scheme == "wss", limits, sockets, knock, sparing)
 
     server = await create_server(address.host, address.port, factory, tls, knock)
     return WebListener(server, sockets)
@@ -84,6 +87,7 @@ class ServerSocket(WebSocket):
         limits: for one message, and for the handshake.
         sockets: where it is listed until its link is: those that are not open yet, and answers of HTTP.
         knock: counts it in, where that was not done before.
+        sparing: says whether one more failed handshake is logged.
 
     Attributes:
         entered: what counts it out.
@@ -99,6 +103,7 @@ class ServerSocket(WebSocket):
         limits: Limits,
         sockets: set[ServerSocket],
         knock: Knock | None,
+        sparing: Sparing,
     ) -> None:
         super().__init__(
             ServerProtocol(subprotocols=[Subprotocol(SUBPROTOCOL)], max_size=limits.max_frame),
@@ -109,6 +114,8 @@ class ServerSocket(WebSocket):
         self._is_secure = is_secure
         self._sockets = sockets
         self._knock = knock
+        self._sparing = sparing
+        self._is_asked = False  # a whole request has come
         self.entered: Leave | None = None
         self._answering: asyncio.Task[None] | None = None
 
@@ -125,6 +132,9 @@ class ServerSocket(WebSocket):
         """Stop what is being answered."""
         self._sockets.discard(self)
         self._leave()
+        failed = TimeoutError("no request in time") if self.is_late else self.protocol.handshake_exc
+        if failed is not None and not self._is_asked:
+            logged.no_handshake(peer_name(self.network), "WebSocket", failed, self._sparing)
         if self._answering is not None:
             self._answering.cancel()
         super().connection_lost(exc)
@@ -132,6 +142,7 @@ class ServerSocket(WebSocket):
     def receive_handshake(self, event: Any) -> None:
         """Accept a connection, send a file, or refuse."""
         request: Request = event
+        self._is_asked = True
         try:
             asked = request.headers.get("Upgrade")
             host, origin = request.headers.get("Host", ""), request.headers.get("Origin")

@@ -15,7 +15,7 @@ from pb.aio.websocket import WebSocket
 
 from ..peers import call
 from .loops import run
-from .sockets import HELLO, LIMIT_S, closed, over, socket_to
+from .sockets import HELLO, LIMIT_S, Root, ask, closed, over, socket_to
 
 FEW = pb.Limits(useless_requests=100, max_calls=10)
 
@@ -91,6 +91,50 @@ def test_a_flood_of_frames_that_say_nothing_ends_the_connection(frame, greeting,
     over(main, loop, limits=FEW)
     told = [record for record in caplog.records if record.name == "pb"]
     assert [("connection.failed", 6)] == [(record.pb_event, record.pb_code) for record in told]
+
+
+@pytest.mark.parametrize(
+    ("sent", "code", "text"),
+    [
+        (Frame(Opcode.BINARY, b"x").serialize(mask=False), 3, "WebSocket: "),
+        (masked(Opcode.CONT, b"x"), 3, "WebSocket: "),
+        (masked(Opcode.BINARY, bytes(70_000)), 5, "WebSocket: "),
+        (masked(Opcode.TEXT, b"x"), 3, "a text message"),
+    ],
+    ids=["unmasked", "continuation of nothing", "too long", "text"],
+)
+def test_what_breaks_websocket_is_logged_once(sent, code, text, loop, caplog):
+    """Whoever runs the server learns why it has hung up."""
+
+    async def main():
+        with on(Network(), pb.Limits()) as socket:
+            socket.protocol.max_message_size = 65_536
+            socket.data_received(sent)
+            socket.data_received(sent)
+
+    run(main(), loop)
+    (told,) = [record for record in caplog.records if record.name == "pb"]
+    assert ("connection.failed", code) == (told.pb_event, told.pb_code)
+    assert text in told.getMessage()
+
+
+@pytest.mark.parametrize(
+    ("sent", "limits"),
+    [(b"\0\1\2\r\n\r\n", pb.Limits()), (b"GET /", pb.Limits(hello_timeout_s=0.01))],
+    ids=["garbage", "late"],
+)
+def test_a_handshake_that_fails_is_logged(sent, limits, loop, caplog):
+    """One line, of who it was."""
+    caplog.set_level("INFO", "pb")
+
+    async def main():
+        async with pb.serve(Root(), "ws://127.0.0.1:0", limits=limits) as server:
+            await ask(server, sent)
+
+    run(main(), loop)
+    (told,) = [record for record in caplog.records if "handshake of WebSocket" in record.getMessage()]
+    assert "connection.refused" == told.pb_event
+    assert told.pb_peer.startswith("127.0.0.1:")
 
 
 def test_of_a_flood_no_more_is_answered_than_the_budget(loop):
