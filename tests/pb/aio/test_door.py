@@ -254,19 +254,17 @@ def test_where_a_handshake_would_be_made_first_the_client_says_what_may_be(tmp_p
 
 
 def test_a_handshake_of_tls_that_fails_is_logged(tmp_path, loop, caplog):
-    """One line, of who it was, and so many for all of them."""
+    """One line, of who it was."""
     caplog.set_level("INFO", "pb")
 
     async def test(server, auth):
-        for _ in range(25):
-            reader, writer = await silent(server)
-            writer.write(b"GET / HTTP/1.1\r\n\r\n")
-            assert await hears_the_end(reader)
-            writer.close()
+        reader, writer = await silent(server)
+        writer.write(b"GET / HTTP/1.1\r\n\r\n")
+        assert await hears_the_end(reader)
+        writer.close()
         await settle(lambda: not len(auth.strangers))
 
     run(counting("pbs", tmp_path, test), loop)
-    told = [record for record in caplog.records if "handshake of TLS" in record.getMessage()]
-    assert 20 <= len(told) < 25
-    assert {"connection.refused"} == {record.pb_event for record in told}
-    assert all(record.pb_peer.startswith("127.0.0.1:") for record in told)
+    (told,) = [record for record in caplog.records if "handshake of TLS" in record.getMessage()]
+    assert "connection.refused" == told.pb_event
+    assert told.pb_peer.startswith("127.0.0.1:")
