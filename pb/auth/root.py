@@ -17,6 +17,7 @@ import jelly
 from pb import interfaces
 from pb.errors import Forbidden, LoginFailed, ProtocolError
 from pb.hooks import LoginEvent
+from pb.logfields import fields
 from pb.messages import BYE_POLICY
 
 from .channel import channel_of
@@ -187,7 +188,7 @@ class LoginRoot(jelly.Referenceable):
         channel = channel_of(self._face.security(), cred.hello_hash(greeting.received, greeting.sent))
         try:
             if not isinstance(mechanism, str):
-                raise cred.LoginFailed("a mechanism that is no str")
+                raise self.misused("a mechanism that is no str")
             responder.mechanism = mechanism[:64]
             responder.login = self._auth.authorizer.begin_login(mechanism, channel, self._auth.verifiers)
         except cred.LoginFailed:
@@ -204,7 +205,13 @@ class LoginRoot(jelly.Referenceable):
         if delay_s:  # sleeping for 0 s is a turn of the loop, with its system call
             await self._face.sleep(delay_s)
         if not self._attempts.left:
-            raise cred.LoginFailed("a try more than there are")
+            raise self.misused("a try more than there are")
+
+    def misused(self, why: str) -> cred.LoginFailed:
+        """Log a refusal that `cred` knows nothing of, and return it."""
+        peer = self._face.broker.tables.peer_name
+        log.info("login refused: %s (%s)", why, peer, extra=fields("login.refused", peer=peer))
+        return cred.LoginFailed(why)
 
     def _tell(self, what: str, user: str, mechanism: str) -> None:
         watch = self._face.broker.watch
@@ -276,14 +283,14 @@ class Responder(jelly.Referenceable):
         try:
             # A challenge is answered once, and by whom it was given to: not twice at the same time either.
             if self.is_void or self._is_busy:
-                raise cred.LoginFailed("a challenge that was answered already, or is no longer valid")
+                raise self._root.misused("a challenge that was answered already, or is no longer valid")
             if type(data) is not bytes or len(data) > _MAX_MESSAGE_BYTES:
-                raise cred.LoginFailed("a message that is no bytes, or too long")
+                raise self._root.misused("a message that is no bytes, or too long")
             self._is_busy = True
             await self._root.hold_back(login.user)
             step = await login.receive(data)
             if self.is_void:
-                raise cred.LoginFailed("another login was begun meanwhile")
+                raise self._root.misused("another login was begun meanwhile")
         except cred.LoginFailed:
             self.is_void = True
             await self._root.refuse(login.user, self.mechanism)

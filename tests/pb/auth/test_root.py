@@ -166,6 +166,24 @@ def test_a_challenge_is_good_for_30_seconds():
     assert peer.log_in(peer.scram())
 
 
+def test_what_is_no_message_of_a_login_is_logged(caplog):
+    """Also what is refused before anybody looks at it: an answer that comes twice, and what is no bytes."""
+    caplog.set_level("INFO", "pb")
+    peer = Knock(AuthRoot(authorizer()))
+    prover = peer.scram()
+    step = peer.challenge(prover)
+    answer = prover.respond(step["data"])
+    assert "identity" in peer.call(number(step["next"]), "respond", answer)
+    with pytest.raises(Told):
+        peer.call(number(step["next"]), "respond", answer)
+    with pytest.raises(Told):
+        peer.call(0, "login", 5, 6)
+    told = [record for record in caplog.records if record.name == "pb"]
+    assert ["login.refused"] * 2 == [record.pb_event for record in told]
+    assert "answered already" in told[0].getMessage()
+    assert "no str" in told[1].getMessage()
+
+
 def test_every_refusal_takes_its_time_and_every_login_takes_none():
     """50 ms hide what it took to find the reason."""
     peer = Knock(AuthRoot(authorizer()))
