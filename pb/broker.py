@@ -22,6 +22,7 @@ from ._frames import Envelope, FrameReader, unpack_frame
 from ._greeting import Greeting, Receiver
 from ._hello import read_hello
 from ._holdings import Holdings
+from ._leaving import bound_drain
 from ._outbox import Outbox
 from ._payloads import ending
 from ._scope import Scope
@@ -302,7 +303,7 @@ class Broker:
             return
         if self.state is State.GREETING:
             self._say_bye(code, text)
-            self._end(None)
+            self.end(None)
             return
         if self.state in (State.STRANGER, State.OPEN, State.LEAVING):
             self.is_initiator = True
@@ -310,6 +311,7 @@ class Broker:
             self._say_bye(code, text)
             self.calls.stop("this side is closing the connection")
         self.enter("bye")
+        bound_drain(self)
         self.check_settled()
 
     def _say_bye(self, code: int, text: str) -> None:
@@ -331,23 +333,20 @@ class Broker:
         if code not in messages.DRAINING_CODES:
             self.calls.last_run = last
             self.outbox.clear()  # nothing is sent after an aborting BYE was seen
-            self._end(ProtocolError(reason, code), reason)
+            self.end(ProtocolError(reason, code), reason)
             return
         if self.state in (State.STRANGER, State.OPEN):
             self._say_bye(messages.BYE_NORMAL, "")
         self.enter("peer bye")
         self.calls.stop(reason)
         self.calls.fail_not_run(last, reason)
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether something is under way that an orderly end waits for."""
-        return bool(self.calls.pending or self.serving.count or self.is_cut or self.streams)
+        bound_drain(self)
 
     def check_settled(self) -> None:
         """Close the transport if this side is the one to do so and nothing is under way any longer."""
-        if not self.is_busy and self.is_initiator and self.state is State.DRAINING:
-            self._end(None)
+        is_busy = self.calls.pending or self.serving.count or self.is_cut or self.streams
+        if not is_busy and self.is_initiator and self.state is State.DRAINING:
+            self.end(None)
 
     def fail(self, error: ProtocolError) -> None:
         """End the connection because of `error`: say BYE with its code, then close."""
@@ -356,9 +355,10 @@ class Broker:
         self.calls.written_id = self.calls.next_id - 1  # what is queued goes out before the BYE
         if self.speaks_pb:  # to others, closing says enough
             self._say_bye(error.code, str(error))
-        self._end(error)
+        self.end(error)
 
-    def _end(self, error: ProtocolError | None, reason: str | None = None) -> None:
+    def end(self, error: ProtocolError | None, reason: str | None = None) -> None:
+        """End the connection; what was to be said has been said."""
         self.enter("end")
         self.error = error
         self._forget(reason or (str(error) if error else "the connection was closed"))
@@ -373,6 +373,7 @@ class Broker:
 
     def _forget(self, reason: str) -> None:
         self._batch = None
+        self.deadlines.discard(self)
         self.calls.stop(reason)  # before the program is told: what it sent now would never end
         self.calls.peer_max_calls = 0
         for export in self.tables.close():

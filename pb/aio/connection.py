@@ -138,7 +138,8 @@ class Connection:
     async def close(self) -> None:
         """End the connection in good order: what is under way is finished, for at most `limits.drain_s`.
 
-        Calls made from here on fail with `NotExecuted`. Closing twice does nothing.
+        Calls made from here on fail with `NotExecuted`. Closing twice does nothing; cancelled, it ends the
+        connection at once.
         """
         self._link.check_thread()
         await self._link.close()

@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+from pb._leaving import awaited
+
 from . import logged
 
 if TYPE_CHECKING:
@@ -25,9 +27,9 @@ async def finish(link: Link, lost: asyncio.Future[None]) -> None:
         lost: done when it has ended.
     """
     broker = link.broker
-    awaited = broker.serving.count + len(broker.calls.pending)
-    if awaited:
-        logged.closing(broker.tables.peer_name, awaited)
+    count = awaited(broker)
+    if count:
+        logged.closing(broker.tables.peer_name, count)
     until = link.loop.time() + broker.limits.drain_s
     left_s = broker.limits.drain_s
     while left_s > 0:
@@ -44,4 +46,5 @@ async def finish(link: Link, lost: asyncio.Future[None]) -> None:
 
 def _is_idle(link: Link) -> bool:
     written = link.transport is None or not link.transport.get_write_buffer_size()
-    return written and not link.broker.is_busy
+    broker = link.broker
+    return written and not (awaited(broker) or broker.streams or broker.is_cut)

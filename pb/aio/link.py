@@ -387,4 +387,8 @@ class Link(asyncio.BufferedProtocol):
         if self.lost is None:
             self.lost = self.loop.create_future()
         self.broker.close(code)
-        await finish(self, self.lost)
+        try:
+            await finish(self, self.lost)
+        except asyncio.CancelledError:
+            self.abort()  # nobody waits any longer, and the peer may say nothing for ever
+            raise

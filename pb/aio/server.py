@@ -83,10 +83,16 @@ class Server:
     async def close(self) -> None:
         """Listen no more, and end every connection in good order: what is under way is finished.
 
-        Takes at most `Limits.drain_s`. Closing twice does nothing.
+        Takes at most `Limits.drain_s`. Closing twice does nothing; cancelled, it ends them at once.
         """
         self._listener.close()
-        await asyncio.gather(*(link.close(messages.BYE_GOING_AWAY) for link in list(self._links)))
+        links = list(self._links)
+        try:
+            await asyncio.gather(*(link.close(messages.BYE_GOING_AWAY) for link in links))
+        except asyncio.CancelledError:
+            for link in links:  # those as well whose closing had not begun
+                link.abort()
+            raise
         if self._address.scheme == "pb+unix":
             try:
                 os.unlink(self._address.path)

@@ -103,3 +103,69 @@ def test_what_has_not_finished_in_time_is_cut(loop, drain_s):
                 await answer
 
     run(main(), loop)
+
+
+@pytest.mark.parametrize("who", ["server", "connection"])
+def test_who_gives_up_closing_leaves_no_connection_behind(loop, who):
+    """The peer keeps it alive with signs of life, and says nothing else, for as long as it likes."""
+
+    async def main():
+        async with pb.serve(Root(), "pb://127.0.0.1:0", limits=FOR_EVER) as server:
+            reader, writer = await hanging(server)
+            (connection,) = server.connections
+            closing = asyncio.create_task((server if who == "server" else connection).close())
+            await settle(lambda: connection._link.lost is not None)
+            closing.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await closing
+            assert [0, BYE] == [each[0] for each in messages_in(await reader.read())]
+            await connection.wait_closed()
+            writer.close()
+
+    run(main(), loop)
+
+
+def test_closing_a_server_that_is_given_up_at_once_ends_all(loop):
+    """Also what it had not come to."""
+
+    async def main():
+        async with pb.serve(Root(), "pb://127.0.0.1:0", limits=FOR_EVER) as server:
+            reader, writer = await hanging(server)
+            (connection,) = server.connections
+            closing = asyncio.create_task(server.close())
+            asyncio.get_running_loop().call_soon(closing.cancel)
+            with pytest.raises(asyncio.CancelledError):
+                await closing
+            await connection.wait_closed()
+            await reader.read()
+            writer.close()
+
+    run(main(), loop)
+
+
+def test_a_call_that_was_given_up_does_not_hold_the_end(loop, monkeypatch):
+    """Its answer would be nobody's."""
+    monkeypatch.setattr(leaving, "_ANSWER_S", 0.01)
+
+    async def main():
+        asked = asyncio.Event()
+
+        async def silent(reader, writer):
+            writer.write(hello())
+            while b"wait" not in await reader.read(1000):
+                pass
+            asked.set()
+            await reader.read()
+            writer.close()
+
+        server = await asyncio.start_server(silent, "127.0.0.1", 0)
+        url = f"pb://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with server:
+            with pytest.raises(LookupError):
+                async with pb.open_connection(url, limits=FOR_EVER) as connection:
+                    call = asyncio.ensure_future(connection.root.wait())
+                    await asked.wait()
+                    call.cancel()
+                    raise LookupError
+
+    run(main(), loop)
