@@ -52,15 +52,18 @@ class Tables(ExportTable, ImportTable):
         )
         ImportTable.__init__(self, max_refs=max_refs, make_reference=make_reference, wake=wake)
         self.peer_name = "the peer"
-        self._lines = LogBound(clock)
+        self._lines: LogBound | None = None  # most peers cause no line at all
 
     def may_log(self, level: int, event: str) -> bool:
         """Return whether a line that the peer has caused is to be written; else it is counted."""
+        if self._lines is None:
+            self._lines = LogBound(self._clock)
         return self._lines.allows(level, event, self.peer_name)
 
     def close(self) -> list[Export]:
         """Forget everything: the connection has ended. Returns what other connections pass on of it."""
         passed_on = self.close_imports()
         self.close_exports()
-        self._lines.close(self.peer_name)
+        if self._lines is not None:
+            self._lines.close(self.peer_name)
         return passed_on

@@ -147,6 +147,21 @@ class Sitter:
         self.is_idle = False
         self._condition.notify()
 
+    def run_taken(self, taken: list[Job]) -> None:
+        """Run the one job that was taken; it stays in the list if an interrupt comes before it has begun.
+
+        Raises:
+            KeyboardInterrupt, SystemExit: the handler did.
+        """
+        self.depth += 1
+        try:
+            ends = taken[0].run()
+        finally:
+            self.depth -= 1
+        taken.clear()
+        if ends is not None:
+            raise ends
+
     def wait(self, what: Waiting) -> None:
         """Wait without doing anything else: for what the loop does at once."""
         with self.floor.lock:
@@ -167,14 +182,7 @@ class Sitter:
                 frame.desk.frames.append(frame)
             start()  # after that: the first callback may come at once
             while self._next(what, frame, taken):
-                self.depth += 1
-                try:
-                    ends = taken[0].run()
-                finally:
-                    self.depth -= 1
-                taken.clear()
-                if ends is not None:
-                    raise ends
+                self.run_taken(taken)
         finally:
             for job in taken:  # an interrupt came between taking and running it
                 job.interrupt()

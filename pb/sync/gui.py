@@ -193,14 +193,7 @@ class Gui:
             while (job := host.take()) is not None:
                 taken.append(job)
                 del job
-                sitter.depth += 1
-                try:
-                    ends = taken[0].run()
-                finally:
-                    sitter.depth -= 1
-                taken.clear()
-                if ends is not None:
-                    raise ends
+                sitter.run_taken(taken)
                 if self._clock() >= end:
                     return
         finally:
