@@ -260,11 +260,21 @@ def write_buffers(transport: asyncio.WriteTransport, buffers: list[bytes]) -> No
     """Write several buffers, joined where copying them is cheaper than a second write."""
     if sum(map(len, buffers)) <= _JOIN_BYTES:
         transport.write(b"".join(buffers))
-    elif type(transport).writelines is not asyncio.WriteTransport.writelines:
+    elif _gathers(type(transport)):
         transport.writelines(buffers)  # in one system call, and so in fewer packets
-    else:  # what asyncio gives those that have none of their own joins them
+    else:
         for buffer in buffers:
             transport.write(buffer)
+
+
+def _gathers(kind: type[asyncio.WriteTransport]) -> bool:
+    """Whether `writelines` does better than `write`, as that of uvloop does.
+
+    What asyncio gives those that have none of their own joins the buffers. That of its sockets, in 3.12.1 and
+    3.13.0 for example, never tells its protocol to pause: a peer that does not read would fill the memory.
+    """
+    is_own = kind.writelines is not asyncio.WriteTransport.writelines
+    return is_own and not kind.__module__.startswith("asyncio.")
 
 
 def peer_name(transport: asyncio.BaseTransport) -> str:
