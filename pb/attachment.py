@@ -16,7 +16,7 @@ from .logfields import fields
 from .reference import Import
 
 if TYPE_CHECKING:
-    from ._scope import Scope
+    from .holding.scope import Scope
     from .reference import RemoteReference
 
 log = logging.getLogger("pb")

@@ -14,25 +14,25 @@ import msgpack
 from jelly import MalformedJelly
 
 from . import messages
-from ._budget import Budget
-from ._calls import Calls
-from ._deadlines import Deadlines
-from ._fields import token_of
-from ._frames import Envelope, FrameReader, unpack_frame
-from ._greeting import Greeting, Receiver
-from ._hello import read_hello
-from ._holdings import Holdings
-from ._leaving import bound_drain
-from ._outbox import Outbox
-from ._payloads import ending
-from ._scope import Scope
-from ._serving import Serving
-from ._state import NEXT, State, why_unexpected
-from ._streams import Streams
-from ._tables import Tables
-from ._updates import Updates
+from .bounds.budget import Budget
+from .bounds.leaving import bound_drain
+from .caches.updates import Updates
+from .calling.calls import Calls
+from .calling.deadlines import Deadlines
+from .calling.serving import Serving
 from .errors import ProtocolError, printable
+from .holding.holdings import Holdings
+from .holding.scope import Scope
+from .holding.tables import Tables
 from .logfields import log_fault
+from .streams.streams import Streams
+from .wire.fields import token_of
+from .wire.frames import Envelope, FrameReader, unpack_frame
+from .wire.greeting import Greeting, Receiver
+from .wire.hello import read_hello
+from .wire.outbox import Outbox
+from .wire.payloads import ending
+from .wire.state import NEXT, State, why_unexpected
 
 # Looked up for every read: a member of an Enum is found five times as slowly as a global.
 OPEN, CLOSED = State.OPEN, State.CLOSED
@@ -40,9 +40,9 @@ OPEN, CLOSED = State.OPEN, State.CLOSED
 if TYPE_CHECKING:
     from jelly import Decoder
 
-    from ._codec import Codec
     from .limits import Limits
     from .reference import RemoteReference
+    from .wire.codec import Codec
 
 
 class Broker:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from ._scope import Scope
     from .attachment import Attachment
+    from .holding.scope import Scope
     from .tracing import Trace
 
 # What the handler runs under: (scope, call id, object's id, method). A plain tuple, because it is made for

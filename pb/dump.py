@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from . import messages
-from ._web_stream import WebStream
 from .notation import show, show_value, unpack
+from .wire.web_stream import WebStream
 
 __all__ = ["Dump"]
 

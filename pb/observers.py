@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ._observing import ObserverHandle
-from ._update import Update
+from .caches.observing import ObserverHandle
+from .caches.update import Update
 
 if TYPE_CHECKING:
     from .reference import RemoteReference

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, ClassVar, NoReturn
 import jelly
 
 from . import messages
-from ._ids import HOME, id_ext
+from .wire.ids import HOME, id_ext
 
 if TYPE_CHECKING:
     from msgpack import ExtType
 
-    from ._export import Export
-    from ._scope import Scope
     from .errors import Error
+    from .holding.export import Export
+    from .holding.scope import Scope
 
 
 class Import(weakref.ref["RemoteReference"]):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
-    from ._consumer import Consumer
+    from .streams.consumer import Consumer
 
 
 class RemoteStream:

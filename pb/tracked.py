@@ -14,8 +14,8 @@ from jelly._flood import count_floodable
 from jelly.flavours import row_of
 from jelly.visibility import HIDDEN
 
-from . import _tracking
-from ._resync import HISTORY_OF
+from .caches import tracking
+from .caches.resync import HISTORY_OF
 from .errors import BadArguments
 
 _ABSENT = object()
@@ -77,23 +77,23 @@ class Tracked(Cacheable, RemoteCache):
             jelly.Unjellyable: a rule failed, or a value cannot be sent. Nobody was told.
             RuntimeError: a replica is followed in the loop of another thread. Nobody was told.
         """
-        _tracking.show_anew(self, perspective)
+        tracking.show_anew(self, perspective)
 
     # --- at the owner
 
     @asks_rules
     def get_state_to_cache_and_observe_for(self, perspective: object, observer: Any) -> dict[str, Any]:
         """Return the fields that a perspective may see; the observer is told of every change after it."""
-        return _tracking.followers_of(self).begin(self, perspective, observer)
+        return tracking.followers_of(self).begin(self, perspective, observer)
 
     def stopped_observing(self, perspective: object, observer: Any) -> None:
         """Tell this observer no more."""
-        _tracking.followers_of(self).end(observer)
+        tracking.followers_of(self).end(observer)
 
-    setattr(get_state_to_cache_and_observe_for, HISTORY_OF, _tracking.history_of)
+    setattr(get_state_to_cache_and_observe_for, HISTORY_OF, tracking.history_of)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name not in _tracking.fields_of(type(self)).names:
+        if name not in tracking.fields_of(type(self)).names:
             _set(self, name, value)
             return
         if row_of(self) is not None:
@@ -101,33 +101,33 @@ class Tracked(Cacheable, RemoteCache):
                 f"{type(self).__name__}.{name} is a field of a replica; only its owner can change it"
             )
         before = vars(self).get(name, _ABSENT)
-        if _tracking.are_same(before, value):
+        if tracking.are_same(before, value):
             return
-        _tracking.check_thread(self)
-        value = _tracking.observe(self, name, value)
+        tracking.check_thread(self)
+        value = tracking.observe(self, name, value)
         _set(self, name, value)
         try:
-            _tracking.tell(self, name, "set", _tracking.plain(value))
+            tracking.tell(self, name, "set", tracking.plain(value))
         except BaseException:
             if before is _ABSENT:
                 object.__delattr__(self, name)
             else:
                 _set(self, name, before)
             raise
-        _tracking.forget(before)
+        tracking.forget(before)
 
     def __delattr__(self, name: str) -> None:
-        if name in _tracking.fields_of(type(self)).names:
+        if name in tracking.fields_of(type(self)).names:
             raise AttributeError(f"{type(self).__name__}.{name} is a field and cannot be deleted; assign it")
         object.__delattr__(self, name)
 
     def __getstate__(self) -> dict[str, Any]:
-        return _tracking.state_of(self)
+        return tracking.state_of(self)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        fields = _tracking.fields_of(type(self)).names
+        fields = tracking.fields_of(type(self)).names
         for name, value in state.items():
-            _set(self, name, _tracking.observe(self, name, value) if name in fields else value)
+            _set(self, name, tracking.observe(self, name, value) if name in fields else value)
 
     # --- at the replica
 
@@ -137,8 +137,8 @@ class Tracked(Cacheable, RemoteCache):
         Raises:
             jelly.InsecureJelly: a field is not declared, or one without rule or default is missing.
         """
-        fields = _tracking.fields_of(type(self))
-        accept = checked_state(type(self).__name__, None, fields, None, _tracking.rules_here(self))
+        fields = tracking.fields_of(type(self))
+        accept = checked_state(type(self).__name__, None, fields, None, tracking.rules_here(self))
         taken: Any = accept(state)
         for name, value in taken.items():
             _set(self, name, value)
@@ -162,8 +162,8 @@ class Tracked(Cacheable, RemoteCache):
     def observe_put(self, field: str, key: Any, value: Any) -> None:
         """Give a key of a dict a value."""
         target = self._held(field, dict)
-        if len(target) >= _tracking.MAX_FLOODABLE_PUT and key not in target and count_floodable((key,)):
-            raise BadArguments(f"a key whose hash can be chosen, beyond {_tracking.MAX_FLOODABLE_PUT} others")
+        if len(target) >= tracking.MAX_FLOODABLE_PUT and key not in target and count_floodable((key,)):
+            raise BadArguments(f"a key whose hash can be chosen, beyond {tracking.MAX_FLOODABLE_PUT} others")
         target[key] = value
         self.changed(field)
 
@@ -178,13 +178,13 @@ class Tracked(Cacheable, RemoteCache):
     def observe_hide(self, field: str) -> None:
         """Forget what a field was: it is not shown any more."""
         self._check_field(field)
-        if field not in _tracking.rules_here(self):
+        if field not in tracking.rules_here(self):
             raise BadArguments(f"{field} has no rule here and cannot be hidden")
         _set(self, field, HIDDEN)
         self.changed(field)
 
     def _check_field(self, field: object) -> None:
-        if type(field) is not str or field not in _tracking.fields_of(type(self)).names:
+        if type(field) is not str or field not in tracking.fields_of(type(self)).names:
             raise BadArguments("no field of that name")
 
     def _held(self, field: str, kind: type) -> Any:

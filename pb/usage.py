@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ._room import MOST_BYTES, MOST_WAITING
+from .bounds.room import MOST_BYTES, MOST_WAITING
 from .limits import Limits
 
 

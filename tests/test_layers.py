@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from .suite import ROOMS
+
 ROOT = Path(__file__).parent.parent
 # The core must be replayable: no loop, no socket, no thread, no clock and no chance.
 WORLD = {
@@ -25,6 +27,8 @@ WORLD = {
     "uvloop",
 }
 OURS = {"jelly", "cred", "pb"}
+PB = ROOT / "pb"
+CORE = sorted([*PB.glob("*.py"), *(path for room in ROOMS for path in (PB / room).glob("*.py"))])
 
 
 @pytest.fixture(autouse=True)
@@ -36,11 +40,20 @@ def _without_collections():
     gc.enable()
 
 
-def imports_of(path: Path) -> set[str]:
-    """Return the dotted modules that a file imports, relative ones resolved."""
+def imports_of(path: Path, *, for_types: bool = True) -> set[str]:
+    """Return the dotted modules that a file imports, relative ones resolved.
+
+    Args:
+        for_types: also those that only the checker of types is shown.
+    """
     package = path.relative_to(ROOT).with_suffix("").parts[:-1]
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    if not for_types:
+        tree.body = [
+            node for node in tree.body if not (isinstance(node, ast.If) and "TYPE" in ast.dump(node.test))
+        ]
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -50,9 +63,14 @@ def imports_of(path: Path) -> set[str]:
     return found
 
 
+def is_for_types(node: ast.stmt) -> bool:
+    """Return whether it is `if TYPE_CHECKING:`."""
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
 def test_a_relative_import_is_resolved():
     """The walk below is worth nothing if it cannot see `from .. import x`."""
-    assert "pb._state.State" in imports_of(ROOT / "pb" / "broker.py")
+    assert "pb.wire.state.State" in imports_of(ROOT / "pb" / "broker.py")
     assert "asyncio" in imports_of(ROOT / "pb" / "aio" / "link.py")
 
 
@@ -64,15 +82,24 @@ def test_jelly_knows_neither_pb_nor_the_world(path):
     assert set() == tops & (WORLD | OURS - {"jelly"})
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "pb").glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", CORE, ids=lambda path: str(path.relative_to(PB)))
 def test_the_core_knows_jelly_only(path):
     """What comes from the world comes in as an argument; faces are loaded by name when first used."""
     names = imports_of(path)
     tops = {name.partition(".")[0] for name in names}
 
     assert set() == tops & (WORLD | {"cred"})
-    if path.name not in ("__init__.py", "__main__.py"):
+    if path.parent != PB or path.name not in ("__init__.py", "__main__.py"):
         assert not [name for name in names if name.startswith(("pb.aio", "pb.auth", "pb.cli", "pb.sync"))]
+
+
+@pytest.mark.parametrize(("room", "below"), [("wire", set()), ("bounds", {"wire"})], ids=["wire", "bounds"])
+def test_the_lowest_rooms_of_the_core_know_none_above_them(room, below):
+    """What is received when, and how much of it, can be read without knowing what is made of it."""
+    names = {name for path in (PB / room).glob("*.py") for name in imports_of(path, for_types=False)}
+    known = {name.split(".")[1] for name in names if name.startswith("pb.")}
+
+    assert known & {*ROOMS} - {room} <= below
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "pb" / "auth").glob("*.py")), ids=lambda path: path.name)
@@ -112,7 +139,7 @@ def test_cryptography_is_known_to_tls_only(path):
 
 def test_getattr_with_a_name_from_the_peer_is_in_dispatch_only():
     """One place to read, for who wants to know what a peer can reach."""
-    files = [*(ROOT / "jelly").glob("*.py"), *(ROOT / "pb").glob("*.py")]
+    files = [*(ROOT / "jelly").glob("*.py"), *CORE]
     dynamic = set()
     for path in files:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -15,9 +15,11 @@ import pb
 from cred import _scram_messages, login, names, passwords, throttle
 from cred.channel import BINDING_TYPES, MIN_BINDING_BYTES
 from jelly import _ext
-from pb import _published, _stranger, errors, messages
-from pb._reserved import METHODS
+from pb import errors, messages
 from pb.auth import root, strangers
+from pb.calling.reserved import METHODS
+from pb.holding import published
+from pb.wire import stranger
 
 from .spec_tables import PAGES, SPEC, table_of
 
@@ -167,7 +169,7 @@ def test_limits_of_values_are_the_same_for_connections() -> None:
         ("method name, bytes", messages.MAX_METHOD_BYTES),
         ("wire name, bytes", jelly.Limits().max_name_bytes),
         ("BYE text, bytes", messages.MAX_BYE_TEXT_BYTES),
-        ("name of an object, characters", _published.MAX_NAME_CHARS),
+        ("name of an object, characters", published.MAX_NAME_CHARS),
         ("name of an identity, bytes", names.MAX_NAME_BYTES),
         ("password, bytes", passwords.MAX_PASSWORD_BYTES),
         ("message of a login, bytes", root._MAX_MESSAGE_BYTES),
@@ -208,9 +210,9 @@ def test_limits_of_strangers_are_those_of_the_registry() -> None:
     """A client keeps to them without having been told by anything but the name of a HELLO key."""
     assert {name: int(value) for name, value in column("Strangers", "limit", "value").items()} == {
         "frame body, bytes": messages.HELLO_MAX_FRAME,
-        "payload depth": _stranger.MAX_DEPTH,
-        "calls in all": _stranger.MAX_CALLS,
-        "frame bodies in all, bytes": _stranger.MAX_BYTES,
+        "payload depth": stranger.MAX_DEPTH,
+        "calls in all": stranger.MAX_CALLS,
+        "frame bodies in all, bytes": stranger.MAX_BYTES,
         "refused logins": throttle.ATTEMPTS,
     }
 
@@ -218,7 +220,7 @@ def test_limits_of_strangers_are_those_of_the_registry() -> None:
 def test_limits_of_logins_are_those_of_the_registry() -> None:
     """Whoever runs a server decides by these numbers whether they are enough."""
     assert {name: float(value) for name, value in column("Login limits", "limit", "value").items()} == {
-        "time to log in, s": _stranger.LOGIN_TIMEOUT_S,
+        "time to log in, s": stranger.LOGIN_TIMEOUT_S,
         "time to answer a challenge, s": login.LOGIN_S,
         "refusal takes at least, s": root._REFUSAL_S,
         "iterations for new passwords": passwords.DEFAULT_ITERATIONS,

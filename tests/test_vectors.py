@@ -15,8 +15,8 @@ import cred
 import jelly
 import pb
 from pb import messages
-from pb._reserved import METHODS
-from pb._state import State
+from pb.calling.reserved import METHODS
+from pb.wire.state import State
 
 from .pb import (
     binders_flavours,
@@ -29,8 +29,8 @@ from .pb import (
 from .pb.comparing import assert_same, joined
 from .pb.peers import BankError, Insufficient, Point, ask, envelopes_in
 from .pb.peers import frame as frame_of
-from .pb.promises import tell
 from .pb.pump import Gate, Side
+from .pb.results import tell
 from .test_spec import CONVERSATIONS as PATHS
 from .test_spec import VECTORS, load, unpack
 

@@ -9,7 +9,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING
 
-from pb._codec import Codec
+from pb.wire.codec import Codec
 
 if TYPE_CHECKING:
     import asyncio

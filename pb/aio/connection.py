@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from jelly import RemoteCache
 from jelly.flavours import row_of
-from pb._state import State
 from pb.errors import DeadReference
 from pb.limits import Limits
 from pb.reference import RemoteReference
 from pb.usage import Usage, usage_of
+from pb.wire.state import State
 
 if TYPE_CHECKING:
     from pb.auth.remote_identity import RemoteIdentity

@@ -7,7 +7,7 @@ from contextvars import Token
 from types import TracebackType
 
 from pb import context
-from pb._deadlines import seconds_of
+from pb.calling.deadlines import seconds_of
 
 
 class deadline:

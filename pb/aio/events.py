@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
-from pb._events import POLICIES, EventQueue, EventUsage
+from pb.calling.events import POLICIES, EventQueue, EventUsage
 from pb.reference import RemoteReference
 
 from .delivery import check_name

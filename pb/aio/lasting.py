@@ -11,7 +11,7 @@ from collections.abc import Callable
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from pb._deadlines import seconds_of
+from pb.calling.deadlines import seconds_of
 from pb.errors import ConnectionLost, PeerError
 from pb.logfields import fields
 from pb.reference import Import, RemoteReference

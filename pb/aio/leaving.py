@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from pb._leaving import awaited
+from pb.bounds.leaving import awaited
 
 from . import logged
 

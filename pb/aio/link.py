@@ -16,10 +16,10 @@ from zope.interface import implementer
 
 import jelly
 from pb import interfaces, messages
-from pb._state import State
 from pb.broker import Broker
 from pb.errors import Forbidden, ForkedConnection, ProtocolError
 from pb.limits import Limits
+from pb.wire.state import State
 
 from . import forking, logged
 from ._thread import shared

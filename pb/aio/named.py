@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from jelly import RemoteCache
-from pb._published import RESOLVE, is_secret, no_such_name
 from pb.errors import BadPayload, Forbidden, NoSuchMethod
+from pb.holding.published import RESOLVE, is_secret, no_such_name
 from pb.reference import RemoteReference
 
 from .lasting import LastingMethod

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import jelly
-from pb._watch import hooks_of
 from pb.interfaces import IRootFactory
+from pb.watching.watch import hooks_of
 
 from .secure import is_loopback
 from .url import Address, BadURL
@@ -60,7 +60,7 @@ def broker_kind(plain: Any, hooks: object) -> Any:
     """Return what makes the broker of a connection: a plain one, or one that tells hooks what happens."""
     if hooks is None:
         return plain
-    from pb._watching import kind_of_broker  # of no use to those who have no hooks
+    from pb.watching.watching import kind_of_broker  # of no use to those who have no hooks
 
     return kind_of_broker(plain, hooks)
 

@@ -7,10 +7,10 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from jelly import Promising
-from pb._deadlines import seconds_of
-from pb._pipelining import call_promised
-from pb._promised import Promised
+from pb.calling.deadlines import seconds_of
 from pb.errors import Cancelled
+from pb.promises.pipelining import call_promised
+from pb.promises.promised import Promised
 
 from .delivery import check_name, deliver_to
 from .stream import Rows

@@ -9,10 +9,10 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from pb import messages
-from pb._state import State
-from pb._stranger import LOGIN_TIMEOUT_S
 from pb.errors import ProtocolError
 from pb.limits import tick_interval_s
+from pb.wire.state import State
+from pb.wire.stranger import LOGIN_TIMEOUT_S
 
 from .transports import give_up_after
 

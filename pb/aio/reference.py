@@ -6,7 +6,7 @@ from collections.abc import Callable
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
-from pb._deadlines import seconds_of
+from pb.calling.deadlines import seconds_of
 from pb.errors import Busy
 from pb.reference import Import, RemoteReference
 

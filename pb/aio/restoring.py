@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from jelly import RemoteCache
 from jelly.flavours import row_of
-from pb._offering import RESYNC, Offering
 from pb.auth.remote_identity import RemoteIdentity
+from pb.caches.offering import RESYNC, Offering
 from pb.errors import ConnectionLost, Forbidden, Gone, NoSuchMethod, NoSuchObject, PeerError
 from pb.logfields import fields
 from pb.reference import RemoteReference
@@ -27,7 +27,7 @@ from .lasting import call_now, make_lasting
 from .reference import call_remote
 
 if TYPE_CHECKING:
-    from pb._replica import Replica
+    from pb.caches.replica import Replica
 
     from .link import Link
 

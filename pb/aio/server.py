@@ -11,7 +11,7 @@ from typing import Any
 
 import jelly
 from pb import messages
-from pb._published import Published
+from pb.holding.published import Published
 from pb.interfaces import IRootFactory
 from pb.limits import Limits
 from pb.logfields import fields

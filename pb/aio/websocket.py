@@ -15,7 +15,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN, Protocol
 
 from pb import messages
-from pb._budget import Budget
+from pb.bounds.budget import Budget
 from pb.errors import ProtocolError
 from pb.limits import Limits
 

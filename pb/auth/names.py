@@ -12,9 +12,9 @@ from typing import Any
 
 import cred
 from cred.sturdy import hash_of, is_named, time_of_day
-from pb._published import SECRET_MARK, Published, check_nameable
 from pb.attachment import Attachment
 from pb.errors import Forbidden, NoSuchObject
+from pb.holding.published import SECRET_MARK, Published, check_nameable
 from pb.logfields import fields
 
 from .grants import Grant, Grants

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from pb._published import is_secret, no_such_name
+from pb.holding.published import is_secret, no_such_name
 
 from .grants import KEPT, Held
 

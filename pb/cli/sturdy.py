@@ -70,8 +70,8 @@ async def _run(args: argparse.Namespace) -> None:
 
 async def _give(store: SqliteStore, args: argparse.Namespace) -> None:
     import cred
-    from pb._published import SECRET_MARK
     from pb.aio.named import url_of
+    from pb.holding.published import SECRET_MARK
 
     url_of(args.url, SECRET_MARK)  # before, so that a wrong one leaves no name behind
     name = await cred.SturdyNames(store, args.application).give(args.kind, args.key, args.expires)

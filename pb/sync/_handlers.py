@@ -1,7 +1,7 @@
 """Calls of the peer, run in threads that may block.
 
-What is decided about a call, and how it is answered, is the core's matter (`pb._serving`); only where its
-method runs is decided here.
+What is decided about a call, and how it is answered, is the core's matter (`pb.calling.serving`); only
+where its method runs is decided here.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from pb._export import Export
-from pb._serving import Serving
-from pb._why import why_bad_arguments
+from pb.calling.serving import Serving
+from pb.calling.why import why_bad_arguments
 from pb.context import serving
 from pb.dispatch import bind_error, check_arguments
 from pb.errors import Cancelled
+from pb.holding.export import Export
 from pb.logfields import fields
 
 if TYPE_CHECKING:

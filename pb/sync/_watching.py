@@ -1,12 +1,12 @@
-"""The broker of a blocking program whose calls are told to hooks. See `pb._watching`."""
+"""The broker of a blocking program whose calls are told to hooks. See `pb.watching.watching`."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from pb._serving import Serving
-from pb._watched_serving import Watching
-from pb._watching import Metered, WatchedBroker
+from pb.calling.serving import Serving
+from pb.watching.watched_serving import Watching
+from pb.watching.watching import Metered, WatchedBroker
 
 from ._handlers import ThreadServing
 

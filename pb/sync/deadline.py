@@ -6,7 +6,7 @@ from contextvars import Token
 from types import TracebackType
 
 from pb import context
-from pb._deadlines import seconds_of
+from pb.calling.deadlines import seconds_of
 
 from ._background import background
 

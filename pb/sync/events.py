@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pb._events import EventUsage
 from pb.aio import events as aio
+from pb.calling.events import EventUsage
 
 from .reference import SyncReference
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from pb._deadlines import seconds_of
 from pb.aio.attempts import Attempt
 from pb.aio.lasting import LastingMethod as LoopMethod
 from pb.aio.lasting import Memory, ask_what_is_safe
+from pb.calling.deadlines import seconds_of
 from pb.reference import Import, RemoteReference
 
 from .link import SyncLink

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from pb._deadlines import seconds_of
+from pb.calling.deadlines import seconds_of
 from pb.dispatch import is_method_name
 from pb.errors import Busy, ConnectionLost, NoSuchMethod
 from pb.logfields import fields

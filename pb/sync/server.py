@@ -7,13 +7,13 @@ import ssl
 from typing import Any
 
 import jelly
-from pb._published import Published
 from pb.aio import server as aio
 from pb.aio import transports
 from pb.aio.link import Link
 from pb.aio.options import check_hooks, check_registry, check_root, listener_address
 from pb.aio.unreachable import cannot_listen
 from pb.aio.web import Web
+from pb.holding.published import Published
 from pb.interfaces import IRootFactory
 from pb.limits import Limits
 

@@ -9,9 +9,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
-from pb._state import State
 from pb.aio.connection import Connection
 from pb.broker import Broker
+from pb.wire.state import State
 
 from .side import Side
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import jelly
-from pb._codec import Codec
 from pb.limits import Limits
+from pb.wire.codec import Codec
 
 from .side import Side
 from .wire import Wire

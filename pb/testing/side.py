@@ -9,12 +9,12 @@ from zope.interface import implementer
 
 import jelly
 from pb import interfaces
-from pb._codec import Codec
-from pb._watching import kind_of_broker
 from pb.broker import Broker
 from pb.limits import Limits
 from pb.reference import RemoteReference
 from pb.security import Security
+from pb.watching.watching import kind_of_broker
+from pb.wire.codec import Codec
 
 from .streams import Plain, Stream
 from .tasks import Gate, Outcome, Signal, Task

@@ -25,7 +25,7 @@ class Fault(NamedTuple):
 FAULTS = (
     Fault(
         "a length beyond the limit is waited for",
-        "pb/_frames.py",
+        "pb/wire/frames.py",
         "        if not 1 <= length <= self.max_frame:\n"
         "            raise _bad_length(length, self.max_frame)\n",
         "",
@@ -33,28 +33,28 @@ FAULTS = (
     ),
     Fault(
         "a batch is taken in the other order",
-        "pb/_frames.py",
+        "pb/wire/frames.py",
         "            return iter(frame)\n",
         "            return iter(frame[::-1])\n",
         "framing.10",
     ),
     Fault(
         "a later version is refused",
-        "pb/_hello.py",
+        "pb/wire/hello.py",
         "version < messages.VERSION",
         "version != messages.VERSION",
         "framing.03",
     ),
     Fault(
         "what the peer did not announce is sent to it",
-        "pb/_observing.py",
+        "pb/caches/observing.py",
         "        if not self.peer_holds_caches:\n",
         "        if False:\n",
         "framing.16",
     ),
     Fault(
         "ids of calls may fall",
-        "pb/_serving.py",
+        "pb/calling/serving.py",
         "            if not self.last_id < id <= messages.MAX_ID:\n"
         '                raise ProtocolError(f"CALL',
         '            if not 0 < id <= messages.MAX_ID:\n                raise ProtocolError(f"CALL',
@@ -62,7 +62,7 @@ FAULTS = (
     ),
     Fault(
         "a malformed payload fails its call only",
-        "pb/_serving.py",
+        "pb/calling/serving.py",
         "            args, kwargs = scope.decoder.loads_call(payload, scope)\n"
         "        except MalformedJelly:\n"
         "            raise\n",
@@ -78,7 +78,7 @@ FAULTS = (
     ),
     Fault(
         "payloads of refused calls are not decoded",
-        "pb/_serving.py",
+        "pb/calling/serving.py",
         "        # Decoded even when refused",
         "        if type(refusal) is NoSuchMethod:\n"
         "            self.fail(id, scope, refusal)\n"
@@ -88,42 +88,42 @@ FAULTS = (
     ),
     Fault(
         "CANCEL does nothing",
-        "pb/_serving.py",
+        "pb/calling/serving.py",
         "            self.base.broker.streams.stop_of_call(id)\n            served.cancel()\n",
         "            pass\n",
         "calls.16",
     ),
     Fault(
         "a call whose time is over goes on",
-        "pb/_serving.py",
+        "pb/calling/serving.py",
         "            self.deadlines.add(served, at, served.expire)\n",
         "            pass\n",
         "calls.20",
     ),
     Fault(
         "max_calls is not looked at",
-        "pb/_serving.py",
+        "pb/calling/serving.py",
         "if self.count - self.updates >= self.limits.max_calls and (id",
         "if False and (id",
         "calls.22",
     ),
     Fault(
         "a release of too much is taken",
-        "pb/_export_table.py",
+        "pb/holding/export_table.py",
         "        if export is None or not 1 <= count <= export.count:\n",
         "        if export is None:\n",
         "references.04",
     ),
     Fault(
         "a release counts one, whatever it says",
-        "pb/_export_table.py",
+        "pb/holding/export_table.py",
         "        self._subtract(export, count)\n\n    def _subtract",
         "        self._subtract(export, 1)\n\n    def _subtract",
         "references.02",
     ),
     Fault(
         "ids are used again",
-        "pb/_export_table.py",
+        "pb/holding/export_table.py",
         "        number = self._next_id\n        self._next_id = number + 1\n        return number\n",
         "        number = next(n for n in range(1, 10**9) if n not in self.exports)\n"
         "        self._next_id = max(self._next_id, number + 1)\n        return number\n",
@@ -131,7 +131,7 @@ FAULTS = (
     ),
     Fault(
         "an occurrence of what is held already is not counted",
-        "pb/_import_table.py",
+        "pb/holding/import_table.py",
         "            if reference is not None:\n"
         "                handle.count += 1\n"
         "                return reference\n",
@@ -140,7 +140,7 @@ FAULTS = (
     ),
     Fault(
         "what is dropped is not released",
-        "pb/_import_table.py",
+        "pb/holding/import_table.py",
         "        if self.is_open:\n            self.dropped.append(owed)\n            self._wake()\n",
         "        if self.is_open and owed is None:\n            self.dropped.append(owed)\n",
         "references.11",
@@ -154,7 +154,7 @@ FAULTS = (
     ),
     Fault(
         "errors that are not registered are told",
-        "pb/_answers.py",
+        "pb/calling/answers.py",
         "        if self._debug:\n",
         "        if not self._debug:\n",
         "errors.03",
@@ -168,7 +168,7 @@ FAULTS = (
     ),
     Fault(
         "a cache is sent whole each time",
-        "pb/_export_table.py",
+        "pb/holding/export_table.py",
         "            export.count += 1\n            return export.ext, None\n",
         "            export.count += 1\n"
         "            return export.ext, (export.object.get_state_to_cache_and_observe_for("
@@ -177,21 +177,21 @@ FAULTS = (
     ),
     Fault(
         "GONE is not said when the last count of a cache is back",
-        "pb/_observing.py",
+        "pb/caches/observing.py",
         "        else:\n            self._tell_gone(export.id)\n",
         "",
         "caches.04",
     ),
     Fault(
         "observers are told after the peer has released the cache",
-        "pb/_observing.py",
+        "pb/caches/observing.py",
         "        self.end(export)\n        if export.is_unsent:",
         "        if export.is_unsent:",
         "caches.04",
     ),
     Fault(
         "a replica that missed an update is not given up",
-        "pb/_import_table.py",
+        "pb/holding/import_table.py",
         "        row.is_stale = True\n"
         "        if row.count:\n"
         "            owed, row.count = (row.id, row.count), 0\n",
@@ -200,7 +200,7 @@ FAULTS = (
     ),
     Fault(
         "a replica sent twice counts once",
-        "pb/_import_table.py",
+        "pb/holding/import_table.py",
         "        row.count += 1\n        found = row.hand_out()\n",
         "        found = row.hand_out()\n",
         "caches.10",
@@ -214,35 +214,35 @@ FAULTS = (
     ),
     Fault(
         "what serves a call of its own is dropped while both sides drain",
-        "pb/_state.py",
+        "pb/wire/state.py",
         "    State.DRAINING: _OPEN,\n",
         '    State.DRAINING: {**_OPEN, CALL: "drop_call"},\n',
         "closing.10",
     ),
     Fault(
         "a producer does not wait for credit",
-        "pb/_producer.py",
+        "pb/streams/producer.py",
         "        while (not self.credit or self.streams.is_held) and not self._is_cancelled:\n",
         "        while self.streams.is_held and not self._is_cancelled:\n",
         "streams.02",
     ),
     Fault(
         "items beyond the credit are taken",
-        "pb/_streams.py",
+        "pb/streams/streams.py",
         "        if len(items) > row.credit:\n",
         "        if False:\n",
         "streams.10",
     ),
     Fault(
         "what waits for a failed call fails without its cause",
-        "pb/_slots.py",
+        "pb/promises/slots.py",
         "            slot.broken = broken_by(told[1])\n",
         "            slot.broken = NOT_PIPELINABLE\n",
         "pipelining.05",
     ),
     Fault(
         "FINISH is taken before the answer",
-        "pb/_slots.py",
+        "pb/promises/slots.py",
         '            if slot is None or not slot.is_answered:\n                raise ProtocolError(f"FINISH',
         '            if slot is None:\n                raise ProtocolError(f"FINISH',
         "pipelining.09",
@@ -256,7 +256,7 @@ FAULTS = (
     ),
     Fault(
         "STOP is not heard",
-        "pb/_streams.py",
+        "pb/streams/streams.py",
         "            row.stop()\n\n    def _sent",
         "            pass\n\n    def _sent",
         "streams.04",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cred
 import pb
 from cred.sturdy import hash_of
-from pb._published import Published
+from pb.holding.published import Published
 
 from .binders_login import asks, finish
 

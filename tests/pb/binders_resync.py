@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pb import _tracking
-from pb._history import History
-from pb._offering import Offering
-from pb._replica import Replica
+from pb.caches import tracking
+from pb.caches.history import History
+from pb.caches.offering import Offering
+from pb.caches.replica import Replica
 
 from .binders_flavours import Board, asks, result, state_of
 from .pump import Outcome
@@ -17,7 +17,7 @@ def come_back_at_server(play):
     """Let there have been a connection that knew the board by a key, and was told of two changes."""
     board, told = play.root.board, iter(["the second ke", "y is this one"])
     play.side.incident = lambda: next(told)
-    history = _tracking.followers_of(board).history = History(["title", "notes", "seats"])
+    history = tracking.followers_of(board).history = History(["title", "notes", "seats"])
     history.begin(FIRST_KEY, None, True)
     board.title = "c"
     board.title = "b"

@@ -6,7 +6,7 @@ import itertools
 from dataclasses import dataclass, field
 from typing import Any
 
-from pb._offering import RESYNC, Offering
+from pb.caches.offering import RESYNC, Offering
 from pb.tracked import Tracked
 
 from .boards import House, make_registry

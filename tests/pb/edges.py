@@ -13,8 +13,8 @@ import msgpack
 import jelly
 import pb
 from pb import messages
-from pb._codec import _ENVELOPE_BYTES as ROOM
 from pb.auth.root import AuthRoot, Responder
+from pb.wire.codec import _ENVELOPE_BYTES as ROOM
 
 from .auth.doors import Knock, authorizer, done
 from .peers import (

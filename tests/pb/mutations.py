@@ -20,7 +20,7 @@ import msgpack
 
 import pb
 from pb import messages
-from pb._codec import Codec
+from pb.wire.codec import Codec
 
 from ..counting import calls_in
 from .nodes import BIN, COMPOSITE, EXT, MAP, build, parse, parse_if

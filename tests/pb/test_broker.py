@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 import pb
-from pb._state import NEXT, RECEIVES, State
 from pb.broker import Broker
 from pb.errors import printable
+from pb.wire.state import NEXT, RECEIVES, State
 
 from .pump import STEPS, Gate, Pump, Script, frame, packed
 

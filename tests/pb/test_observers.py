@@ -8,9 +8,9 @@ import pytest
 
 import jelly
 import pb
-from pb._codec import Codec
 from pb.limits import Limits
 from pb.observers import Observers
+from pb.wire.codec import Codec
 
 from .cached import REGISTRY, Door, Keeper, Shop, Stock, Tag, Ware
 from .peers import ask

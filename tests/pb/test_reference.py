@@ -12,8 +12,8 @@ import pytest
 import jelly
 import pb
 
+from .holding.test_tables import NOTHING, Server, Thing, exported, ext, home, imported, ref, run_call
 from .pump import Pump, Script, packed, send
-from .test_tables import NOTHING, Server, Thing, exported, ext, home, imported, ref, run_call
 
 
 def test_a_reference_can_be_copied_but_not_pickled():

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import pb
 from jelly.observed import ObservedDict, ObservedList
 from jelly.visibility import HIDDEN
-from pb import _tracking
+from pb.caches import tracking
 from pb.tracked import Tracked
 
 from .boards import Board, House, Ticket, fetch, follow, join, shown
@@ -251,7 +251,7 @@ def test_observers_come_and_go():
     """The owner keeps nothing of a replica that is gone."""
     board = Board()
     pumps, replicas = follow(board, "referee", "guest")
-    followers = _tracking.followers_of(board)._followers
+    followers = tracking.followers_of(board)._followers
     assert 2 == len(followers)
 
     replicas.pop()

@@ -7,10 +7,10 @@ import asyncio
 import pytest
 
 import pb
-from pb._stranger import LOGIN_TIMEOUT_S
 from pb.limits import tick_interval_s
 from pb.testing import Network, pair
 from pb.testing import run as run_by_clock
+from pb.wire.stranger import LOGIN_TIMEOUT_S
 
 from ..auth.doors import PASSWORD
 from ..auth.rooms import House

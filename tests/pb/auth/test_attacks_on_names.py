@@ -6,10 +6,10 @@ import msgpack
 import pytest
 
 import pb
-from pb._stranger import MAX_CALLS
 from pb.auth.root import AuthRoot
 from pb.messages import GONE
 from pb.security import Security
+from pb.wire.stranger import MAX_CALLS
 
 from .doors import CANCEL, Knock, Told, done, number
 from .doors import authorizer as make_authorizer

@@ -12,8 +12,8 @@ import pytest
 
 import cred
 import pb
-from pb._scope import Scope
 from pb.attachment import Attachment
+from pb.holding.scope import Scope
 
 from ..aio.loops import run
 from .doors import PASSWORD, hash_of

@@ -9,10 +9,10 @@ import pytest
 
 import cred
 import pb
-from pb._stranger import MAX_CALLS
 from pb.aio.named import url_of
 from pb.auth.grants import KEPT
 from pb.testing.loop import run
+from pb.wire.stranger import MAX_CALLS
 from tests.pb.auth.applications import Service
 from tests.pb.auth.library import PASSWORD, WRONG, Document, play, refused
 

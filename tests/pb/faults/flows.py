@@ -11,10 +11,10 @@ import weakref
 
 import jelly
 import pb
-from pb._codec import Codec
 from pb.testing import Cancelled, Pump, Task, Wire, held, send
+from pb.wire.codec import Codec
 
-from ..promises import tell
+from ..results import tell
 from .session import LOST
 
 REGISTRY = jelly.Registry()

@@ -12,10 +12,10 @@ import weakref
 import cred
 import jelly
 import pb
-from pb._codec import Codec
 from pb.auth.channel import channel_of
 from pb.auth.remote_identity import log_in
 from pb.testing import Cancelled, Gate, Outcome, Pump, Task, Wire, held
+from pb.wire.codec import Codec
 
 from ..auth.doors import HERE, PASSWORD, Alias, Chat, alice, at_once, authorizer
 from ..cached import Stock

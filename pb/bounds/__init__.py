@@ -1,0 +1,1 @@
+"""What a peer may take: of calls, of bytes, of the log, of time."""

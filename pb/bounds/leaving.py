@@ -1,0 +1,34 @@
+"""How long leaving in good order may take, and what there is to wait for meanwhile.
+
+Spec: spec/2-frames.md, "The end: BYE"; spec/6-limits.md, PB-L8.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..wire.state import State
+
+if TYPE_CHECKING:
+    from ..broker import Broker
+
+
+def awaited(broker: Broker) -> int:
+    """Return how many calls are under way that somebody waits for; who has given one up does not."""
+    asked = sum(not outcome.done() for outcome, _ in broker.calls.pending.values())
+    return broker.serving.count + asked
+
+
+def bound_drain(broker: Broker) -> None:
+    """Let the connection end when its time to leave is over, which begins with the first BYE, whosever it is.
+
+    It is the connection's and not of whoever closes it: who has lost patience must not leave it open.
+    """
+    if broker.state is State.CLOSED or broker in broker.deadlines.due:
+        return
+    wait_s = broker.limits.drain_s
+
+    def end() -> None:
+        broker.end(None, f"the connection was closed: leaving took longer than {wait_s:g} s")
+
+    broker.deadlines.add(broker, broker.deadlines.after(wait_s), end)

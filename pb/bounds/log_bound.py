@@ -1,0 +1,75 @@
+"""How much of the log one connection may fill: so many lines of a kind a minute; the rest is counted.
+
+What a peer sends makes lines here: refusals, failures, incidents. Without a bound it would choose how many.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from ..logfields import fields
+
+log = logging.getLogger("pb")
+
+MAX_LINES: Final = 100
+WINDOW_S: Final = 60.0
+
+
+class LogBound:
+    """The lines that are left to one connection, by event.
+
+    Args:
+        clock: monotonic seconds.
+    """
+
+    __slots__ = ("_clock", "_kinds")
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        # Since when lines are counted, how many there were, and their level: as many as there are events.
+        self._kinds: dict[str, tuple[float, int, int]] = {}
+
+    def allows(self, level: int, event: str, peer: str) -> bool:
+        """Return whether a line is to be written, and count it; False too where that level is not logged.
+
+        Args:
+            event: one of `logfields.EVENTS`.
+            peer: with whom the connection is.
+        """
+        if not log.isEnabledFor(level):
+            return False
+        now = self._clock()
+        since, count, _ = self._kinds.get(event, (now, 0, level))
+        if now - since >= WINDOW_S:
+            self._tell(event, peer)
+            since, count = now, 0
+        self._kinds[event] = (since, count + 1, level)
+        if count == MAX_LINES:
+            log.log(
+                level,
+                "%d lines about this in a minute with %s; more are only counted",
+                MAX_LINES,
+                peer,
+                extra=fields(event, peer=peer),
+            )
+        return count < MAX_LINES
+
+    def close(self, peer: str) -> None:
+        """Say how many lines were left out: the connection has ended."""
+        for event in self._kinds:
+            self._tell(event, peer)
+        self._kinds.clear()
+
+    def _tell(self, event: str, peer: str) -> None:
+        _, count, level = self._kinds[event]
+        if count > MAX_LINES:
+            log.log(
+                level,
+                "%d more of these with %s were not logged: %s",
+                count - MAX_LINES,
+                peer,
+                event,
+                extra=fields(event, peer=peer),
+            )

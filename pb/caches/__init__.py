@@ -1,0 +1,1 @@
+"""Caches: followed at their owner, kept as replicas at their holder, told of changes, resumed."""

@@ -1,0 +1,387 @@
+"""The calls the peer makes here: found, run, and answered exactly once each.
+
+Spec: spec/3-messages.md, CALL and CANCEL; spec/5-errors.md for what the caller is told.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Coroutine
+from types import CoroutineType, MethodType
+from typing import TYPE_CHECKING, Any, Final
+
+from jelly import SCALARS, MalformedJelly
+
+from .. import messages
+from ..bounds.budget import Budget
+from ..caches.replica import Replica
+from ..context import due, inherited, serving
+from ..dispatch import Kind, bind_error, check_arguments, find_method, is_awaitable, why_nothing
+from ..errors import BadArguments, Busy, DeadlineExceeded, Gone, NoSuchMethod, NoSuchObject, ProtocolError
+from ..holding.export import Export
+from ..tracing import receive_traced
+from ..wire.fields import without_options
+from ..wire.outbox import Outbox
+from ..wire.payloads import PAYLOADS, Pack, refused
+from .answers import Answers, Told
+from .postponing import Postponing
+from .reserved import Reserved
+from .running import Held, Relay, Served, Waiting
+from .why import log_no_method, log_refusal, why_bad_arguments
+
+if TYPE_CHECKING:
+    from ..holding.scope import Scope
+    from ..holding.tables import Tables
+    from ..limits import Limits
+    from .deadlines import Deadlines
+
+# Looked up for every call: a member of an Enum is found five times as slowly as a global.
+GONE: Final = Kind.GONE
+VIEW: Final = Kind.VIEW
+IGNORED: Final = NoSuchObject("an update for a cache that is not held here")
+# Results of these types are certainly no awaitables; asking costs more for others.
+_PLAIN: Final = SCALARS | {list, dict, tuple, set, frozenset}
+
+
+class Serving(Postponing):
+    """The calls of the peer on one connection.
+
+    Args:
+        spawn: runs a coroutine, returns something with `cancel()`.
+        incident: makes the id under which an internal error is logged and told.
+        debug: whether text and traceback of internal errors go to the peer.
+    """
+
+    __slots__ = (
+        "_arrived",
+        "_exports",
+        "_quiet",
+        "_spawn",
+        "_tables",
+        "answer",
+        "base",
+        "count",
+        "deadlines",
+        "fail",
+        "last_id",
+        "limits",
+        "outbox",
+        "pack",
+        "reserved",
+        "running",
+        "settled",
+        "tell",
+        "updates",
+    )
+
+    def __init__(
+        self,
+        base: Scope,
+        outbox: Outbox,
+        pack: Pack,
+        limits: Limits,
+        *,
+        spawn: Callable[[Coroutine[Any, Any, None]], Any],
+        incident: Callable[[], str],
+        settled: Callable[[], None],
+        deadlines: Deadlines,
+        budget: Budget,
+        debug: bool,
+    ) -> None:
+        super().__init__()
+        self.base = base
+        self.reserved = Reserved(base)
+        self.count = 0  # calls and updates that are running
+        self.updates = 0  # of these, updates that want no answer: they do not count toward max_calls
+        self.last_id = 0
+        self.taken = 0  # calls that want an answer; each of them earns what a CANCEL may cost
+        self.budget = budget
+        self.running: dict[int, Served | Relay | Held | Waiting] = {}
+        self._quiet: set[Served | Relay | Held | Waiting] = set()
+        self._tables: Tables = base.tables
+        self._exports = base.tables.exports
+        self.limits = limits
+        self._spawn = spawn
+        self.settled = settled
+        self.deadlines = deadlines
+        answers = Answers(base.tables, outbox, pack, limits, incident=incident, debug=debug)
+        self.outbox = outbox
+        self.pack = pack
+        self.answer: Callable[[int, Scope, object], Told] = answers.answer
+        self.fail: Callable[..., Told] = answers.fail
+        self.tell = answers.tell
+        self._arrived = base.tables.arrived
+
+    def receive_call(self, envelope: list[Any]) -> None:
+        """Run one call; answer it now, or when what it returned has finished."""
+        refusal: BaseException | None = None
+        ttl_ms: int | None = None
+        options: dict[str, Any] | None = None
+        if len(envelope) == 5:
+            _, id, target, method, payload = envelope
+        else:
+            (_, id, target, method, payload), ttl_ms, options = without_options(envelope)
+            if "trace" in options:
+                receive_traced(self.receive_call, envelope)
+                return
+        if type(id) is not int or type(target) is not int or type(method) is not str:
+            raise ProtocolError("CALL whose id or target is no integer, or whose method is no string")
+        if type(payload) not in PAYLOADS:
+            raise ProtocolError("CALL whose payload is no bin")
+        if id:
+            if not self.last_id < id <= messages.MAX_ID:
+                raise ProtocolError(f"CALL id {id} after {self.last_id}; ids increase and stay below 2^53")
+            self.last_id = id
+            self.taken += 1
+        if options is not None and self.pipelines(id, target, method, payload, ttl_ms, options):
+            return
+        export = self._exports.get(target)
+        function: Any = None
+        if export is None:
+            if target < 0 and self.pipelines(id, target, method, payload, ttl_ms, {}):
+                return
+            if not -messages.MAX_ID <= target <= messages.MAX_ID:
+                raise ProtocolError("CALL whose target is out of range")
+            scope = self.base
+            refusal = NoSuchObject(f"no object {target}")
+            self.refuse_useless(id, "a call of an object that is not there")
+        else:
+            scope = export.scope
+            if export.prefix:
+                try:
+                    function = find_method(export.object, export.prefix, method)
+                except BaseException as error:  # the object's own __getattr__ may raise anything
+                    function, refusal = self._find_reserved(export, method, error)
+            else:
+                refusal = why_nothing(export, method)
+        self.start(id, export, scope, function, method, payload, refusal, ttl_ms)
+
+    def find(self, export: Export, method: str) -> tuple[Any, BaseException | None]:
+        """Return what a call on an object runs, or why it is refused; neither for one that is passed on."""
+        if not export.prefix:
+            return None, why_nothing(export, method)
+        try:
+            return find_method(export.object, export.prefix, method), None
+        except BaseException as error:  # as above
+            return self._find_reserved(export, method, error)
+
+    def _find_reserved(
+        self, export: Export, method: str, error: BaseException
+    ) -> tuple[Any, BaseException | None]:
+        """Return the method of the specification that has this name, or the error that there is none."""
+        if type(error) is NoSuchMethod and ":" in method:
+            function = self.reserved.find(export, method)
+            return function, error if function is None else None
+        if type(error) is NoSuchMethod:
+            log_no_method(export, method, error, self.reserved)
+        return None, error
+
+    def start(
+        self,
+        id: int,
+        export: Export | Replica | None,
+        scope: Scope,
+        function: Any,
+        method: str,
+        payload: bytes,
+        refusal: BaseException | None,
+        ttl_ms: int | None,
+    ) -> None:
+        """Decode the arguments of a call, then run it, unless it is refused."""
+        at: float | None = None
+        if ttl_ms is not None:
+            at = self.deadlines.after(ttl_ms / 1000)
+            if not ttl_ms:
+                refusal = refusal or DeadlineExceeded("no time was left for the call; it was not run")
+        if self.count - self.updates >= self.limits.max_calls and (id or type(export) is not Replica):
+            refusal = Busy(f"{self.count} calls are running, the limit max_calls; it was not run")
+            # Not where messages that want no answer take the places: their sender does not count those.
+            if len(self.running) >= self.limits.max_calls and id:
+                self.refuse_useless(id, "a call over max_calls")
+        # Decoded even when refused: its references must be counted to be released (spec/1-values.md).
+        try:
+            args, kwargs = scope.decoder.loads_call(payload, scope)
+        except MalformedJelly:
+            raise
+        except BaseException as error:  # a hook of a copy may raise anything
+            refusal = refusal or refused(error)
+        if self._arrived:
+            self.base.broker.streams.belong(id)
+        if refusal is not None:
+            if refusal is not IGNORED:
+                self.fail_call(id, export, scope, refusal)
+            # The error knows this frame: a ring of the two would keep the arguments' references alive.
+            refusal = None
+            return
+        if not self._tables.is_open:  # what came with it has ended the connection: nobody waits for it
+            return
+        assert export is not None
+        # Not an update: no answer must overtake it.
+        if self.holds and type(export) is Export:
+            self.postpone(Held(self, id, export, function, method, args, kwargs, at))
+            return
+        self.run(id, export, function, method, args, kwargs, at)
+
+    def run(
+        self,
+        id: int,
+        export: Any,  # an Export or a Replica
+        function: Any,
+        method: str,
+        args: list[Any],
+        kwargs: dict[str, Any],
+        at: float | None,
+    ) -> None:
+        scope = export.scope
+        refusal: Exception | None = None
+        if export.kind is GONE:  # revoked while the call was held, or while it was decoded
+            refusal = Gone(f"object {export.id} was revoked")
+        elif at is not None and self.deadlines.left_s(at) <= 0:
+            refusal = DeadlineExceeded("no time was left for the call; it was not run")
+        if refusal is not None:
+            self.fail_call(id, export, scope, refusal)
+            return
+        if export.kind is VIEW:
+            args.insert(0, scope.perspective)  # the actor: never the peer's to choose
+        token = serving.set((scope, id, export.id, method))
+        limit = None if at is None else inherited.set(due(at))
+        try:
+            try:
+                if kwargs or export.guards is not None or type(function) is not MethodType:
+                    check_arguments(export, function, method, args, kwargs)
+                if function is None:
+                    self._relay(id, export, method, args, kwargs)
+                    return
+                result = function(*args, **kwargs)
+                kind = type(result)
+                if kind is CoroutineType or (
+                    kind not in _PLAIN and is_awaitable(kind)  # type: ignore[arg-type]
+                ):
+                    self.run_on(Served(id, export, result), at)
+                    return
+            except BaseException as error:
+                fit = bind_error(error, function, method) if isinstance(error, TypeError) else None
+                is_misfit = fit or type(error) is BadArguments
+                if is_misfit and self._tables.may_log(logging.INFO, "call.refused"):
+                    log_refusal(export, method, fit or error, why_bad_arguments(function, len(args), kwargs))
+                self.fail_call(id, export, scope, fit or error)
+                return
+            if id:
+                self.answer(id, scope, result)  # here: a stream in it is made on behalf of the same caller
+        finally:
+            serving.reset(token)
+            if limit is not None:
+                inherited.reset(limit)
+
+    def drop_call(self, envelope: list[Any]) -> None:
+        """Ignore a call that crossed our BYE, which tells the caller that it did not run."""
+        id = envelope[1] if len(envelope) in (5, 6) else None
+        if type(id) is not int or (id and not self.last_id < id <= messages.MAX_ID):
+            raise ProtocolError("CALL whose id is not above all earlier ones")
+        if id:
+            self.last_id = id
+            self.taken += 1
+
+    def receive_cancel(self, envelope: list[Any]) -> None:
+        """Ask a running call to stop; one that has been answered meanwhile is left alone."""
+        if len(envelope) != 2 or type(envelope[1]) is not int:
+            raise ProtocolError("CANCEL is [4, id]")
+        id = envelope[1]
+        if not 1 <= id <= self.last_id:
+            raise ProtocolError(f"CANCEL of call {id}, which was never made")
+        served = self.running.get(id)
+        if served is not None and not served.is_cancelled:
+            self.base.broker.streams.stop_of_call(id)
+            served.cancel()
+        else:
+            self.budget.draw(self.taken, "a CANCEL of a call that has ended")
+
+    def run_on(self, served: Served, at: float | None = None) -> None:
+        """Go on with a call that takes its time; at a time it is ended.
+
+        Raises:
+            Busy: it is an update, and as many are running as calls may be.
+        """
+        if not self._tables.is_open:  # its own first step has ended the connection
+            served.drop()
+            return
+        if served.is_update:
+            if self.updates >= self.limits.max_calls:
+                served.drop()
+                raise Busy(f"{self.updates} updates are running, the limit max_calls")
+            self.updates += 1
+        self.begin(served.id, served)
+        if at is not None:
+            self.deadlines.add(served, at, served.expire)
+        served.task = self._spawn(self._await(served))
+
+    async def _await(self, served: Served) -> None:
+        served.is_started = True
+        try:
+            if served.is_cancelled:
+                served.drop()
+                raise served.why_ended()
+            result = await served.awaitable
+        except BaseException as error:
+            self.finish(served.id, served)
+            if not isinstance(error, Exception) and served.is_stopped:
+                error = served.why_ended()
+            self.fail_call(served.id, served.export, served.scope, error)
+        else:
+            self.finish(served.id, served)
+            self.answer(served.id, served.scope, result)
+        served.scope.direct.leave()
+        self.settled()
+
+    def _relay(self, id: int, export: Export, method: str, args: list[Any], kwargs: dict[str, Any]) -> None:
+        handle = export.object._pb_import
+        other = handle.scope.broker
+        if not id:
+            other.calls.send(handle, method, tuple(args), kwargs, handle.scope.relay())
+            return
+        relay = Relay(self, id, export)
+        self.begin(id, relay)
+        try:
+            relay.relayed_id = other.calls.make(
+                handle, method, tuple(args), kwargs, relay, handle.scope.relay()
+            )
+        except BaseException:
+            self.finish(id, relay)
+            relay.scope.direct.leave()
+            raise
+
+    def begin(self, id: int, served: Served | Relay | Held | Waiting) -> None:
+        """Put a call on the list of the running."""
+        self.count += 1
+        scope = served.export.scope if isinstance(served, Held) else served.scope
+        scope.direct.running += 1
+        if id:
+            self.running[id] = served
+        else:
+            self._quiet.add(served)
+
+    def finish(self, id: int, served: Served | Relay | Held | Waiting) -> None:
+        """Take a call off the list of the running. Once it is answered, it has to leave its scope."""
+        self.count -= 1
+        if self.deadlines:
+            self.deadlines.discard(served)
+        if type(served) is Served:
+            self.updates -= served.is_update
+        if id:
+            self.running.pop(id, None)
+        else:
+            self._quiet.discard(served)
+
+    def fail_call(self, id: int, export: Export | Replica | None, scope: Scope, error: BaseException) -> None:
+        """Send the error of a call; a replica that missed an update is given up, and its owner is told."""
+        self.fail(id, scope, error)
+        if not id and type(export) is Replica and not export.is_stale:
+            self._tables.make_stale(export)
+
+    def abandon(self) -> None:
+        """Stop whatever is running: nobody waits for it any longer."""
+        for served in [*self.running.values(), *self._quiet]:
+            if not served.is_cancelled:
+                served.cancel()
+        if self.slots is not None:
+            self.slots.clear()

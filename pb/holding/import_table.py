@@ -1,0 +1,323 @@
+"""What we hold of the peer's: the tables of references and replicas of one connection.
+
+The counting rules are spec/4-references.md R1 to R10; the names of the rules stand at the code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from jelly import InsecureJelly, MalformedJelly
+
+from .. import messages
+from ..caches.replica import Replica
+from ..errors import DeadReference, Gone
+from ..reference import Import, RemoteReference
+from ..streams.consumer import Consumer
+
+if TYPE_CHECKING:
+    from jelly import RemoteCache
+
+    from .export import Export
+    from .scope import Scope
+
+Owed = Import | Replica | Consumer | tuple[int, int]
+
+
+class ImportTable:
+    """Objects and caches of the peer's, by id.
+
+    Attributes:
+        imports: under a perspective the key is (id, scope): what is received under one is called under it.
+        dropped: what waits to be released.
+        arrived: streams that came since a call of the peer was last decoded.
+        lost: replicas that the end of the connection has made stale and that may be offered again.
+        pinned: references that calls on the way may name until they are answered: how often, and how many
+            counts are owed for them then.
+    """
+
+    def __init__(
+        self, *, max_refs: int, make_reference: Callable[[], RemoteReference], wake: Callable[[], None]
+    ) -> None:
+        self.imports: dict[object, Import] = {}
+        self._by_id: dict[int, tuple[Import, ...]] = {}  # one id may have a handle under each perspective
+        self.replicas: dict[int, Replica] = {}
+        self.lost: Sequence[Replica] = ()
+        self.dropped: list[Owed] = []  # an empty deque takes 760 bytes of an idle connection
+        self.arrived: list[Consumer] = []
+        self.is_open = True
+        self.pinned: dict[int, list[int]] | None = None
+        self._on_drop = self.drop  # bound once
+        self._max_held = max_refs
+        self._make_reference = make_reference
+        self._wake = wake
+
+    def reference(self, number: int, scope: Scope) -> RemoteReference:
+        """Return the reference for an id the peer has just sent, and count the occurrence (R2).
+
+        Raises:
+            InsecureJelly: it would be one more than `max_refs`; its count is owed back all the same.
+        """
+        direct = scope.direct
+        key = number if direct.exports is None else (number, direct)
+        handle = self.imports.get(key)
+        if handle is not None:
+            reference = handle()
+            if reference is not None:
+                handle.count += 1
+                return reference
+        # First what costs next to nothing; the root, which is not counted, can only make it less.
+        elif len(self._by_id) + len(self.replicas) >= self._max_held and self._is_full:
+            self.drop((number, 1))
+            raise InsecureJelly(
+                f"this side holds {self._max_held} references, its limit max_refs; release some first",
+                wire_type="pb.TooLarge",
+            )
+        return self._import(key, number, direct)
+
+    @property
+    def held(self) -> int:
+        """How many objects of the peer's are held, its root among them where it was asked for."""
+        return len(self._by_id) + len(self.replicas)
+
+    @property
+    def _is_full(self) -> bool:
+        return self.held - self.holds_root >= self._max_held
+
+    @property
+    def holds_root(self) -> bool:
+        """Whether the peer's root is held, which is not counted."""
+        return 0 in self._by_id
+
+    def holds(self, number: int) -> bool:
+        """Tell whether an id of the peer's stands for a reference or a replica here."""
+        return number in self._by_id or number in self.replicas
+
+    def root(self, scope: Scope) -> RemoteReference:
+        """Return the reference for the peer's root, which is not counted."""
+        handle = self.imports.get(0)
+        reference = None if handle is None else handle()
+        return self._import(0, 0, scope) if reference is None else reference
+
+    def adopt(self, reference: RemoteReference, scope: Scope) -> RemoteReference:
+        """Return a reference for the same object of the peer's, under another perspective."""
+        handle = reference._pb_import
+        known = self.imports.get((handle.id, scope))
+        adopted = None if known is None else known()
+        if adopted is None:
+            adopted = self._import((handle.id, scope), handle.id, scope)
+            adopted._pb_import.count = 0
+            adopted._pb_import.source = reference  # which is counted, and must not be released before
+        return adopted
+
+    def take_over(self, fresh: RemoteReference, older: RemoteReference) -> None:
+        """Let an older reference, of a connection that has ended, stand for what a fresh one does.
+
+        Both work from here on; the older one is counted, and is what the peer's object is known as.
+        """
+        handle = fresh._pb_import
+        taken = Import(older, self._on_drop)
+        for name in ("id", "key", "count", "home", "scope", "dead", "passed_on", "source"):
+            setattr(taken, name, getattr(handle, name))
+        handle.count = 0
+        handle.source = older  # which is counted, and must not be released before
+        older._pb_import = taken
+        if self.imports.get(handle.key) is handle:
+            self.imports[handle.key] = taken
+            self._by_id[handle.id] = (*self._by_id[handle.id], taken)
+
+    def _import(self, key: object, number: int, scope: Scope) -> RemoteReference:
+        reference = self._make_reference()
+        handle = Import(reference, self._on_drop)
+        handle.id = number
+        handle.key = key
+        handle.count = 1
+        handle.source = None
+        handle.dead = None
+        handle.passed_on = ()
+        handle.home = None
+        handle.scope = scope
+        reference._pb_import = self.imports[key] = handle
+        others = self._by_id.get(number)
+        if others is None:
+            self._by_id[number] = (handle,)
+        else:  # without the dead, of which a burst may leave many until they are released
+            self._by_id[number] = (*[each for each in others if each() is not None], handle)
+        return reference
+
+    def _forget(self, handle: Import) -> None:
+        if self.imports.get(handle.key) is handle:
+            del self.imports[handle.key]
+        known = self._by_id.get(handle.id, ())
+        if len(known) == 1 and known[0] is handle:  # nearly always
+            del self._by_id[handle.id]
+        elif known:
+            self._by_id[handle.id] = tuple(each for each in known if each is not handle)
+
+    def begin_replica(self, number: int, replica: RemoteCache | None, scope: Scope) -> None:
+        """Take in a replica that a payload brings, and count the occurrence; None for a refused one.
+
+        Raises:
+            MalformedJelly: there is one of this id.
+            InsecureJelly: it would be one more than `max_refs`; its count is owed back all the same.
+        """
+        if number in self.replicas:
+            raise MalformedJelly(f"CACHE {number}, which was sent before; CACHED stands for it from then on")
+        if replica is None or self._is_full:
+            self.drop((number, 1))
+            if replica is not None:
+                raise InsecureJelly(
+                    f"this side holds {self._max_held} references, its limit max_refs; release some first",
+                    wire_type="pb.TooLarge",
+                )
+            return
+        row = Replica(number, scope, replica)
+        if self.is_open:
+            self.replicas[number] = row
+        else:  # a hook has ended the connection meanwhile
+            row.is_stale = True
+
+    def replica(self, number: int) -> object:
+        """Return the replica of an id, for one more occurrence of it.
+
+        Raises:
+            InsecureJelly: there is none; the count is owed back all the same.
+        """
+        row = self.replicas.get(number)
+        if row is None or row.is_stale:
+            self.drop((number, 1))
+            found = None if row is None else row.object
+            if found is None:
+                raise InsecureJelly(f"no cache {number} is held here", wire_type="pb.NoSuchObject")
+            return found
+        row.count += 1
+        found = row.hand_out()
+        if found is None:  # collected by another thread this very moment
+            raise InsecureJelly(f"cache {number} is being given up", wire_type="pb.NoSuchObject")
+        return found
+
+    def expect_replica(
+        self, number: object, replica: RemoteCache, key: bytes | None, version: int, scope: Scope
+    ) -> None:
+        """Let a replica of an earlier connection wait under an id until the peer sends the object again."""
+        if type(number) is not int or not 1 <= number <= messages.MAX_ID:
+            return
+        if number in self.replicas or not self.is_open:
+            return
+        row = Replica(number, scope, replica)
+        row.count = 0
+        row.key, row.version, row.is_behind = key, version, True
+        self.replicas[number] = row
+
+    def forget_replica(self, number: int) -> None:
+        """Give up a replica that was never given out: its payload was refused."""
+        row = self.replicas.pop(number, None)
+        if row is not None:
+            self.make_stale(row)
+
+    def make_stale(self, row: Replica) -> None:
+        """Give up a replica that missed an update: its owner is told by the release of all counts."""
+        row.is_stale = True
+        if row.count:
+            owed, row.count = (row.id, row.count), 0
+            self.drop(owed)
+
+    def drop(self, owed: Owed) -> None:
+        """Note that something is to be released. May run at any moment and in any thread."""
+        if self.is_open:
+            self.dropped.append(owed)
+            self._wake()
+
+    def drop_now(self, handle: Import | Replica) -> None:
+        """Give an object back though its reference is still about: that one is dead from here on."""
+        if isinstance(handle, Replica):
+            self.make_stale(handle)
+        elif self.imports.get(handle.key) is handle:
+            self._forget(handle)
+            handle.dead = DeadReference
+            handle.source = None
+            if handle.id:
+                owed, handle.count = (handle.id, handle.count), 0
+                if self.pinned is not None and id(handle) in self.pinned:
+                    self.pinned[id(handle)][1] += owed[1]
+                else:
+                    self.drop(owed)
+
+    def pin(self, reference: RemoteReference) -> None:
+        """Release an object only after `unpin`, whatever the program says (R10). Whoever pins holds it."""
+        if self.pinned is None:
+            self.pinned = {}
+        self.pinned.setdefault(id(reference._pb_import), [0, 0])[0] += 1
+
+    def unpin(self, reference: RemoteReference) -> None:
+        """Release what waited for that."""
+        assert self.pinned is not None
+        handle = reference._pb_import
+        row = self.pinned[id(handle)]
+        row[0] -= 1
+        if not row[0]:
+            del self.pinned[id(handle)]
+            if row[1]:
+                self.drop((handle.id, row[1]))
+
+    def take_dropped(self) -> list[int]:
+        """Return `[id, count, id, count, …]` to be released, and forget it."""
+        owed: list[int] = []
+        taken: list[Owed] = []
+        while self.dropped:  # other threads may append meanwhile, which pop() does not mind
+            taken.append(self.dropped.pop())
+        for dropped in reversed(taken):
+            if isinstance(dropped, Import):  # most are
+                self._forget(dropped)
+            elif isinstance(dropped, tuple):
+                if dropped[1]:
+                    owed += dropped
+                continue
+            elif isinstance(dropped, Consumer):
+                dropped.streams.stop(dropped)
+                continue
+            # Where it was sent again meanwhile, the new handle has taken the counts over.
+            elif dropped.zombie is None and self.replicas.get(dropped.id) is dropped:
+                continue
+            if dropped.id and dropped.count:
+                owed += (dropped.id, dropped.count)
+                dropped.count = 0
+        return owed
+
+    def mark_gone(self, number: int) -> list[Export]:
+        """Note that the peer revoked an object, or confirms that a replica is no longer followed.
+
+        Returns the rows of other connections that pass it on: they are to be revoked too.
+        """
+        row = self.replicas.pop(number, None)
+        if row is not None:
+            row.is_stale = True
+            row.zombie = None
+            return []
+        rows: list[Export] = []
+        for handle in self._by_id.get(number, ()) if number else ():
+            if handle.dead is None:
+                handle.dead = Gone
+                rows += _rows(handle)
+        return rows
+
+    def close_imports(self) -> list[Export]:
+        """Forget all: the connection has ended. Returns what other connections pass on of it."""
+        self.is_open = False
+        self.dropped.clear()
+        self.arrived.clear()
+        passed_on = [export for handle in self.imports.values() for export in _rows(handle)]
+        self._by_id.clear()
+        self.imports.clear()  # references keep their own rows, and are dead from here on
+        replicas, self.replicas = self.replicas, {}
+        self.lost = [row for row in replicas.values() if row.key and not row.is_stale and row.zombie is None]
+        for row in replicas.values():
+            row.is_stale = True
+            row.zombie = None
+        return passed_on
+
+
+def _rows(handle: Import) -> list[Export]:
+    """Return the rows of other connections that pass a reference on."""
+    return [export for weak in handle.passed_on if (export := weak()) is not None]

@@ -1,0 +1,1 @@
+"""Streams: their table, the end that makes items and the end that takes them."""

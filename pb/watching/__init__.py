@@ -1,0 +1,1 @@
+"""Hooks at work: the same calls and references, told to who wants to know of them."""

@@ -1,0 +1,1 @@
+"""Bytes and messages: frames, HELLO, what may be received when, payloads, what waits to be written."""

@@ -1,0 +1,60 @@
+"""Encoders and decoders of one registry, shared by all connections of a thread that use it.
+
+A msgpack Packer holds a buffer and must not be entered twice; sharing it among the connections of one
+thread keeps an idle connection small (tests/bench, "idle connection").
+"""
+
+from __future__ import annotations
+
+import msgpack
+
+import jelly
+
+from ..errors import RemoteError, build_registry
+from ..limits import Limits
+
+# What a message takes besides its payload: codes and ids, a method name of 128 bytes, small options.
+_ENVELOPE_BYTES = 512
+_ENCODERS = 64  # different limits of peers that are remembered
+
+
+class Codec:
+    """What converts values for connections of one registry. Not for more than one thread.
+
+    Args:
+        registry: the classes that may cross, besides the errors of the protocol; None for none.
+    """
+
+    def __init__(self, registry: jelly.Registry | None) -> None:
+        self._sending = build_registry(with_base=True)
+        self._receiving = build_registry(with_base=False)
+        if registry is not None:
+            self._sending.include(registry)
+            self._receiving.include(registry)
+        self._encoders: dict[jelly.Limits, jelly.Encoder] = {}
+        self._decoders: dict[tuple[jelly.Limits, bool], jelly.Decoder] = {}
+        self.pack = msgpack.Packer(buf_size=16 * 1024).pack
+
+    def encoder(self, limits: Limits) -> jelly.Encoder:
+        """Return the encoder for a peer of these limits."""
+        encoder = self._encoders.get(limits)
+        if encoder is None:
+            if len(self._encoders) >= _ENCODERS:
+                self._encoders.clear()
+            encoder = self._encoders[limits] = jelly.Encoder(
+                self._sending, limits, max_payload=limits.max_frame - _ENVELOPE_BYTES
+            )
+        return encoder
+
+    def decoder(self, limits: Limits, relay: bool = False) -> jelly.Decoder:
+        """Return the decoder for what this side accepts."""
+        decoder = self._decoders.get((limits, relay))
+        if decoder is None:
+            decoder = self._decoders[limits, relay] = jelly.Decoder(
+                self._receiving, limits, relay=relay, remote_error=RemoteError
+            )
+        return decoder
+
+    def relay_decoder(self, limits: Limits) -> jelly.Decoder:
+        """Return the decoder for values that are passed on: unknown classes become `jelly.Relayed`."""
+        return self.decoder(limits, relay=True)

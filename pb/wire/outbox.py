@@ -1,0 +1,131 @@
+"""What waits to be written: envelopes in order, leaving as few frames as possible.
+
+All that one turn of the loop produces leaves as one frame, the batch form, so that the receiver unpacks
+once: 1.24 times the speed with many calls outstanding (tests/bench). Spec: spec/2-frames.md.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+
+from .. import messages
+
+# From here on a payload travels as its own frame, written next to its header and never copied.
+LARGE_PAYLOAD = 16 * 1024
+_WRITE_NOW_BYTES = 128 * 1024
+# What an envelope costs while it waits, beside its bytes.
+_ENVELOPE_BYTES = 64
+_LENGTH = struct.Struct(">I").pack
+
+
+class Outbox:
+    """Envelopes in the order in which they will be read; `take` turns them into frames.
+
+    Attributes:
+        batch: envelopes that will share a frame.
+        frames: what is to be written before them.
+        due: whether somebody is about to take.
+        wake: called when something is put and nobody is about to take.
+        write_now: called when too much has been put to wait for anything.
+    """
+
+    __slots__ = ("_bytes", "batch", "due", "frames", "has_spoken", "max_frame", "wake", "write_now")
+
+    def __init__(self, wake: Callable[[], None], write_now: Callable[[], None]) -> None:
+        self.max_frame = messages.HELLO_MAX_FRAME
+        self.due = False
+        self.has_spoken = False  # whether something was taken since the last tick of the keepalive
+        self.wake = wake
+        self.write_now = write_now
+        self._bytes = 0
+        self.batch: list[bytes] = []
+        self.frames: list[bytes] = []
+
+    def put(self, envelope: bytes) -> None:
+        """Queue one packed envelope."""
+        self.batch.append(envelope)
+        if not self.due:
+            self.due = True
+            self.wake()
+
+    def put_counted(self, envelope: bytes) -> None:
+        """Queue one packed envelope of those that nothing else keeps from being many in one turn."""
+        self.batch.append(envelope)
+        self._count(len(envelope))
+
+    def put_alone(self, head: bytes, *rest: bytes) -> None:
+        """Queue one envelope as a frame of its own: its bytes are `head` followed by `rest`."""
+        self._seal()
+        size = len(head) + sum(map(len, rest))
+        self.frames.append(size.to_bytes(4, "big") + head)
+        self.frames.extend(rest)
+        self._count(size)
+
+    def _count(self, size: int) -> None:
+        self._bytes += size + _ENVELOPE_BYTES
+        if self._bytes > _WRITE_NOW_BYTES:
+            # Not at the end of the turn: the network must be able to say that it takes no more.
+            self._bytes = 0
+            self.write_now()
+        elif not self.due:
+            self.due = True
+            self.wake()
+
+    def take(self) -> list[bytes]:
+        """Return all that is queued, as buffers to be written one after the other."""
+        self.due = False
+        frames = self.frames
+        if not frames:
+            batch = self.batch
+            if len(batch) == 1:  # one call at a time
+                self.has_spoken = True
+                envelope = batch.pop()
+                return [_LENGTH(len(envelope)) + envelope]
+            if not batch:
+                return frames
+        self.has_spoken = True
+        self._seal()
+        self.frames = []
+        return frames
+
+    def clear(self) -> None:
+        """Forget what is queued: the transport is gone."""
+        self.batch.clear()
+        self.frames.clear()
+
+    def _seal(self) -> None:
+        """Make frames of the envelopes collected so far."""
+        batch = self.batch
+        if not batch:
+            return
+        count = len(batch)
+        if count == 1:
+            envelope = batch[0]
+            self.frames.append(len(envelope).to_bytes(4, "big") + envelope)
+            batch.clear()
+            return
+        size = sum(map(len, batch)) + 3
+        if count <= messages.MAX_BATCH and size <= self.max_frame:
+            self.frames.append(_batch_frame(batch))
+            batch.clear()
+            return
+        first = 0
+        size = 3
+        for index, envelope in enumerate(batch):
+            size += len(envelope)
+            if index > first and (size > self.max_frame or index - first == messages.MAX_BATCH):
+                self.frames.append(_batch_frame(batch[first:index]))
+                first = index
+                size = 3 + len(envelope)
+        self.frames.append(_batch_frame(batch[first:]))
+        batch.clear()
+
+
+def _batch_frame(batch: list[bytes]) -> bytes:
+    count = len(batch)
+    if count == 1:
+        return len(batch[0]).to_bytes(4, "big") + batch[0]
+    head = bytes((0x90 | count,)) if count < 16 else b"\xdc" + count.to_bytes(2, "big")
+    body = b"".join(batch)
+    return (len(head) + len(body)).to_bytes(4, "big") + head + body

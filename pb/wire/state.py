@@ -1,0 +1,109 @@
+"""The states of a connection, and what may be received in each: one table, looked at for every message.
+
+Spec: spec/2-frames.md, "States". A message that a row does not name is a protocol violation.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Final
+
+from ..messages import (
+    ANSWER,
+    BYE,
+    CALL,
+    CANCEL,
+    END,
+    ERROR,
+    FINISH,
+    GONE,
+    HELLO,
+    ITEMS,
+    MESSAGES,
+    OBSERVE,
+    PING,
+    PONG,
+    PULL,
+    RELEASE,
+    STOP,
+)
+
+
+class State(enum.Enum):
+    """Where a connection stands."""
+
+    GREETING = "waiting for the peer's HELLO"
+    STRANGER = "open to logins; nobody has logged in yet"
+    OPEN = "open"
+    LEAVING = "BYE sent; the peer's BYE has not arrived"
+    DRAINING = "both have said BYE; what is under way is finished"
+    CLOSED = "closed"
+
+
+_OPEN: Final = {
+    CALL: "receive_call",
+    ANSWER: "receive_answer",
+    ERROR: "receive_error",
+    CANCEL: "receive_cancel",
+    FINISH: "receive_finish",
+    RELEASE: "receive_release",
+    OBSERVE: "receive_observe",
+    GONE: "receive_gone",
+    PULL: "receive_pull",
+    ITEMS: "receive_items",
+    END: "receive_end",
+    STOP: "receive_stop",
+    PING: "receive_ping",
+    PONG: "receive_pong",
+    BYE: "receive_bye",
+}
+
+# state -> message code -> name of what receives it.
+RECEIVES: Final[dict[State, dict[int, str]]] = {
+    State.GREETING: {HELLO: "receive_hello"},
+    # There is nothing yet that could be observed, answered or gone.
+    State.STRANGER: {
+        CALL: "receive_stranger_call",
+        CANCEL: "receive_cancel",
+        FINISH: "receive_finish",
+        RELEASE: "receive_release",
+        PING: "receive_ping",
+        PONG: "receive_pong",
+        BYE: "receive_bye",
+    },
+    State.OPEN: _OPEN,
+    # A call that crossed our BYE is dropped: the caller learns from `last` that it did not run.
+    State.LEAVING: {**_OPEN, CALL: "drop_call", OBSERVE: "receive_update"},
+    State.DRAINING: _OPEN,
+    State.CLOSED: {},
+}
+
+# (state, what happened) -> the next state. "bye" and "peer bye" are the two draining codes; any other
+# code, a violation, or the loss of the transport is "end", and leads to CLOSED from everywhere.
+NEXT: Final[dict[tuple[State, str], State]] = {
+    (State.GREETING, "hello"): State.OPEN,
+    (State.GREETING, "hello of a stranger"): State.STRANGER,
+    (State.STRANGER, "login"): State.OPEN,
+    # A login may end after a BYE, or after the connection.
+    **{(state, "login"): state for state in (State.LEAVING, State.DRAINING, State.CLOSED)},
+    (State.STRANGER, "bye"): State.LEAVING,
+    (State.STRANGER, "peer bye"): State.DRAINING,
+    (State.OPEN, "bye"): State.LEAVING,
+    (State.OPEN, "peer bye"): State.DRAINING,
+    (State.LEAVING, "peer bye"): State.DRAINING,
+    (State.DRAINING, "bye"): State.DRAINING,
+    (State.DRAINING, "peer bye"): State.DRAINING,
+    (State.LEAVING, "bye"): State.LEAVING,
+    **{(state, "end"): State.CLOSED for state in State},
+}
+
+
+def why_unexpected(code: object, state: State) -> str:
+    """Say what is wrong with a message that a row of the table does not name."""
+    if type(code) is not int:
+        return "a message that is no array starting with its code"
+    for message in MESSAGES:
+        if message.code == code:
+            why = f"; the feature {message.feature!r} was not announced" if message.feature else ""
+            return f"{message.name} while {state.value}{why}"
+    return f"unknown message code {code}"

@@ -1,0 +1,128 @@
+"""A peer that does not read: its calls are taken in and counted, and run when it reads again."""
+
+from __future__ import annotations
+
+import pytest
+
+import pb
+from pb.wire.outbox import LARGE_PAYLOAD, Outbox
+
+from ..pump import Gate, Pump, cancel, send
+
+
+class Server(pb.Root):
+    def __init__(self):
+        self.seen = []
+        self.gate = Gate()
+
+    def remote_note(self, value):
+        self.seen.append(value)
+        return value
+
+    async def remote_wait(self):
+        return await self.gate
+
+    def remote_stop_reading(self):
+        self.pump.server.broker.serving.hold()
+
+
+def make(**options):
+    root = Server()
+    root.pump = Pump(root, **options)
+    return root, root.pump
+
+
+def test_calls_are_held_in_order_and_run_when_the_peer_reads_again():
+    """What waits for a peer that does not read stays bounded, and nothing is lost."""
+    root, pump = make()
+    serving = pump.server.broker.serving
+    serving.hold()
+    outcomes = [pump.root.note(number) for number in range(5)]
+    send(pump.root, "note", "quiet")
+    pump.run()
+    assert [] == root.seen
+    assert 6 == serving.count
+
+    serving.start_held()
+    pump.run()
+
+    assert [0, 1, 2, 3, 4, "quiet"] == root.seen
+    assert [0, 1, 2, 3, 4] == [outcome.result() for outcome in outcomes]
+    assert 0 == serving.count
+
+
+def test_holding_again_stops_in_the_middle():
+    """Each answer may be the one that is too much."""
+    root, pump = make()
+    serving = pump.server.broker.serving
+    serving.hold()
+    for call in (pump.root.note(1), pump.root.stop_reading(), pump.root.note(2)):
+        assert not call.done()
+    pump.run()
+
+    serving.start_held()
+    pump.run()
+    assert [1] == root.seen
+    assert serving.is_held
+
+    serving.start_held()
+    pump.run()
+    assert [1, 2] == root.seen
+
+
+def test_a_held_call_can_be_cancelled_and_is_answered_once():
+    """It never ran."""
+    root, pump = make()
+    serving = pump.server.broker.serving
+    serving.hold()
+    outcome, other = pump.root.note(1), pump.root.note(2)
+    pump.run()
+    cancel(pump.root, outcome)
+    pump.run()
+    serving.start_held()
+    pump.run()
+
+    assert [2] == root.seen
+    assert 2 == other.result()
+    assert 0 == len(pump.client.broker.calls.pending)
+
+
+def test_held_calls_count_toward_the_limit():
+    """A peer that does not read cannot make us hold any number."""
+    _, pump = make(limits=pb.Limits(max_calls=3))
+    pump.client.broker.calls.peer_max_calls = 100
+    pump.server.broker.serving.hold()
+    outcomes = [pump.root.note(number) for number in range(4)]
+    pump.run()
+
+    with pytest.raises(pb.Busy):
+        outcomes[3].result()
+
+
+def test_losing_the_connection_drops_held_calls():
+    """Nobody waits for them any longer."""
+    root, pump = make()
+    serving = pump.server.broker.serving
+    serving.hold()
+    pump.root.note(1)
+    pump.run()
+    pump.lose()
+    serving.start_held()
+
+    assert [] == root.seen
+    assert 0 == serving.count
+
+
+def test_much_output_is_written_before_the_turn_ends():
+    """Otherwise the network could not say that it takes no more until all of it is there."""
+    wakes, writes = [], []
+    box = Outbox(lambda: wakes.append(1), lambda: writes.append(box.take()))
+    block = b"x" * LARGE_PAYLOAD * 3
+    for _ in range(6):
+        box.put_alone(b"head", block)
+
+    assert 2 == len(writes)
+    assert wakes
+    assert 6 * (4 + 4 + len(block)) == sum(
+        len(buffer) for buffers in [*writes, box.take()] for buffer in buffers
+    )
