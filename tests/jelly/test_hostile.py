@@ -122,7 +122,7 @@ sys.addaudithook(_audit)
 
 
 @pytest.mark.parametrize("relay", [False, True], ids=["refusing", "relaying"])
-def test_mutated_payloads_end_in_a_value_or_in_one_of_two_errors(relay: bool) -> None:
+def test_fuzz_of_payloads_ends_in_a_value_or_in_one_of_two_errors(relay: bool) -> None:
     """Whatever else came out would end the process of whoever did not expect it (threats B15, A1, A9)."""
     global _is_watching
     chance = random.Random(SEED + relay)

@@ -68,7 +68,7 @@ def no_fault_of_ours(caplog):
 
 
 @exhaustive
-def test_mutated_frames_end_in_a_bye_or_an_error():
+def test_fuzz_of_frames_ends_in_a_bye_or_an_error():
     """Nothing else leaves the decoder, nothing is opened, imported or run by it, and memory stays flat."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.pb.mutations", str(FRAMES), str(SEED)],
