@@ -6,12 +6,9 @@ everything else. So every conversation can be replayed. Spec: spec/2-frames.md, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgpack
-
-from jelly import MalformedJelly
 
 from . import messages
 from .bounds.budget import Budget
@@ -24,18 +21,13 @@ from .errors import ProtocolError, printable
 from .holding.holdings import Holdings
 from .holding.scope import Scope
 from .holding.tables import Tables
-from .logfields import log_fault
 from .streams.streams import Streams
 from .wire.fields import token_of
-from .wire.frames import Envelope, FrameReader, unpack_frame
-from .wire.greeting import Greeting, Receiver
+from .wire.greeting import Greeting
 from .wire.hello import read_hello
 from .wire.outbox import Outbox
-from .wire.payloads import ending
-from .wire.state import NEXT, State, why_unexpected
-
-# Looked up for every read: a member of an Enum is found five times as slowly as a global.
-OPEN, CLOSED = State.OPEN, State.CLOSED
+from .wire.state import NEXT, State
+from .wire.turns import Turns
 
 if TYPE_CHECKING:
     from jelly import Decoder
@@ -45,7 +37,7 @@ if TYPE_CHECKING:
     from .wire.codec import Codec
 
 
-class Broker:
+class Broker(Turns):
     """Both ends of the protocol on one connection; the protocol is symmetric.
 
     Args:
@@ -63,9 +55,7 @@ class Broker:
     watch: Any = None
 
     __slots__ = (
-        "_batch",
         "_last",
-        "_turn_envelopes",
         "agent",
         "calls",
         "codec",
@@ -73,19 +63,14 @@ class Broker:
         "error",
         "face",
         "greeting",
-        "heard",
         "holdings",
         "is_initiator",
-        "limits",
         "outbox",
         "peer_agent",
         "peer_limits",
-        "reader",
-        "receivers",
         "scope",
         "serving",
         "speaks_pb",
-        "state",
         "streams",
         "tables",
         "updates",
@@ -103,22 +88,18 @@ class Broker:
         proxy: bool = True,
     ) -> None:
         self.face = face
-        self.limits = limits
-        self._turn_envelopes = limits.turn_envelopes
-        self._batch: Iterator[Any] | None = None  # what the last turn left of its last frame
+        super().__init__(limits)
         self.agent = agent
         self.codec = codec
         self.error: ProtocolError | None = None  # why it ended, if it ended badly
         self._last = 0  # the `last` of our BYE
         self.greeting = Greeting(self)
-        self.heard = False  # whether bytes came since the last tick of the keepalive
         self.is_initiator = False  # whether this side said BYE first, and so closes the transport
         self.peer_agent = ""
         self.peer_limits: Limits | None = None
         self.speaks_pb = False  # whether what came first was a HELLO, good or bad
-        self.reader = FrameReader()
         self.outbox = Outbox(face.wants_write, face.write_now)
-        self.tables = self.tables_type(
+        self.tables: Tables = self.tables_type(
             make_reference=face.make_reference,
             max_refs=limits.max_refs,
             wake=face.wants_release,
@@ -147,7 +128,6 @@ class Broker:
         self.streams = Streams(self)
         if root is not None:
             self.tables.set_root(root, self.scope)
-        self._enter(State.GREETING)
 
     @property
     def connection(self) -> Any:
@@ -173,90 +153,6 @@ class Broker:
         """Say HELLO. Call it once, before anything else; then write `take_output()`."""
         self.greeting.say_hello()
 
-    def receive_data(self, data: bytes | memoryview, size: int | None = None) -> None:
-        """Take bytes from the peer and act on them, for one turn; then write `take_output()`.
-
-        Any split of the stream will do. `data` is not referred to after the return. What one turn
-        leaves over is done in later ones: the face is asked for them by `wants_turn`. Of a buffer that is
-        not full, `size` says how many bytes were received.
-        """
-        if self.state is CLOSED:
-            return
-        size = len(data) if size is None else size
-        reader = self.reader
-        # The usual case, without what is needed for others: 1 us less.
-        envelope = reader.only_message(data, size) if self.state is OPEN and self._batch is None else None
-        if envelope is None:
-            reader.feed(data[:size])
-        self.turn(envelope)
-        if reader.left:
-            reader.hold()
-
-    def turn(self, envelope: Envelope | None = None) -> None:
-        """Act on what has arrived, in its order, at most as long as one turn may take.
-
-        `envelope` is a message that the reader has already unpacked, and then the only one there is.
-        """
-        self.heard = True
-        try:
-            receive = self.receivers.get(envelope[0]) if envelope is not None else None  # type: ignore[call-overload]
-            if receive is not None:
-                receive(envelope)
-            else:
-                self._act(envelope)
-        except ProtocolError as error:
-            self.fail(error)  # does nothing where a handler has closed the connection meanwhile
-        except MalformedJelly as error:
-            self.fail(ending(error))
-        except Exception:
-            log_fault(self.tables.peer_name)
-            self.fail(ProtocolError("internal error", messages.BYE_INTERNAL))
-        if self.state is not OPEN:
-            if self.state is CLOSED:
-                self._batch = None
-            self.check_settled()
-        if self._batch is not None:
-            self.face.wants_turn()
-
-    def _act(self, only: Envelope | None) -> None:
-        """Act on one message after the other; what the turn has no time for stays in `_batch`."""
-        reader = self.reader
-        left = self._turn_envelopes
-        deadline = 0.0
-        batch = self._batch if only is None else iter((only,))
-        while True:
-            if batch is None:
-                # A large payload is a view of the receive buffer: its message is acted on in this turn.
-                body = reader.next_body()
-                if body is None:
-                    return
-                if self.state is not OPEN:
-                    self.greeting.note_frame(body)
-                batch = unpack_frame(body, self.state is State.GREETING)
-            for envelope in batch:
-                code = envelope[0] if type(envelope) is list and envelope else None
-                receive = self.receivers.get(code) if type(code) is int else None
-                if receive is None:
-                    receive = self.greeting.receiver(code) if type(code) is int else None
-                    if receive is None:
-                        raise ProtocolError(why_unexpected(code, self.state))
-                receive(envelope)
-                left -= 1
-                if not left & 7:
-                    now = self.face.clock()
-                    deadline = deadline or now + self.limits.turn_s
-                    if not left or now > deadline:
-                        self._batch = batch  # an iterator: what is left of it
-                        return
-            batch = self._batch = None
-            if not reader.left:
-                return
-
-    @property
-    def is_cut(self) -> bool:
-        """Whether the last turn left messages over for later ones."""
-        return self._batch is not None
-
     def take_output(self) -> list[bytes]:
         """Return the buffers to be written now, in order. Write all, or report the connection lost."""
         if self.tables.dropped:
@@ -269,10 +165,6 @@ class Broker:
     def enter(self, event: str) -> None:
         """Go where the table of states leads from here."""
         self._enter(NEXT[self.state, event])
-
-    def _enter(self, state: State) -> None:
-        self.state = state
-        self.receivers: dict[int, Receiver] = {}  # bound when a message first needs them: most never do
 
     def receive_hello(self, envelope: list[Any]) -> None:
         """Learn what the peer can do; from here on calls may be made."""

@@ -147,7 +147,7 @@ def test_getattr_with_a_name_from_the_peer_is_in_dispatch_only():
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Name)
                 and node.func.id == "getattr"
-                and any(isinstance(part, ast.BinOp) for part in ast.walk(node.args[1]))
+                and any(isinstance(part, ast.BinOp | ast.Call) for part in ast.walk(node.args[1]))
             ):
                 dynamic.add(path.name)
 

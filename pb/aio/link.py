@@ -63,11 +63,14 @@ class Link(asyncio.BufferedProtocol):
         "_certificate",
         "_check",
         "_connection",
+        "_dropped",
         "_flush",
         "_insecure",
         "_links",
+        "_outbox",
         "_owned",
         "_pulse",
+        "_reader",
         "_room",
         "_root",
         "_sweep",
@@ -121,6 +124,8 @@ class Link(asyncio.BufferedProtocol):
         kind = broker_kind(self.broker_type, hooks)
         codec = shared.codec(registry)
         self.broker: Broker = kind(self, codec, limits, agent=AGENT, debug=debug, proxy=proxy)
+        self._dropped = self.broker.tables.dropped  # these three for each read and write
+        self._outbox, self._reader = self.broker.outbox, self.broker.reader
 
     # --- what the broker asks of its face
 
@@ -244,31 +249,31 @@ class Link(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return where to read to: the frame that is arriving if it is long, else the shared buffer."""
-        if self.broker.reader.frame is not None:
-            self._room = self.broker.reader.room()
+        if self._reader.frame is None:
+            return self._buffer
+        self._room = self._reader.room()
         return self._room or self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         """Act on what was read, and write all that comes of it at once."""
-        broker = self.broker
-        outbox = broker.outbox
+        outbox = self._outbox
         outbox.due = True  # the flush below
-        pending = len(broker.calls.pending)
         if self._room is None:
-            broker.receive_data(self._buffer, nbytes)
+            self.broker.receive_data(self._buffer, nbytes)
         else:
             self._room = None
-            broker.reader.filled(nbytes)
-            broker.turn()
-        if outbox.batch or outbox.frames or broker.tables.dropped:
+            self._reader.filled(nbytes)
+            self.broker.turn()
+        if outbox.batch or outbox.frames or self._dropped:
             self.write_now()
-        elif pending == len(broker.calls.pending):
-            outbox.due = False  # no answer has come, nobody was woken: whoever wakes later will say so
-        else:
+        elif outbox.follows:
             # Answers have come, and woken tasks are about to run: what they call is written behind them,
             # in the same turn of the loop and as one frame. Not sooner: what is called on a promise in the
             # expression that made it must find that call unsent (spec/11-pipelining.md).
+            outbox.follows = False
             self.loop.call_soon(self.write_now)
+        else:
+            outbox.due = False  # no answer has come, nobody was woken: whoever wakes later will say so
 
     def _continue(self) -> None:
         broker = self.broker

@@ -10,7 +10,7 @@ from jelly import MalformedJelly
 from .. import messages
 from ..calling.running import Served
 from ..calling.serving import IGNORED
-from ..dispatch import bind_error, check_arguments, find_method
+from ..dispatch import FIND, Kind, bind_error, check_arguments, find_method
 from ..errors import Busy, NoSuchObject, ProtocolError
 from ..tracing import receive_traced
 from ..wire.fields import without_options
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ..calling.serving import Serving
     from ..holding.tables import Tables
     from ..limits import Limits
+
+_find = FIND[Kind.REPLICA.prefix]
 
 
 class Updates:
@@ -39,24 +41,23 @@ class Updates:
         Here the ordinary one, which wants no answer. It is no call: there is nothing to be cancelled, and
         `current_call` knows nothing of it.
         """
-        if len(envelope) != 5:
+        # Told to many, this is most of what a client does, and it runs cold: what is unusual is found out by
+        # what fails, or where it makes a difference, not by a look beforehand (40 instead of 60 us for 100).
+        try:
+            _, id, number, method, payload = envelope
+            row = self._tables.replicas[number]
+        except (ValueError, TypeError, KeyError):  # it has options, is malformed, or is held no more
             self._receive_other(envelope)
             return
-        _, id, number, method, payload = envelope
-        row = self._tables.replicas.get(number) if type(number) is int else None
-        is_formed = type(id) is int and type(method) is str and type(payload) in PAYLOADS
-        if row is None or row.is_stale or id or not is_formed:
+        is_formed = type(id) is int and type(number) is int and type(payload) in PAYLOADS
+        if id or row.is_stale or not is_formed:
             self._receive_other(envelope)
             return
         replica = row.held() if row.zombie is None else row.zombie  # row.object, spelled out
-        if replica is None:  # on its way here from the collector of another thread, which cannot be updated
-            self._tables.make_stale(row)
-            self._receive_other(envelope)
-            return
         try:
-            function = find_method(replica, "observe_", method)
-        except BaseException:
-            if method != KEY:
+            function = _find(replica, method)
+        except BaseException:  # a replica's own __getattr__ may raise anything; it may be gone
+            if method != KEY or replica is None:
                 self._receive_other(envelope)  # told in the ordinary way
                 return
             function = row.take_key
@@ -69,12 +70,16 @@ class Updates:
         except BaseException as error:  # a hook of a copy may raise anything
             self._serving.fail_call(0, row, scope, refused(error))
             return
-        if not self._tables.is_open:  # what came with it has ended the connection
+        if row.is_stale:  # what came with it has given it up, or ended the connection
             return
         try:
             if kwargs or row.guards is not None or type(function) is not MethodType:
                 check_arguments(row, function, method, args, kwargs)
-            result = function(*args, **kwargs)
+                result = function(*args, **kwargs)
+            elif len(args) == 1:
+                result = function(args[0])  # as most do; it takes 300 instructions less than the next line
+            else:
+                result = function(*args)
             if result is not None and hasattr(type(result), "__await__"):
                 self._serving.run_on(Served(0, row, result))
         except BaseException as error:
@@ -106,6 +111,9 @@ class Updates:
             raise ProtocolError("OBSERVE whose cache is out of range")
         row = self._tables.replicas.get(number)
         replica = None if row is None or row.is_stale else row.object
+        if row is not None and replica is None and not row.is_stale:
+            # On its way here from the collector of another thread, which cannot be updated.
+            self._tables.make_stale(row)
         function: Any = None
         if row is None or replica is None:
             # Ignored where no answer is wanted: the release of it is on its way.

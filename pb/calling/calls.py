@@ -311,6 +311,7 @@ class Calls(Ending):
                 outcome.set_exception(of_own_call(refused_here(error)))
             return
         self.pending.pop(id, None)  # a hook may have ended the connection meanwhile
+        self.outbox.follows = True
         if self.deadlines.due:
             self.deadlines.discard(outcome)
         if self._waiting and not self.is_held:
@@ -343,6 +344,7 @@ class Calls(Ending):
 
     def _finish(self, id: int) -> None:
         outcome, _ = self.pending.pop(id, (None, None))
+        self.outbox.follows = True
         if self.deadlines.due:
             self.deadlines.discard(outcome)
         if self._waiting and not self.is_held:

@@ -25,9 +25,7 @@ _FIRST_PART = 64 * 1024
 _LARGE = 32 * 1024
 # A batch around it included; the rest is room for later options (PB-F6).
 _ENVELOPE_DEPTH = 8
-_PREFLIGHT_FROM = 1024
-_SMALL_FRAME = 4 + _PREFLIGHT_FROM
-_unpackb = msgpack.unpackb
+PREFLIGHT_FROM = 1024
 _LENGTH = struct.Struct(">I").unpack_from
 
 # Where the payload stands in each message that has one.
@@ -81,22 +79,6 @@ class FrameReader:
     def filled(self, size: int) -> None:
         """Tell that `size` bytes were written at the start of what `room` returned."""
         self._have += size
-
-    def only_message(self, data: bytes | memoryview, size: int) -> Envelope | None:
-        """Return the envelope, where the first `size` bytes are one small frame, and it holds only one.
-
-        That is the usual case, and then nothing is left to be taken. Otherwise None; then `feed` them.
-        """
-        # A frame this small is within any max_frame.
-        if not 4 < size <= _SMALL_FRAME or self.left or self.frame is not None:
-            return None
-        if _LENGTH(data)[0] != size - 4:
-            return None
-        try:
-            envelope = _unpackb(data[4:size], ext_hook=_refuse_ext)
-        except Exception:  # `unpack_frame` finds the right words for what is wrong
-            return None
-        return envelope if type(envelope) is list and envelope and type(envelope[0]) is int else None
 
     def feed(self, data: bytes | memoryview) -> None:
         """Give the bytes that come next; the reader refers to `data` until `hold` or its end."""
@@ -191,7 +173,7 @@ def unpack_frame(body: bytes | bytearray | memoryview, is_first: bool = False) -
         ProtocolError: not one msgpack object, or neither an envelope nor a batch of envelopes.
     """
     size = len(body)
-    if size > _PREFLIGHT_FROM:
+    if size > PREFLIGHT_FROM:
         if size > _LARGE:
             envelope = _unpack_large(memoryview(body))
             if envelope is not None:
@@ -217,6 +199,11 @@ def unpack_frame(body: bytes | bytearray | memoryview, is_first: bool = False) -
                 )
             return iter(frame)
     raise ProtocolError("a frame that is neither a message nor a batch of messages", messages.BYE_MALFORMED)
+
+
+def head_of(code: int, size: int) -> bytes:
+    """Return the first two bytes of a message of so many elements, as everybody packs it."""
+    return bytes((0x90 | size, code))
 
 
 def _refuse_ext(code: int, content: bytes) -> object:

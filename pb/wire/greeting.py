@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .. import messages
+from .frames import head_of
 from .hello import Hello, hello_message
 from .state import RECEIVES, State
 from .stranger import Stranger
@@ -81,6 +83,9 @@ class Greeting:
         owners = (broker, broker.calls, broker.serving, broker.updates, broker.holdings, self, broker.streams)
         found: Receiver = next(getattr(owner, name) for owner in owners if hasattr(owner, name))
         broker.receivers[code] = found
+        if broker.state is State.OPEN:
+            for size in messages.MESSAGES[code].arity:
+                broker.receivers[head_of(code, size)] = found
         return found
 
     def admit(self) -> None:

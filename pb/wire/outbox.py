@@ -26,15 +26,27 @@ class Outbox:
         batch: envelopes that will share a frame.
         frames: what is to be written before them.
         due: whether somebody is about to take.
+        follows: whether an answer has come and more may be put by who has waited for it.
         wake: called when something is put and nobody is about to take.
         write_now: called when too much has been put to wait for anything.
     """
 
-    __slots__ = ("_bytes", "batch", "due", "frames", "has_spoken", "max_frame", "wake", "write_now")
+    __slots__ = (
+        "_bytes",
+        "batch",
+        "due",
+        "follows",
+        "frames",
+        "has_spoken",
+        "max_frame",
+        "wake",
+        "write_now",
+    )
 
     def __init__(self, wake: Callable[[], None], write_now: Callable[[], None]) -> None:
         self.max_frame = messages.HELLO_MAX_FRAME
         self.due = False
+        self.follows = False
         self.has_spoken = False  # whether something was taken since the last tick of the keepalive
         self.wake = wake
         self.write_now = write_now

@@ -95,6 +95,20 @@ def test_only_observe_methods_are_run(step, name):
 
 
 @STEPS
+def test_a_value_that_has_the_name_of_a_method_is_none(step):
+    """The program may have put it there, no peer can."""
+    holder = Holder(step)
+    assert isinstance(holder.give(cache(2, {"observe_n": 5})), str)
+    (replica,) = holder.give(cache())
+    vars(replica)["observe_n"] = 5
+    holder.say(observe(1, "n"))
+
+    assert {1: 1} == holder.released
+    assert pb.is_stale(replica)
+    assert holder.is_alive
+
+
+@STEPS
 def test_gone_for_a_live_replica_makes_it_stale(step):
     """It is a revocation; what comes for it later is for nobody."""
     holder = Holder(step)

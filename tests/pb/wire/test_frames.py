@@ -36,12 +36,8 @@ def fed(reader, stream, step):
     for start in range(0, len(stream), step):
         piece = stream[start : start + step]
         buffer[: len(piece)] = piece
-        only = reader.only_message(memoryview(buffer), len(piece))
-        if only is None:
-            reader.feed(memoryview(buffer)[: len(piece)])
-            found += taken(reader)
-        else:
-            found.append(msgpack.packb(only))
+        reader.feed(memoryview(buffer)[: len(piece)])
+        found += taken(reader)
         reader.hold()
         buffer[:] = b"\xff" * step
     return found
@@ -64,34 +60,6 @@ def test_a_tail_waits_for_its_rest(step, size):
 
     assert BODIES == fed(reader, STREAM + tail[:size], step)
     assert [tail[4:]] == fed(reader, tail[size:], step)
-
-
-def test_a_message_by_itself_is_unpacked_at_once_and_nothing_else_is():
-    """The usual case costs no more than it must; whatever is unusual is left to be fed."""
-    reader = reader_for()
-    buffer = memoryview(frame([1]) + b"left from the read before")
-
-    assert [1] == reader.only_message(buffer, 6)
-    assert [None] * 5 == [reader.only_message(buffer, size) for size in (0, 3, 4, 5, 7)]
-    assert None is reader.only_message(bytes(4) + b"\x91\x01", 6)
-    reader.feed(b"\0\0")
-    assert None is reader.only_message(buffer, 6)
-    reader.feed(b"\0\2\x91")
-    assert None is reader.next_body()
-    assert None is reader.only_message(buffer, 6)
-
-
-@pytest.mark.parametrize(
-    "content",
-    [1, [], {}, [True], [1.0], [[1], [2]], "text", b"\x01", [1, "x" * 1020], msgpack.ExtType(1, b"")],
-    ids=lambda content: f"{content!r:.12}",
-)
-def test_what_is_no_small_message_is_not_taken_for_one(content):
-    """A batch, another type, something long: each has its own way, and its own refusal."""
-    whole = frame(content)
-
-    assert None is reader_for().only_message(whole, len(whole))
-    assert None is reader_for().only_message(b"\0\0\0\1\xc1", 5)
 
 
 def test_bodies_are_taken_one_at_a_time():

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import msgpack
 import pytest
 
 import pb
 from pb import messages
+from pb.wire.frames import FrameReader
 
 from ..pump import Script, frame, messages_in, packed
 
@@ -148,3 +150,129 @@ def test_a_close_does_not_wait_for_itself_while_calls_are_left_over():
 
     assert script.side.has_ended
     assert 64 == len(root.seen)
+
+
+class CountingReader(FrameReader):
+    """How often something had to be cut into frames."""
+
+    def __init__(self):
+        super().__init__()
+        self.fed = 0
+
+    def feed(self, data):
+        self.fed += 1
+        super().feed(data)
+
+
+def call(id, value, *options):
+    """Return the frame of a call that notes a value."""
+    return frame([1, id, 0, "note", packed([[value], {}]), *options])
+
+
+def counting(root):
+    """Return a script whose reader counts, once it has met a call with and without options."""
+    script = Script(root)
+    script.broker.reader = CountingReader()
+    script.broker.reader.allow(script.broker.limits.max_frame)
+    script.broker.receive_data(call(1, 1))
+    assert 1 == script.broker.reader.fed
+    return script
+
+
+def test_a_small_message_by_itself_is_not_cut_into_frames():
+    """The usual case costs no more than it must; what is behind it in the buffer is of an earlier read."""
+    root = Root()
+    script = counting(root)
+    buffer = bytearray(4096)
+    for id, options in ((2, ()), (3, ({"meta": {}},)), (4, ())):
+        made = call(id, id, *options)
+        buffer[: len(made)] = made
+        script.broker.receive_data(memoryview(buffer), len(made))
+
+    assert [1, 2, 3, 4] == root.seen
+    assert 1 == script.broker.reader.fed
+    assert [1, 2, 3, 4] == [message[1] for message in script.heard()]
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [call(2, 2)[:20], call(2, 2)[20:], call(3, 3)],
+        [call(2, 2)[:3], call(2, 2)[3:] + call(3, 3)],
+        [call(2, 2) + call(3, 3)],
+        [call(2, 2) + call(3, 3)[:10], call(3, 3)[10:]],
+        [frame([[1, id, 0, "note", packed([[id], {}])] for id in (2, 3)])],
+        [call(2, 2), frame([1, 3, 0, "note", packed([[3], {}]), {"meta": {"long": "x" * 2000}}])],
+    ],
+    ids=["in two", "within the length", "two at once", "one and a half", "a batch", "long"],
+)
+def test_anything_else_comes_out_the_same(pieces):
+    """And what is left of a read goes before what comes next."""
+    root = Root()
+    script = counting(root)
+    for piece in pieces:
+        script.broker.receive_data(piece)
+    script.broker.receive_data(call(4, 4))
+
+    assert [1, 2, 3, 4] == root.seen
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        [1, 2, 0, "note", msgpack.ExtType(1, b"\0")],
+        [1, msgpack.ExtType(1, b"\0"), 0, "note", packed([[], {}])],
+        [1, 2, 0, msgpack.Timestamp(1), packed([[], {}])],
+        [1, 2, 0, "note", packed([[], {}]), {"later": msgpack.ExtType(1, b"\0")}],
+        [4, msgpack.ExtType(1, b"\0")],
+        [13, msgpack.ExtType(1, b"\0")],
+        [1, 2, 0, "note", None],
+        [1, 2, 0, "note"],
+        [1, 2, 0, "note", packed([[], {}])[:-1]],
+        [13, 1.0],
+        [99, 1],
+        [True, 2, 0, "note", packed([[], {}])],
+    ],
+    ids=lambda body: f"{body!r:.60}",
+)
+def test_what_is_wrong_with_a_message_is_told_the_same_whole_and_bytewise(body):
+    """An Ext outside a payload above all, which is looked for later where the message came by itself."""
+    ends = []
+    for step in (1, None):
+        script = Script(Root())
+        for warm in ([1, 1, 0, "note", packed([[1], {}])], [4, 1], [13, 1]):
+            script.side.input(frame(warm))
+        script.heard()
+        assert not script.side.has_ended
+        script.side.input(frame(body), step)
+        ends.append((script.side.has_ended, script.heard()))
+
+    assert ends[0] == ends[1]
+    assert ends[0][0]
+
+
+@pytest.mark.parametrize("tail", [b"", b"\xc0"], ids=["cut", "with a tail"])
+def test_a_body_that_is_no_message_is_refused_though_its_head_is_right(tail):
+    """The head says what takes it, not that it is whole."""
+    script = Script(Root())
+    script.side.input(call(1, 1))
+    script.heard()
+    whole = call(2, 2)[4:] + tail
+    body = whole if tail else whole[:-1]
+    script.side.input(len(body).to_bytes(4, "big") + body)
+
+    assert (messages.BYE_MALFORMED, True) == (script.heard()[-1][1], script.side.has_ended)
+
+
+def test_a_fault_of_this_side_ends_the_connection_whole_and_bytewise():
+    """Whatever way the message took."""
+    ends = []
+    for step in (1, None):
+        script = Script(Root())
+        script.side.input(frame([13, 1]))
+        script.heard()
+        script.broker.serving.budget = None
+        script.side.input(frame([13, 2]), step)
+        ends.append(script.heard())
+
+    assert [[[15, messages.BYE_INTERNAL, "internal error", 0]]] * 2 == ends

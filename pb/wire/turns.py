@@ -1,0 +1,206 @@
+"""Turns: what arrives is acted on, message after message, and nobody keeps the loop for itself.
+
+Knows what is received when, and nothing of what a message means. Spec: spec/2-frames.md.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+import msgpack
+
+from jelly import MalformedJelly
+
+from .. import messages
+from ..errors import ProtocolError
+from ..logfields import log_fault
+from .frames import PREFLIGHT_FROM, FrameReader, head_of, unpack_frame
+from .payloads import ending
+from .state import State, why_unexpected
+
+if TYPE_CHECKING:
+    from ..holding.tables import Tables
+    from ..limits import Limits
+    from .greeting import Greeting, Receiver
+
+# Looked up for every read: a member of an Enum is found five times as slowly as a global.
+OPEN, CLOSED = State.OPEN, State.CLOSED
+
+# Longer frames are looked at before they are unpacked; these are within any max_frame.
+_LONGEST: Final = 4 + PREFLIGHT_FROM
+_SHORTEST: Final = 4 + 2
+# How a frame of one message begins: its length, and the head of the message.
+_beginning: Final = struct.Struct(">I2s").unpack_from
+_WITH_OPTIONS: Final = head_of(0, 6)
+_unpackb: Final = msgpack.unpackb
+_NONE: Final[dict[object, Any]] = {}
+
+
+class Turns:
+    """What a `Broker` does with the bytes that come.
+
+    Attributes:
+        state: where the connection stands.
+        receivers: what takes the messages of a code; bound when a message first needs it: most never do.
+            While the connection is open they are found by the heads of such messages too.
+        usual: `receivers`, while the connection is open and nothing that came is left to be done; else none.
+        heard: whether bytes came since the last tick of the keepalive.
+    """
+
+    __slots__ = ("_batch", "_turn_envelopes", "heard", "limits", "reader", "receivers", "state", "usual")
+
+    state: State
+    limits: Limits
+
+    if TYPE_CHECKING:
+        face: Any
+        tables: Tables
+        greeting: Greeting
+
+        def fail(self, error: ProtocolError) -> None:
+            """End the connection."""
+
+        def check_settled(self) -> None:
+            """Close the transport if nothing is under way any longer."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.reader = FrameReader()
+        self.heard = False
+        self._turn_envelopes = limits.turn_envelopes
+        self._batch: Iterator[Any] | None = None  # what the last turn left of its last frame
+        self._enter(State.GREETING)
+
+    def _enter(self, state: State) -> None:
+        self.state = state
+        self.receivers: dict[object, Receiver] = {}
+        self.usual: dict[object, Receiver] = _NONE
+
+    def receive_data(self, data: bytes | memoryview, size: int | None = None) -> None:
+        """Take bytes from the peer and act on them, for one turn; then write `take_output()`.
+
+        Any split of the stream will do. `data` is not referred to after the return. What one turn
+        leaves over is done in later ones: the face is asked for them by `wants_turn`. Of a buffer that is
+        not full, `size` says how many bytes were received.
+        """
+        if size is None:
+            size = len(data)
+        # The usual case: one small message, whole and by itself, of a known form. Its way is as short as can
+        # be, for after each wake-up it is run cold: half of the instructions from the socket to the method.
+        if _SHORTEST <= size <= _LONGEST:
+            length, head = _beginning(data)
+            receive = self.usual.get(head)
+            if receive is not None and length == size - 4:
+                try:
+                    # To refuse an Ext here is a fourth of the time that unpacking takes. Where there are no
+                    # options it can be in no field: each is looked at by its type, and `_broken` looks again.
+                    if head < _WITH_OPTIONS:
+                        envelope = _unpackb(data[4:size])
+                    else:
+                        envelope = next(unpack_frame(data[4:size]))
+                except Exception:
+                    pass  # the right words for it are found below
+                else:
+                    self.heard = True
+                    try:
+                        receive(envelope)
+                    except Exception as error:
+                        self._broken(error, data[4:size])
+                    if self.state is not OPEN:
+                        self._left()
+                    return
+        self._receive(data, size)
+
+    def _receive(self, data: bytes | memoryview, size: int) -> None:
+        """Take bytes that are something else: many messages, part of one, something long, or wrong."""
+        if self.state is CLOSED:
+            return
+        reader = self.reader
+        reader.feed(data[:size])
+        self.turn()
+        if reader.left:
+            reader.hold()
+
+    def turn(self) -> None:
+        """Act on what has arrived, in its order, at most as long as one turn may take."""
+        self.heard = True
+        try:
+            self._act()
+        except Exception as error:
+            self._broken(error)
+        if self.state is not OPEN:
+            self._left()
+        reader = self.reader
+        if self._batch is not None:
+            self.usual = _NONE
+            self.face.wants_turn()
+        elif self.state is OPEN and not reader.left and reader.frame is None:
+            self.usual = self.receivers
+        else:
+            self.usual = _NONE
+
+    def _act(self) -> None:
+        """Act on one message after the other; what the turn has no time for stays in `_batch`."""
+        reader = self.reader
+        left = self._turn_envelopes
+        deadline = 0.0
+        batch = self._batch
+        while True:
+            if batch is None:
+                # A large payload is a view of the receive buffer: its message is acted on in this turn.
+                body = reader.next_body()
+                if body is None:
+                    return
+                if self.state is not OPEN:
+                    self.greeting.note_frame(body)
+                batch = unpack_frame(body, self.state is State.GREETING)
+            for envelope in batch:
+                code = envelope[0] if type(envelope) is list and envelope else None
+                receive = self.receivers.get(code) if type(code) is int else None
+                if receive is None:
+                    receive = self.greeting.receiver(code) if type(code) is int else None
+                    if receive is None:
+                        raise ProtocolError(why_unexpected(code, self.state))
+                receive(envelope)
+                left -= 1
+                if not left & 7:
+                    now = self.face.clock()
+                    deadline = deadline or now + self.limits.turn_s
+                    if not left or now > deadline:
+                        self._batch = batch  # an iterator: what is left of it
+                        return
+            batch = self._batch = None
+            if not reader.left:
+                return
+
+    def _broken(self, error: Exception, body: bytes | memoryview | None = None) -> None:
+        """End the connection because of what was raised; nothing where a handler has ended it meanwhile.
+
+        Args:
+            body: of the frame in question, where nobody has looked for an Ext in it.
+        """
+        if isinstance(error, ProtocolError):
+            if body is not None:
+                try:
+                    unpack_frame(body)
+                except ProtocolError as found:
+                    error = found
+            self.fail(error)
+        elif isinstance(error, MalformedJelly):
+            self.fail(ending(error))
+        else:
+            log_fault(self.tables.peer_name)
+            self.fail(ProtocolError("internal error", messages.BYE_INTERNAL))
+
+    def _left(self) -> None:
+        """Go on with the end, if that is what has come, or what was waited for."""
+        if self.state is CLOSED:
+            self._batch = None
+        self.check_settled()
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the last turn left messages over for later ones."""
+        return self._batch is not None
