@@ -163,6 +163,7 @@ class Link(asyncio.BufferedProtocol):
         task = self.loop.create_task(coroutine)
         if self._tasks is None:
             self._tasks = set()
+        self._outbox.follows = True
         self._tasks.add(task)  # the loop itself keeps only weak references to tasks
         task.add_done_callback(self._tasks.discard)
         return task
@@ -267,9 +268,9 @@ class Link(asyncio.BufferedProtocol):
         if outbox.batch or outbox.frames or self._dropped:
             self.write_now()
         elif outbox.follows:
-            # Answers have come, and woken tasks are about to run: what they call is written behind them,
-            # in the same turn of the loop and as one frame. Not sooner: what is called on a promise in the
-            # expression that made it must find that call unsent (spec/11-pipelining.md).
+            # Answers have come, or handlers have begun, and woken tasks are about to run: what they say is
+            # written behind them, in the same turn of the loop and as one frame. Not sooner: what is called
+            # on a promise in the expression that made it must find that call unsent (spec/11-pipelining.md).
             outbox.follows = False
             self.loop.call_soon(self.write_now)
         else:

@@ -26,7 +26,7 @@ class Outbox:
         batch: envelopes that will share a frame.
         frames: what is to be written before them.
         due: whether somebody is about to take.
-        follows: whether an answer has come and more may be put by who has waited for it.
+        follows: whether an answer has come, or a handler begun, and who has waited may put more.
         wake: called when something is put and nobody is about to take.
         write_now: called when too much has been put to wait for anything.
     """

@@ -77,3 +77,23 @@ def loop(request: pytest.FixtureRequest) -> str:
 def place(request: pytest.FixtureRequest, tmp_path: Any) -> Place:
     """Each transport in turn."""
     return Place(request.param, tmp_path)
+
+
+class Writes:
+    """A transport that counts how often it is written to: each is a flight."""
+
+    def __init__(self, link: Any) -> None:
+        self.transport = link.transport
+        self.count = 0
+        link.transport = self
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.transport, name)
+
+    def write(self, data: Any) -> None:
+        self.count += 1
+        self.transport.write(data)
+
+    def writelines(self, buffers: Any) -> None:
+        self.count += 1
+        self.transport.writelines(buffers)

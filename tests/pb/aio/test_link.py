@@ -10,7 +10,7 @@ import pytest
 
 import pb
 
-from .loops import Place, run
+from .loops import Place, Writes, run
 
 
 class Root(pb.Root):
@@ -27,6 +27,10 @@ class Root(pb.Root):
     async def remote_wait(self):
         await self.gate.wait()
         return "waited"
+
+    async def remote_now(self, value):
+        asyncio.get_running_loop().call_soon(lambda: self.seen.append(self.written()))
+        return value
 
     def remote_end(self):
         pb.current_call().connection.abort()
@@ -130,6 +134,24 @@ def test_calls_wait_while_the_network_takes_no_more(place, loop):
             blocks = [bytes([number]) * 300_000 for number in range(40)]
             echoed = await asyncio.gather(*(connection.root.echo(block) for block in blocks))
             assert blocks == echoed
+
+    run(main(), loop)
+
+
+def test_async_handlers_that_wait_for_nothing_are_answered_in_the_turn_in_which_they_begin(place, loop):
+    """A turn of the loop costs a system call, and a login has two such handlers. One write takes all."""
+
+    async def main():
+        root = Root()
+        async with place.serve(root) as server, pb.open_connection(server.url) as connection:
+            await connection.root.echo(1)  # else its greeting is counted too
+            (link,) = server._links
+            written = Writes(link)
+            root.written = lambda: written.count
+            assert "one" == await connection.root.now("one")
+            assert [1] == root.seen
+            assert [1, 2, 3] == await asyncio.gather(*map(connection.root.now, [1, 2, 3]))
+            assert [1, 2, 2, 2] == root.seen
 
     run(main(), loop)
 
@@ -344,24 +366,6 @@ def test_a_stale_unix_socket_is_replaced_and_a_live_one_is_not(tmp_path, loop):
         with pytest.raises(OSError):
             await pb.serve(Root(), f"pb+unix://{tmp_path}/plain")
         assert "a file of somebody's" == (tmp_path / "plain").read_text()
-
-    run(main(), loop)
-
-
-def test_options_that_do_not_fit_the_url_say_so(tmp_path, loop):
-    """Before anything is tried."""
-
-    async def main():
-        with pytest.raises(pb.BadURL, match="pb keygen"):
-            await pb.serve(Root(), "pbs://127.0.0.1:0")
-        with pytest.raises(pb.BadURL, match="wss:// only"):
-            await pb.serve(Root(), "pb://127.0.0.1:0", tls="server.pem")
-        with pytest.raises(pb.BadURL, match="web= is for ws://"):
-            await pb.serve(Root(), "pb://127.0.0.1:0", web=pb.Web())
-        with pytest.raises(pb.BadURL, match="wss:// only"):
-            await pb.open_connection("memory://x", tls=pb.tls.client_context(None))
-        with pytest.raises(FileNotFoundError, match="pb keygen"):
-            await pb.serve(Root(), "pbs://127.0.0.1:0", tls=tmp_path / "missing.pem")
 
     run(main(), loop)
 

@@ -6,6 +6,8 @@ import pytest
 
 import pb
 
+from .loops import run
+
 
 class Root(pb.Root):
     """A root like any other."""
@@ -38,3 +40,21 @@ def test_a_url_that_names_an_object_is_not_taken_for_the_root():
     """Getting another object than the one named would be worse than an error."""
     with pytest.raises(pb.BadURL, match="names an object"):
         pb.open_connection("pb://127.0.0.1:8787/lamp")
+
+
+def test_options_that_do_not_fit_the_url_say_so(tmp_path, loop):
+    """Before anything is tried."""
+
+    async def main():
+        with pytest.raises(pb.BadURL, match="pb keygen"):
+            await pb.serve(Root(), "pbs://127.0.0.1:0")
+        with pytest.raises(pb.BadURL, match="wss:// only"):
+            await pb.serve(Root(), "pb://127.0.0.1:0", tls="server.pem")
+        with pytest.raises(pb.BadURL, match="web= is for ws://"):
+            await pb.serve(Root(), "pb://127.0.0.1:0", web=pb.Web())
+        with pytest.raises(pb.BadURL, match="wss:// only"):
+            await pb.open_connection("memory://x", tls=pb.tls.client_context(None))
+        with pytest.raises(FileNotFoundError, match="pb keygen"):
+            await pb.serve(Root(), "pbs://127.0.0.1:0", tls=tmp_path / "missing.pem")
+
+    run(main(), loop)

@@ -12,7 +12,7 @@ import jelly
 import pb
 from pb.aio.promise import Followed
 
-from .loops import run
+from .loops import Writes, run
 
 
 class Empty(pb.Error):
@@ -64,26 +64,6 @@ class Root(pb.Root, Room):
         self.notes = []
         self.started = asyncio.Event()
         self.cancelled = asyncio.Event()
-
-
-class Writes:
-    """A transport that counts how often it is written to: each is a flight."""
-
-    def __init__(self, link):
-        self.transport = link.transport
-        self.count = 0
-        link.transport = self
-
-    def __getattr__(self, name):
-        return getattr(self.transport, name)
-
-    def write(self, data):
-        self.count += 1
-        self.transport.write(data)
-
-    def writelines(self, buffers):
-        self.count += 1
-        self.transport.writelines(buffers)
 
 
 def registry():
