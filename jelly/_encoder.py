@@ -20,6 +20,7 @@ from ._ext import CONTAINERS, SCALARS
 from ._extcount import LEAST_BYTES, has_more_exts
 from ._inert import Opaque, Relayed
 from ._plain import is_plain
+from ._small import MOST, write_small
 from ._unfit import SharedContainer, TooDeep, Unfit, tell
 from ._walk import Walk
 from ._why_not import why_not
@@ -123,6 +124,8 @@ class Encoder:
                 return self.pack(tables.refer(value))
             except Unjellyable:  # the walk names its place
                 return self._write(value, tables, where, None)
+        elif kind is dict and tables is not None and len(value) <= MOST:  # type: ignore[arg-type]
+            payload = write_small(self, value, tables) or self.dumps(value, tables, where)  # type: ignore[arg-type]
         else:
             payload = self.dumps(value, tables, where)
         if len(payload) > self.max_payload:
@@ -179,7 +182,7 @@ class Encoder:
             pass
         if payload is None:
             return self._write(value, tables, where, None)
-        return self._within_limit(payload, self.leaves - before)
+        return self.within_limit(payload, self.leaves - before)
 
     def dumps_call(
         self,
@@ -208,7 +211,7 @@ class Encoder:
             pass
         if payload is None:
             return self._write([items, kwargs], tables, f" of {method}" if method else "", items)
-        return self._within_limit(payload, self.leaves - before)
+        return self.within_limit(payload, self.leaves - before)
 
     def dumps_error(self, error: BaseException, tables: Any = None) -> bytes | None:
         """Return the payload of ERROR for an error the peer may be told about, else None.
@@ -311,7 +314,7 @@ class Encoder:
                 payload = self._finish(walk, written or walk.fit(value, 0), written is not None)
             except SharedContainer:
                 graph = GraphWalk(walk)
-                payload = self._within_limit(graph.write(value), _UNKNOWN)
+                payload = self.within_limit(graph.write(value), _UNKNOWN)
                 self._undo(walk, [ext for exts in graph.spare.values() for ext in exts])
                 walk.streams = graph.streams
             _seal(walk)
@@ -328,9 +331,9 @@ class Encoder:
         if walk.top + walk.weight > self.limits.max_depth:
             raise TooDeep(f"nests deeper than max_depth={self.limits.max_depth}")
         payload = tree if is_packed else walk.pack_checked(tree)
-        return self._within_limit(payload, walk.exts + len(walk.referred) + self.leaves - walk.leaves_before)
+        return self.within_limit(payload, walk.exts + len(walk.referred) + self.leaves - walk.leaves_before)
 
-    def _within_limit(self, payload: bytes, exts: int) -> bytes:
+    def within_limit(self, payload: bytes, exts: int) -> bytes:
         """Return the payload unless the peer refuses it. It has at most so many Exts; some counted twice."""
         if len(payload) > self._unchecked:
             if len(payload) > self.max_payload:
