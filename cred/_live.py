@@ -38,7 +38,10 @@ class Live:
 
     def add_login(self, identity: Identity, epoch: int) -> None:
         """Take note of a login, and of the epoch its record had."""
-        self._logins.setdefault(identity.name, weakref.WeakSet()).add(identity)
+        logins = self._logins.get(identity.name)
+        if logins is None:
+            logins = self._logins[identity.name] = weakref.WeakSet()
+        logins.add(identity)
         self._epochs.setdefault(identity.name, epoch)
 
     def add(self, attachment: Attachment) -> None:

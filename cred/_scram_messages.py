@@ -7,8 +7,7 @@ whose text holds nothing of the message.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from .passwords import MAX_SALT_BYTES, decode64
 
@@ -26,8 +25,7 @@ class Malformed(ValueError):
     """Say that a message does not follow the grammar."""
 
 
-@dataclass(frozen=True, slots=True)
-class ClientFirst:
+class ClientFirst(NamedTuple):
     """The client's first message, in its parts.
 
     Attributes:
@@ -46,8 +44,7 @@ class ClientFirst:
     bare: str
 
 
-@dataclass(frozen=True, slots=True)
-class ServerFirst:
+class ServerFirst(NamedTuple):
     """The server's first message, in its parts. `hello` is what `h=` carries, None without one."""
 
     nonce: str
@@ -57,8 +54,7 @@ class ServerFirst:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class ClientFinal:
+class ClientFinal(NamedTuple):
     """The client's second message, in its parts. `binding` is base64 as sent."""
 
     binding: str
@@ -137,6 +133,8 @@ def escape(name: str) -> str:
 
 def unescape(name: str) -> str:
     """Return the name that stands in a message. Raises Malformed for an `=` that begins no escape."""
+    if "=" not in name:
+        return name
     found = ESCAPE.sub(lambda match: {"2C": ",", "3D": "="}.get(match[1], "\0"), name)
     if "\0" in found:
         raise Malformed("a name with a bare =")
@@ -162,13 +160,15 @@ def _attributes(text: str, names: str, where: str) -> list[str]:
         raise Malformed(f"{where} has a mandatory extension")
     if len(parts) < len(names):
         raise Malformed(f"{where} is cut short")
-    for part, name in zip(parts, names, strict=False):
-        if not part.startswith(f"{name}=") or len(part) < 3:
+    for index, name in enumerate(names):
+        part = parts[index]
+        if part[:2] != f"{name}=" or len(part) < 3:
             raise Malformed(f"{where} has no {name}= where it belongs")
+        parts[index] = part[2:]
     for part in parts[len(names) :]:
         if len(part) < 3 or part[1] != "=" or not (part[0].isascii() and part[0].isalpha()):
             raise Malformed(f"{where} has an extension that is none")
-    return [part[2:] for part in parts[: len(names)]] + parts[len(names) :]
+    return parts
 
 
 def _nonce(text: str) -> str:

@@ -27,7 +27,7 @@ def identity_name(name: str, *, stored: bool = True) -> str:
         prepared = saslprep(name, stored=stored)
     except ValueError as error:
         raise BadName(f"the name of an identity holds {error}") from None
-    return _check_text(prepared, "name of an identity")
+    return name if prepared is name else _check_text(prepared, "name of an identity")
 
 
 def key_name(name: str, what: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import operator
 import secrets
 from collections.abc import Callable
 from typing import Final
@@ -279,4 +280,4 @@ def check_proof(stored_key: bytes, covered: bytes, proof: bytes) -> bool:
 
 
 def _xor(left: bytes, right: bytes) -> bytes:
-    return bytes(a ^ b for a, b in zip(left, right, strict=True))
+    return bytes(map(operator.xor, left, right))

@@ -28,6 +28,7 @@ from .strangers import Strangers
 
 if TYPE_CHECKING:
     from pb.attachment import Attachment
+    from pb.security import Security
 
 log = logging.getLogger("pb")
 
@@ -109,7 +110,7 @@ class AuthRoot:
         self._check_penalty(source)  # again: it may have earned one while it shook hands
         leave = face.entered or self.strangers.enter(source)
         face.watch(leave)
-        root = LoginRoot(self, face, self.throttle.connection(source), leave)
+        root = LoginRoot(self, face, security, self.throttle.connection(source), leave)
         face.broker.serving.reserved.resolve = root.naming.resolve
         self.faces.add(face)
         return root
@@ -151,9 +152,18 @@ class AuthRoot:
 class LoginRoot(jelly.Referenceable):
     """The one object that a stranger can call."""
 
-    def __init__(self, auth: AuthRoot, face: Any, attempts: cred.Attempts, leave: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        auth: AuthRoot,
+        face: Any,
+        security: Security,
+        attempts: cred.Attempts,
+        leave: Callable[[], None],
+    ) -> None:
         self._auth = auth
         self._face = face
+        self._security = security
+        self._channel: cred.Channel | None = None
         self._attempts = attempts
         self._leave = leave
         self._begun: Responder | None = None
@@ -184,8 +194,11 @@ class LoginRoot(jelly.Referenceable):
         if self._begun is not None:
             self._begun.is_void = True
         responder = self._begun = Responder(self)
-        greeting = self._face.broker.greeting
-        channel = channel_of(self._face.security(), cred.hello_hash(greeting.received, greeting.sent))
+        channel = self._channel
+        if channel is None:  # the same for every login of a connection
+            greeting = self._face.broker.greeting
+            hello_hash = cred.hello_hash(greeting.received, greeting.sent)
+            channel = self._channel = channel_of(self._security, hello_hash)
         try:
             if not isinstance(mechanism, str):
                 raise self.misused("a mechanism that is no str")
