@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jelly import Decoder, Encoder, InsecureJelly, Registry, Relayed, Unjellyable
+from jelly import Decoder, Encoder, InsecureJelly, Registry, Relayed, Unjellyable, _plain, _walk
 
 from .things import Frozen, Node, Overdrawn, Pair, Point, Slotted, Tables, Thing, make_registry
 
@@ -202,8 +202,10 @@ def test_equal_copies_in_sets_are_values() -> None:
     assert [point, {point}, {point: 1}] == round_trip([point, {point}, {point: 1}])
 
 
-def test_expanding_shared_keys_has_an_end() -> None:
+def test_expanding_shared_keys_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nine levels of ten tuples, in a member whose hash does not look at them."""
+    assert 1 << 16 == _walk._MAX_IN_KEYS
+    monkeypatch.setattr(_walk, "_MAX_IN_KEYS", 1 << 12)
     key: Any = 1
     for _ in range(9):
         key = (key,) * 10
@@ -246,10 +248,12 @@ def test_sharing_that_multiplies_is_refused_where_identity_is_not_kept(
         value = [value] * 10
     tree = Encoder(registry, identity="tree")
 
+    assert 1 << 20 == _plain._MAX_EXPANDED == _walk._MAX_EXPANDED
+    for module in (_plain, _walk):  # to count a million takes ten seconds
+        monkeypatch.setattr(module, "_MAX_EXPANDED", 1 << 14)
     assert len(encoder.dumps(value)) < 1000
     with pytest.raises(Unjellyable, match="containers once shared"):
         tree.dumps(value)
-    monkeypatch.setattr("jelly._walk._MAX_EXPANDED", 1 << 14)  # a million were counted once
     with pytest.raises(Unjellyable, match="containers once shared"):
         tree.dumps([value, Point(1)])
 

@@ -15,11 +15,12 @@ from msgpack import ExtType, packb
 
 from jelly import Decoder, Encoder, InsecureJelly, JellyError, Limits, MalformedJelly, Registry
 
+from ..sizes import exhaustive, sized
 from .things import Colour, Node, Overdrawn, Pair, Point, Rights, Slotted, Tables, Thing, make_registry
 
 # Types that msgpack does not raise: a mistake of ours that was taken for one of the peer's.
 OURS = ("AttributeError", "AssertionError", "NameError", "KeyError", "IndexError", "UnboundLocalError")
-MUTATIONS = int(os.environ.get("JELLY_MUTATIONS", "30000"))
+MUTATIONS = int(os.environ.get("JELLY_MUTATIONS", sized("10000", "100000")))
 SEED = int(os.environ.get("JELLY_SEED", "1"))
 
 
@@ -121,6 +122,7 @@ def _audit(event: str, args: object) -> None:
 sys.addaudithook(_audit)
 
 
+@exhaustive
 @pytest.mark.parametrize("relay", [False, True], ids=["refusing", "relaying"])
 def test_fuzz_of_payloads_ends_in_a_value_or_in_one_of_two_errors(relay: bool) -> None:
     """Whatever else came out would end the process of whoever did not expect it (threats B15, A1, A9)."""

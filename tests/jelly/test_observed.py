@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from jelly.observed import ObservedDict, ObservedList
 
+from ..sizes import exhaustive, sized
+
 
 class Follower:
     """Replays what it is told on a plain list or dict."""
@@ -126,7 +128,8 @@ DICT_ACTIONS = st.one_of(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@exhaustive
+@settings(max_examples=sized(150, 2_000), deadline=None)
 @given(items, st.lists(LIST_ACTIONS, max_size=12))
 def test_a_list_does_what_a_list_does_and_its_story_is_true(before: list[int], actions: list[Any]) -> None:
     """After every step the plain list, the observed one and the replayed one are equal."""
@@ -143,7 +146,8 @@ def test_a_list_does_what_a_list_does_and_its_story_is_true(before: list[int], a
         assert plain == follower.copy
 
 
-@settings(max_examples=400, deadline=None)
+@exhaustive
+@settings(max_examples=sized(150, 2_000), deadline=None)
 @given(maps, st.lists(DICT_ACTIONS, max_size=12))
 def test_a_dict_does_what_a_dict_does_and_its_story_is_true(before: Any, actions: list[Any]) -> None:
     """The order of the keys is part of it."""
@@ -157,7 +161,8 @@ def test_a_dict_does_what_a_dict_does_and_its_story_is_true(before: Any, actions
         assert [*plain.items()] == [*follower.copy.items()]
 
 
-@settings(max_examples=200, deadline=None)
+@exhaustive
+@settings(max_examples=sized(100, 500), deadline=None)
 @given(items, LIST_ACTIONS)
 def test_a_list_whose_listener_refuses_stays_as_it_was(before: list[int], action: Any) -> None:
     """Else the list would hold what nobody was told of."""
@@ -168,7 +173,8 @@ def test_a_list_whose_listener_refuses_stays_as_it_was(before: list[int], action
     assert before == observed
 
 
-@settings(max_examples=200, deadline=None)
+@exhaustive
+@settings(max_examples=sized(100, 500), deadline=None)
 @given(maps, DICT_ACTIONS)
 def test_a_dict_whose_listener_refuses_stays_as_it_was(before: Any, action: Any) -> None:
     """Except for the order of its keys."""

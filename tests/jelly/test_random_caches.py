@@ -8,6 +8,7 @@ import pytest
 
 from jelly import Unjellyable
 
+from ..sizes import exhaustive, sized
 from .test_caches import DECODER, ENCODER, Cache, Holder, Owner
 from .things import Node, Thing
 
@@ -86,7 +87,8 @@ def shape(value, seen, known):
     return ("node", value.name, shape(value.links, seen, known))
 
 
-@pytest.mark.parametrize("block", range(10))
+@exhaustive
+@pytest.mark.parametrize("block", range(sized(4, 40)))
 def test_whatever_holds_caches_arrives_with_its_identities_and_counts(block):
     """Random values: the same shape on the other side, the same counts; or refused, and nothing counted."""
     sent = refused = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import logging
 from pathlib import Path
@@ -52,22 +53,23 @@ def written(caplog):
     return [json.loads(json_formatter().format(record)) for record in caplog.records]
 
 
-def calls_in(path):
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Call):
-            yield node
-
-
-def sources():
-    return [path for package in ("pb", "cred", "jelly") for path in sorted((ROOT / package).rglob("*.py"))]
+@functools.cache
+def calls():
+    """Return each call in the sources, with the path of its file."""
+    return [
+        (path, node)
+        for package in ("pb", "cred", "jelly")
+        for path in sorted((ROOT / package).rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+    ]
 
 
 def test_every_record_has_fields():
     """A record without is one that no program can find."""
     bare = [
         f"{path.relative_to(ROOT)}:{call.lineno}"
-        for path in sources()
-        for call in calls_in(path)
+        for path, call in calls()
         if isinstance(call.func, ast.Attribute)
         and call.func.attr in LEVELS
         and isinstance(call.func.value, ast.Name)
@@ -82,8 +84,7 @@ def test_every_event_is_in_the_table_and_every_one_of_the_table_happens():
     """What is logged under a name that nobody knows is not found, and what never comes is waited for."""
     used = {
         call.args[0].value
-        for path in sources()
-        for call in calls_in(path)
+        for _, call in calls()
         if isinstance(call.func, ast.Name)
         and call.func.id == "fields"
         and isinstance(call.args[0], ast.Constant)  # else it is one that a caller has named

@@ -208,7 +208,7 @@ def test_shows_chooses_by_perspective(step):
 
 
 @STEPS
-@pytest.mark.parametrize("size", [10_000, 20_000, 200_000])
+@pytest.mark.parametrize("size", [10_000, 20_000, 70_000])
 def test_large_updates_arrive(step, size):
     """Bytes and text, of which the first are not copied."""
     if step == 1 and size > 10_000:

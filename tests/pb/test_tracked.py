@@ -19,6 +19,7 @@ from jelly.visibility import HIDDEN
 from pb.caches import tracking
 from pb.tracked import Tracked
 
+from ..sizes import exhaustive, sized
 from .boards import Board, House, Ticket, fetch, follow, join, shown
 from .pump import STEPS, Gate, Pump, run_all
 
@@ -70,7 +71,8 @@ CHANGES = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@exhaustive
+@settings(max_examples=sized(30, 300), deadline=None)
 @given(st.lists(CHANGES, max_size=12))
 def test_whatever_happens_replicas_show_what_their_users_may_see(changes):
     """Also while roles come and go, and with replicas of one user that begin at different times."""

@@ -146,6 +146,7 @@ class Knock:
         self.hello = msgpack.packb([0, "PB", 1, info or {}])
         self.id = 0
         self.inbox: list[Any] = []
+        self.bye: int | None = None  # the code of the server's BYE
         self.wire = b""  # all that came, byte for byte
         self.sent = b""
         self.send(len(self.hello).to_bytes(4, "big") + self.hello)
@@ -172,7 +173,10 @@ class Knock:
             if not data:
                 return
             self.wire += data
-            self.inbox += messages_in(data)
+            for message in messages_in(data):
+                self.inbox.append(message)
+                if message[0] == BYE and self.bye is None:
+                    self.bye = message[1]
 
     def say(self, *messages: Any) -> None:
         """Send messages, each in a frame of its own."""
@@ -196,11 +200,6 @@ class Knock:
     def call(self, target: int, method: str, *args: Any, **kwargs: Any) -> Any:
         """Make a call and return its answer."""
         return self.told(self.begin(target, method, *args, **kwargs))
-
-    @property
-    def bye(self) -> int | None:
-        """The code of the server's BYE."""
-        return next((message[1] for message in self.inbox if message[0] == BYE), None)
 
     def scram(self, user: str = "alice", password: str = PASSWORD, **options: Any) -> cred.ScramClient:
         """Return the client's side of SCRAM over this connection."""
