@@ -93,12 +93,14 @@ class Flow:
         ends: by stream, each end that its consumer met: "end", or the error.
         alive: what must not outlive the connection.
         told: whose end-of-connection callbacks were called.
+        came_to_end: whether the script came to where the endings differ.
     """
 
     def __init__(self, up=None, down=None):
         self.ran, self.alive, self.told = [], [], []
         self.began, self.closed = [], []
         self.outcomes, self.got, self.ends = {}, {}, {}
+        self.came_to_end = False
         self.up, self.down = (Wire() if each is None else each for each in (up, down))
         self.pump = Pump(
             Root(self),
@@ -177,6 +179,7 @@ class Flow:
         Task(self.read("open", self.call("open", root, "rows", ROWS))).step()
         self.call("echo", root, "echo", "last")
         later = self.call("later", room, "name")
+        self.came_to_end = True
         if ending == "close":
             self.pump.client.broker.close()
         self.call("at the end", root, "echo", "x")

@@ -125,6 +125,7 @@ class Session:
         outcomes: what became of each call, in the order in which they were made.
         alive: what must not outlive the connection.
         told: whose end-of-connection callbacks were called.
+        came_to_end: whether the script came to where the endings differ.
     """
 
     def __init__(self, up=None, down=None):
@@ -132,6 +133,7 @@ class Session:
         self.alive = []
         self.outcomes = {}
         self.told = []
+        self.came_to_end = False
         self.gate = Gate()
         self.ledger = Ledger(items=[])
         self.ledger._begun = []
@@ -205,6 +207,7 @@ class Session:
             pass
         self.pump.client.broker.calls.cancel(cancelled.id, cancelled)
         await self.call("after the cancel", user, "do")
+        self.came_to_end = True
         if ending == "close":
             self.call("before the close", user, "do")
             self.pump.client.broker.close()

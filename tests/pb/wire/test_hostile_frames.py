@@ -42,7 +42,7 @@ from ..peers import (
 )
 
 # How many frames, and by PB_FUZZ_SEED which.
-FRAMES = int(os.environ.get("PB_FUZZ_FRAMES", sized("3000", "100000")))
+FRAMES = int(os.environ.get("PB_FUZZ_FRAMES", sized("5000", "100000")))
 SEED = int(os.environ.get("PB_FUZZ_SEED", "1"))
 
 MEBI = 1 << 20
