@@ -16,6 +16,7 @@ from ._extcount import EXT_HEADS
 from ._holes import Holes
 from ._quick import Quick
 from ._reading import Reading
+from ._rows import MOST, read_rows
 from .errors import MalformedJelly, RemoteError
 from .limits import DEFAULT_LIMITS, Limits
 from .registry import Plan, Registry
@@ -41,6 +42,7 @@ class Decoder:
         limits: ours.
         relay: True carries copies of unknown classes along as Relayed instead of refusing them.
         remote_error: the class made for errors that are not registered.
+        accelerate: False leaves all to msgpack, also what msgspec reads faster where it is installed.
     """
 
     def __init__(
@@ -50,11 +52,13 @@ class Decoder:
         *,
         relay: bool = False,
         remote_error: type[RemoteError] = RemoteError,
+        accelerate: bool = True,
     ) -> None:
         self.limits = limits
         self._short = min(limits.max_depth, _SMALL)
         self.relay = relay
         self.remote_error = remote_error
+        self._most_of_rows = MOST if accelerate else 0
         self.plans: dict[str, Plan] = registry.snapshot()
         self.quick: dict[str, Quick] = {
             name: plan.quick
@@ -162,6 +166,9 @@ class Decoder:
             if preflight(payload, bound) is not None:
                 check_form(payload, limit)
                 bound = limit
+            rows = read_rows(payload) if size <= self._most_of_rows else None
+            if rows is not None:
+                return rows
         value = unpack(payload, reading.read_ext)
         weight = reading.weight
         if weight and bound + weight > limit and (weight > limit or preflight(payload, limit - weight)):
