@@ -53,6 +53,7 @@ class Broker(Turns):
     serving_type: ClassVar[type[Serving]] = Serving  # these three are others where hooks are told
     tables_type: ClassVar[type[Tables]] = Tables
     watch: Any = None
+    is_metered: ClassVar[bool] = False  # whether `take_output` tells somebody what it takes
 
     __slots__ = (
         "_last",
@@ -98,14 +99,14 @@ class Broker(Turns):
         self.peer_agent = ""
         self.peer_limits: Limits | None = None
         self.speaks_pb = False  # whether what came first was a HELLO, good or bad
-        self.outbox = Outbox(face.wants_write, face.write_now)
+        self.outbox = Outbox(face)
         self.tables: Tables = self.tables_type(
             make_reference=face.make_reference,
             max_refs=limits.max_refs,
             wake=face.wants_release,
             proxy=proxy,
             tell_gone=lambda id: self.holdings.tell_gone([id]),
-            put=self.outbox.put,
+            outbox=self.outbox,
             clock=face.clock,
         )
         self.scope = Scope(self.tables, self, codec.encoder(limits), codec.decoder(limits))
@@ -179,6 +180,7 @@ class Broker(Turns):
         else:
             self.enter("hello of a stranger")
         self.outbox.max_frame = limits.max_frame
+        self.outbox.open()
         self.tables.peer_max_refs = limits.max_refs
         self.tables.observing.peer_holds_caches = "cache" in hello.features
         self.tables.observing.peer_comes_back = "resync" in hello.features

@@ -15,6 +15,9 @@ class IFace(Interface):  # type: ignore[misc]
     broker = Attribute("the broker whose face this is")
     entered = Attribute("what counts it out where `IRootFactory.knock` has counted it in; else None")
     thread = Attribute("stands for the thread of its loop; what is equal is the same thread")
+    flushed = Attribute(
+        "a list; while it is not empty, appending the face to it does what `wants_write` does"
+    )
 
     def clock():  # type: ignore[no-untyped-def,misc]
         """Return monotonic seconds."""

@@ -85,10 +85,28 @@ class Observers:
                 raises, that observer is not told, and the error is raised at the end like those of `send`.
         """
         update = Update(method, args, kwargs)
-        ready = update.messages
-        thread: object = None
+        ready: dict[int, bytes] = {}
+        encoder: object = None
+        thread: object = update  # equal to no thread
         failure: BaseException | None = None
         for observer, handle in list(self._observers.items()):
+            outbox = handle.outbox
+            # The usual case once the first has been told, with every call spelled out: a server does little
+            # else, and it takes 2,000 instructions less than `Update.send` and `Outbox.put`.
+            if outbox.open_to == thread and handle.dead is None and shows is None:
+                if handle.encoder is not encoder:
+                    encoder = handle.encoder
+                    ready = update.ready(handle.encoder)
+                message = ready.get(handle.id)
+                if message is not None:
+                    outbox.batch.append(message)
+                    if not outbox.due:
+                        outbox.due = True
+                        if outbox.flushed:
+                            outbox.flushed.append(outbox.face)
+                        else:
+                            outbox.wake()
+                    continue
             scope = handle.scope
             broker = scope.broker
             if handle.dead is not None or not scope.tables.is_open:
@@ -100,14 +118,6 @@ class Observers:
                     thread = broker.face.thread
                 # Whoever is asked may end it.
                 if shows is not None and (not shows(scope.perspective) or handle.dead is not None):
-                    continue
-                message = ready.get((scope.encoder, handle.id))
-                if message is not None and scope.tables.late is None:  # handle.late, spelled out
-                    outbox = broker.outbox
-                    outbox.batch.append(message)
-                    if not outbox.due:  # Outbox.put, spelled out
-                        outbox.due = True
-                        outbox.wake()
                     continue
                 update.send(handle, scope)
             except BaseException as error:  # the others are told all the same

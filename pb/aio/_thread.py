@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from pb.wire.codec import Codec
 
+from .writing import write_out
+
 if TYPE_CHECKING:
     import asyncio
 
@@ -29,7 +31,7 @@ class Flush:
     A change told to 100 connections then takes one callback of the loop, not 100: 0.5 us less for each.
 
     Attributes:
-        links: those that wait; once there is one, more may be appended.
+        links: those that wait, always the same list; once there is one, more may be appended.
     """
 
     __slots__ = ("links", "loop")
@@ -45,12 +47,12 @@ class Flush:
         self.links.append(link)
 
     def _write(self) -> None:
-        links, self.links = self.links, []
-        for link in links:
-            try:
-                link.write_now()
-            except Exception as error:  # the others are written all the same
-                self.loop.call_exception_handler({"message": "a write failed", "exception": error})
+        links = self.links[:]
+        self.links.clear()
+        write_out(links, self._failed)
+
+    def _failed(self, error: Exception) -> None:
+        self.loop.call_exception_handler({"message": "a write failed", "exception": error})
 
 
 class Shared(threading.local):

@@ -51,6 +51,7 @@ def _after_fork() -> None:
         link.thread = FORKED_THREAD  # so that each use is noticed where the thread is looked at anyway
         link.broker.calls.is_open = False
         link.broker.outbox.clear()
+        link.broker.outbox.move(FORKED_THREAD)
         link.stop_timers()
         found = None if transport is None else transport.get_extra_info("socket")
         if found is not None and found.fileno() >= 0:

@@ -17,20 +17,22 @@ from zope.interface import implementer
 import jelly
 from pb import interfaces, messages
 from pb.broker import Broker
-from pb.errors import Forbidden, ForkedConnection, ProtocolError
+from pb.errors import ForkedConnection, ProtocolError
 from pb.limits import Limits
 from pb.wire.state import State
 
 from . import forking, logged
 from ._thread import shared
 from .connection import Connection
+from .entering import let_in
 from .leaving import finish
 from .options import broker_kind
 from .pulse import Pulse
 from .reference import Reference
 from .secure import security_of
 from .stream import Plain, Stream
-from .transports import peer_name, write_buffers
+from .transports import peer_name
+from .writing import write_out
 
 if TYPE_CHECKING:
     from pb.reference import RemoteReference
@@ -63,11 +65,9 @@ class Link(asyncio.BufferedProtocol):
         "_certificate",
         "_check",
         "_connection",
-        "_dropped",
         "_flush",
         "_insecure",
         "_links",
-        "_outbox",
         "_owned",
         "_pulse",
         "_reader",
@@ -75,15 +75,20 @@ class Link(asyncio.BufferedProtocol):
         "_root",
         "_sweep",
         "_tasks",
+        "_transport",
         "_watchers",
         "broker",
+        "calls",
         "clock",
+        "direct",
+        "dropped",
         "entered",
+        "flushed",
         "loop",
         "lost",
+        "outbox",
         "ready",
         "thread",
-        "transport",
     )
 
     def __init__(
@@ -103,12 +108,14 @@ class Link(asyncio.BufferedProtocol):
         self.loop = asyncio.get_running_loop()
         self.clock = self.loop.time  # monotonic seconds
         self.thread = get_ident()
-        self.transport: Any = None
+        self._transport: Any = None
+        self.direct: Callable[[bytes], None] | None = None  # writes, while nothing has to be looked after
         self.ready: asyncio.Future[None] | None = None  # made by who waits for the peer's HELLO
         self.lost: asyncio.Future[None] | None = None  # made by who waits for the end
         self.entered: Callable[[], None] | None = None
         self._buffer = shared.buffer
         self._flush = shared.flush(self.loop)
+        self.flushed = self._flush.links
         self._room: memoryview | None = None
         self._connection: Connection | None = None
         self._root = root
@@ -124,8 +131,8 @@ class Link(asyncio.BufferedProtocol):
         kind = broker_kind(self.broker_type, hooks)
         codec = shared.codec(registry)
         self.broker: Broker = kind(self, codec, limits, agent=AGENT, debug=debug, proxy=proxy)
-        self._dropped = self.broker.tables.dropped  # these three for each read and write
-        self._outbox, self._reader = self.broker.outbox, self.broker.reader
+        self.dropped, self.outbox = self.broker.tables.dropped, self.broker.outbox  # for each read and write
+        self.calls, self._reader = self.broker.calls, self.broker.reader
 
     # --- what the broker asks of its face
 
@@ -135,6 +142,21 @@ class Link(asyncio.BufferedProtocol):
         if self._connection is None:
             self._connection = Connection(self)
         return self._connection
+
+    @property
+    def transport(self) -> Any:
+        """Where bytes come from and go to; None before and after."""
+        return self._transport
+
+    @transport.setter
+    def transport(self, transport: Any) -> None:
+        self._transport = transport
+        self._settle()
+
+    def _settle(self) -> None:
+        """See whether all that is to be done with a message is to write it."""
+        is_simple = not (self._owned or self._pulse.stalled_since or self.broker.is_metered)
+        self.direct = self._transport.write if is_simple and self._transport is not None else None
 
     def wake_at(self, time: float) -> None:
         """End the calls that are due, at a time."""
@@ -163,17 +185,14 @@ class Link(asyncio.BufferedProtocol):
         task = self.loop.create_task(coroutine)
         if self._tasks is None:
             self._tasks = set()
-        self._outbox.follows = True
+        self.outbox.follows = True
         self._tasks.add(task)  # the loop itself keeps only weak references to tasks
         task.add_done_callback(self._tasks.discard)
         return task
 
     def wants_write(self) -> None:
         """Write soon, together with all else that this turn of the loop produces."""
-        if self._flush.links:
-            self._flush.links.append(self)  # a change told to many comes here for each
-        else:
-            self._flush.add(self)
+        self._flush.add(self)
 
     def wants_release(self) -> None:
         """Write soon; called by the garbage collector, from any thread."""
@@ -217,24 +236,7 @@ class Link(asyncio.BufferedProtocol):
         if self._links is not None:
             self._links.add(self)
         self.broker.tables.peer_name = peer_name(transport)
-        try:
-            if self._check is not None:
-                self._check(transport)
-            root = self._root
-            if root is not None:
-                if interfaces.IRootFactory.providedBy(root):
-                    root = root.make_root(self)
-                elif not isinstance(root, jelly.ByReference) and callable(root):
-                    root = root(self.connection)
-                self.broker.tables.set_root(root, self.broker.scope)
-        except Exception as error:
-            logged.refused(self.broker.tables.peer_name, error)
-            self._fail_ready(error)
-            if isinstance(error, Forbidden):
-                self._refuse(str(error))
-            else:
-                self.broker.connection_lost(f"the connection was refused: {error}")
-                self.transport.abort()
+        if not let_in(self, self._check, self._root):
             return
         limits = self.broker.limits
         self.transport.set_write_buffer_limits(high=limits.write_high_bytes, low=limits.write_low_bytes)
@@ -242,11 +244,6 @@ class Link(asyncio.BufferedProtocol):
         self.broker.start()
         self.write_now()
         self._pulse.await_hello()
-
-    def _refuse(self, why: str) -> None:
-        """Tell the peer why it is not let in, and hang up: its HELLO is not waited for (PB-A51)."""
-        self.broker.start()
-        self.broker.close(messages.BYE_POLICY, why)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return where to read to: the frame that is arriving if it is long, else the shared buffer."""
@@ -257,7 +254,7 @@ class Link(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Act on what was read, and write all that comes of it at once."""
-        outbox = self._outbox
+        outbox = self.outbox
         outbox.due = True  # the flush below
         if self._room is None:
             self.broker.receive_data(self._buffer, nbytes)
@@ -265,7 +262,7 @@ class Link(asyncio.BufferedProtocol):
             self._room = None
             self._reader.filled(nbytes)
             self.broker.turn()
-        if outbox.batch or outbox.frames or self._dropped:
+        if outbox.batch or outbox.frames or self.dropped:
             self.write_now()
         elif outbox.follows:
             # Answers have come, or handlers have begun, and woken tasks are about to run: what they say is
@@ -286,16 +283,15 @@ class Link(asyncio.BufferedProtocol):
 
     def write_now(self) -> None:
         """Write what there is; `pause_writing` may come of it."""
-        buffers = self.broker.take_output()
-        if buffers and self.transport is not None:
-            if len(buffers) == 1:
-                self.transport.write(buffers[0])
-            else:
-                write_buffers(self.transport, buffers)
-            if self._pulse.stalled_since:
-                self._pulse.check_stall()
+        write_out((self,))
+
+    def written(self) -> None:
+        """Look after what was written: whether the peer reads it, and whether this is needed any longer."""
+        if self._pulse.stalled_since and self._transport is not None:
+            self._pulse.check_stall()
         if self._owned and self.broker.is_unused:
             self._owned = False
+            self._settle()
             self.broker.close()
 
     def eof_received(self) -> bool:
@@ -314,7 +310,7 @@ class Link(asyncio.BufferedProtocol):
             reason += f" ({type(exc).__name__}: {exc})"
         error = self.broker.error
         self.broker.connection_lost(reason)
-        self._fail_ready(error or ConnectionError(f"{reason} before the peer said HELLO"))
+        self.fail_ready(error or ConnectionError(f"{reason} before the peer said HELLO"))
         watchers, self._watchers = self._watchers, None
         for watcher in watchers or ():
             self.loop.call_soon(watcher)
@@ -332,10 +328,12 @@ class Link(asyncio.BufferedProtocol):
     def pause_writing(self) -> None:
         """The network takes no more for now: new calls wait."""
         self._pulse.stalled()
+        self._settle()
 
     def resume_writing(self) -> None:
         """The network takes more again."""
         self._pulse.resumed()
+        self._settle()
 
     # --- what faces of this link use
 
@@ -354,7 +352,8 @@ class Link(asyncio.BufferedProtocol):
 
         return forget
 
-    def _fail_ready(self, error: BaseException) -> None:
+    def fail_ready(self, error: BaseException) -> None:
+        """Tell who waits for HELLO that none comes."""
         if self.ready is not None and not self.ready.done():
             self.ready.set_exception(error)
 
@@ -385,6 +384,7 @@ class Link(asyncio.BufferedProtocol):
     def own(self) -> None:
         """From here on the references keep the connection: with the last of them it closes."""
         self._owned = True
+        self._settle()
 
     async def close(self, code: int = messages.BYE_NORMAL) -> None:
         """Say BYE, wait for what is under way at most `Limits.drain_s`, and for the transport to close."""

@@ -18,14 +18,19 @@ if TYPE_CHECKING:
     from ..holding.scope import Scope
     from ..holding.tables import Tables
     from ..reference import RemoteReference
+    from ..wire.outbox import Outbox
 
 log = logging.getLogger("pb")
 
 
 class ObserverHandle:
-    """What stands behind an observer, as an `Import` stands behind a reference: calls on it are OBSERVE."""
+    """What stands behind an observer, as an `Import` stands behind a reference: calls on it are OBSERVE.
 
-    __slots__ = ("dead", "export", "id", "scope")
+    Attributes:
+        encoder, outbox: of its connection, for each update.
+    """
+
+    __slots__ = ("dead", "encoder", "export", "id", "outbox", "scope")
 
     code: Final = messages.OBSERVE
     key: Final = None
@@ -35,6 +40,8 @@ class ObserverHandle:
         self.id = export.id
         self.scope: Scope = export.scope
         self.dead: type[Error] | None = None
+        self.encoder = self.scope.encoder
+        self.outbox: Outbox = self.scope.broker.outbox
 
     def __call__(self) -> RemoteReference | None:  # pragma: no cover - asked for by the type, as of Import
         """Return the observer, as the weak reference of an import does."""
@@ -78,14 +85,14 @@ class Observing:
         peer_holds_caches: whether the peer's HELLO announced the feature.
         peer_comes_back: whether it announced that it may offer its caches again, over its next connection.
         tell_gone: sends GONE with an id.
-        put: queues a message.
+        outbox: what waits to be written; shut while a snapshot is being made.
     """
 
-    def __init__(self, tell_gone: Callable[[int], None], put: Callable[[bytes], None]) -> None:
+    def __init__(self, tell_gone: Callable[[int], None], outbox: Outbox) -> None:
         self.peer_holds_caches = False
         self.peer_comes_back = False
         self._tell_gone = tell_gone
-        self._put = put
+        self.outbox = outbox
 
     def check_peer(self) -> None:
         """Raise Unsupported where the peer holds no caches."""
@@ -105,6 +112,7 @@ class Observing:
         export.is_unsent = True
         if tables.late is None:
             tables.late = []
+            self.outbox.shut()
         try:
             return export.object.get_state_to_cache_and_observe_for(export.scope.perspective, observer)
         except BaseException:
@@ -164,11 +172,12 @@ class Observing:
         if tables.unsent or tables.late is None:
             return
         late, tables.late = tables.late, None
+        self.outbox.open()
         for export, message in late:
             if export.is_unsent:  # it never came to be
                 if not isinstance(message, bytes):
                     message.drop()
             elif isinstance(message, bytes):
-                self._put(message)
+                self.outbox.put(message)
             else:
                 message.put()

@@ -26,13 +26,9 @@ if TYPE_CHECKING:
 
 
 class Update:
-    """One change, and what has been encoded of it.
+    """One change, and what has been encoded of it."""
 
-    Attributes:
-        messages: those that are ready to be queued, by the encoder and the id of the replica.
-    """
-
-    __slots__ = ("_args", "_failures", "_kwargs", "_method", "_shared", "messages")
+    __slots__ = ("_args", "_failures", "_kwargs", "_messages", "_method", "_shared")
 
     def __init__(self, method: str, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None = None) -> None:
         self._method = method
@@ -42,7 +38,17 @@ class Update:
         self._shared: dict[Encoder, bytes | Bulk | None] = {}
         # Why it gets nothing. The traceback is kept apart: it would grow with each replica.
         self._failures: dict[Encoder, tuple[Exception, TracebackType | None]] = {}
-        self.messages: dict[tuple[Encoder, int], bytes] = {}
+        self._messages: dict[Encoder, dict[int, bytes]] = {}
+
+    def ready(self, encoder: Encoder) -> dict[int, bytes]:
+        """Return the messages that are ready to be queued for peers of one encoder, by the id of the replica.
+
+        It stays up to date.
+        """
+        found = self._messages.get(encoder)
+        if found is None:
+            found = self._messages[encoder] = {}
+        return found
 
     def send(self, handle: ObserverHandle, scope: Scope) -> None:
         """Queue it for one replica.
@@ -52,7 +58,8 @@ class Update:
         """
         calls = scope.broker.calls
         encoder = scope.encoder
-        message = self.messages.get((encoder, handle.id))
+        ready = self.ready(encoder)
+        message = ready.get(handle.id)
         if message is None:
             payload = self.payload(encoder)
             if payload is None:
@@ -65,7 +72,7 @@ class Update:
                 put_message(calls.outbox, calls.pack, head, payload)
                 return
             message = calls.pack([*head, bytes_of(payload)])
-            self.messages[encoder, handle.id] = message
+            ready[handle.id] = message
         if handle.late is None:
             calls.outbox.put(message)
         else:

@@ -273,10 +273,10 @@ class ExportTable:
         self._by_object.clear()
         self.fresh.clear()
         self.unsent.clear()
-        for _, message in self.late or ():
+        late, self.late = self.late, None
+        for _, message in late or ():
             if not isinstance(message, bytes):
                 message.drop()
-        self.late = None
         self.unbegun.clear()
         for export in exports:
             self.observing.end(export)

@@ -15,6 +15,7 @@ from .import_table import ImportTable
 
 if TYPE_CHECKING:
     from ..reference import RemoteReference
+    from ..wire.outbox import Outbox
     from .export import Export
 
 
@@ -27,7 +28,7 @@ class Tables(ExportTable, ImportTable):
         wake: called (from any thread) when a collected reference waits to be released.
         proxy: whether references of other connections may be passed on.
         tell_gone: sends GONE for a cache that the peer has released.
-        put: queues a message.
+        outbox: what waits to be written.
         clock: monotonic seconds.
     """
 
@@ -39,14 +40,14 @@ class Tables(ExportTable, ImportTable):
         wake: Callable[[], None],
         proxy: bool,
         tell_gone: Callable[[int], None],
-        put: Callable[[bytes], None],
+        outbox: Outbox,
         clock: Callable[[], float],
     ) -> None:
         ExportTable.__init__(
             self,
             max_refs=max_refs,
             proxy=proxy,
-            observing=Observing(tell_gone, put),
+            observing=Observing(tell_gone, outbox),
             make_reference=make_reference,
             clock=clock,
         )
@@ -62,6 +63,7 @@ class Tables(ExportTable, ImportTable):
 
     def close(self) -> list[Export]:
         """Forget everything: the connection has ended. Returns what other connections pass on of it."""
+        self.observing.outbox.shut()
         passed_on = self.close_imports()
         self.close_exports()
         if self._lines is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any
 
 from zope.interface import implementer
@@ -72,6 +72,7 @@ class Side:
     """
 
     thread = 0
+    flushed: Sequence[Any] = ()
 
     def __init__(
         self, name: str, root: Any, registry: jelly.Registry | Codec | None, limits: Limits, **options: Any

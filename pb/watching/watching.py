@@ -110,6 +110,8 @@ class Metered:
 
     __slots__ = ()
 
+    is_metered: ClassVar[bool] = True
+
     def __init__(self, *rest: Any, **options: Any) -> None:
         super().__init__(*rest, **options)
         of: Any = self

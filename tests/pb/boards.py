@@ -97,6 +97,7 @@ def move_away(pump: Pump, asked: Callable[[], object]) -> None:
 
     side: Any = pump.server
     side.thread = 1
+    side.broker.outbox.move(1)
     side.check_thread = check_thread
 
 

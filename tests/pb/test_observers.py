@@ -60,6 +60,24 @@ def test_a_group_may_change_while_it_is_gone_through():
     assert 3 == len(replicas)
 
 
+def test_who_is_about_to_be_written_is_not_woken():
+    """The first wakes its face; the others join it, as long as it waits."""
+    shop = Shop()
+    pumps, replicas = several(shop, 4)
+    waiting, woken = [], []
+    for box in (pump.server.broker.outbox for pump in pumps):
+        box.flushed, box.wake = waiting, lambda: woken.append("face")
+    shop.stock._observers.send("set", 2)
+    assert (4, []) == (len(woken), waiting)
+    run_all(*pumps)
+    waiting.append("somebody")
+    shop.stock._observers.send("set", 3)
+    shop.stock._observers.send("set", 4)
+    assert (5, ["somebody", *(pump.server for pump in pumps[1:])]) == (len(woken), waiting)
+    run_all(*pumps)
+    assert [4] * 4 == [each.n for each in replicas]
+
+
 @STEPS
 def test_what_is_the_same_for_all_is_encoded_once(step):
     """A thousand viewers cost one encoding."""

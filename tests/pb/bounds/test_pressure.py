@@ -7,7 +7,7 @@ import pytest
 import pb
 from pb.wire.outbox import LARGE_PAYLOAD, Outbox
 
-from ..pump import Gate, Pump, cancel, send
+from ..pump import Gate, Pump, Side, cancel, send
 
 
 class Server(pb.Root):
@@ -116,7 +116,10 @@ def test_losing_the_connection_drops_held_calls():
 def test_much_output_is_written_before_the_turn_ends():
     """Otherwise the network could not say that it takes no more until all of it is there."""
     wakes, writes = [], []
-    box = Outbox(lambda: wakes.append(1), lambda: writes.append(box.take()))
+    face = Side("server", None, None, pb.Limits())
+    face.wants_write = lambda: wakes.append(1)
+    face.write_now = lambda: writes.append(box.take())
+    box = Outbox(face)
     block = b"x" * LARGE_PAYLOAD * 3
     for _ in range(6):
         box.put_alone(b"head", block)

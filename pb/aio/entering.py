@@ -1,0 +1,47 @@
+"""Who may enter: whether a connection is let in at all, and what its peer may call first."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import jelly
+from pb import interfaces, messages
+from pb.errors import Forbidden
+
+from . import logged
+
+if TYPE_CHECKING:
+    from .link import Link
+
+
+def let_in(link: Link, check: Callable[[asyncio.BaseTransport], None] | None, root: Any) -> bool:
+    """Check the peer and publish a root to it; False where it is refused, and then the connection has ended.
+
+    Args:
+        check: called with the transport; raises to refuse the peer.
+        root: an object, or a callable that gets the `Connection`; None for none.
+    """
+    broker = link.broker
+    try:
+        if check is not None:
+            check(link.transport)
+        if root is not None:
+            if interfaces.IRootFactory.providedBy(root):
+                root = root.make_root(link)
+            elif not isinstance(root, jelly.ByReference) and callable(root):
+                root = root(link.connection)
+            broker.tables.set_root(root, broker.scope)
+    except Exception as error:
+        logged.refused(broker.tables.peer_name, error)
+        link.fail_ready(error)
+        if isinstance(error, Forbidden):
+            # The peer is told why it is not let in; its HELLO is not waited for (PB-A51).
+            broker.start()
+            broker.close(messages.BYE_POLICY, str(error))
+        else:
+            broker.connection_lost(f"the connection was refused: {error}")
+            link.transport.abort()
+        return False
+    return True

@@ -1,0 +1,56 @@
+"""Writing: what connections have to say goes to their transports."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Final
+
+from .transports import write_buffers
+
+if TYPE_CHECKING:
+    from .link import Link
+
+_LENGTH: Final = struct.Struct(">I").pack
+
+
+def write_out(links: Iterable[Link], failed: Callable[[Exception], object] | None = None) -> None:
+    """Write what each of some links has to say; `pause_writing` may come of it.
+
+    Args:
+        failed: is told what goes wrong with one, and the others are written all the same. None: it is raised.
+    """
+    told = frame = b""
+    for link in links:
+        try:
+            # One message and nothing to look after: an answer to who waits for it, or a change told to many,
+            # which is the same frame for all. Half of what a server does for these was done on the way from
+            # here to the transport.
+            outbox = link.outbox
+            batch = outbox.batch
+            if len(batch) == 1 and link.direct is not None and not (outbox.frames or link.dropped):
+                message = batch.pop()
+                if message is not told:
+                    told = message
+                    frame = _LENGTH(len(message)) + message
+                outbox.due = False
+                outbox.has_spoken = True
+                calls = link.calls
+                calls.written_id = calls.next_id - 1
+                link.direct(frame)
+            else:
+                _write_other(link)
+        except Exception as error:
+            if failed is None:
+                raise
+            failed(error)
+
+
+def _write_other(link: Link) -> None:
+    buffers = link.broker.take_output()
+    if buffers and link.transport is not None:
+        if len(buffers) == 1:
+            link.transport.write(buffers[0])
+        else:
+            write_buffers(link.transport, buffers)
+    link.written()
