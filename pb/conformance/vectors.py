@@ -148,7 +148,7 @@ def _frames(group: str, hello: str, row: dict[str, Any]) -> Case:
         if any(feature in features for feature in row.get("without", [])):
             return
         for need in row.get("needs", []):
-            if need in ("cache", "pipeline", "stream"):
+            if need in ("cache", "pipeline", "resync", "stream"):
                 peer.need(need)
             else:
                 peer.need("ability " + need)

@@ -1,6 +1,6 @@
 """What the conversations and cases about logins need: a server with users, and a client that logs in.
 
-Conversations: spec/vectors/conversations 10, 25 to 31. Cases: `strangers` in spec/vectors/login.json.
+Conversations: spec/vectors/conversations 10, 25 to 31, 38. Cases: `strangers` in spec/vectors/login.json.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import gc
 
+import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import cred
@@ -203,6 +204,16 @@ def private_key():
     return cred.PrivateKey("user", KEY, random=lambda size: bytes(range(size)))
 
 
+def locked_out(play):
+    """Refuse the client, as three logins from its address have failed."""
+    face = LoginSide("S", Security(address="192.0.2.7", is_local=True))
+    for _ in range(3):
+        play.auth.throttle.connection(face.security().address).failed("user")
+    with pytest.raises(pb.Forbidden) as caught:
+        play.auth.make_root(face)
+    play.side.broker.close(messages.BYE_POLICY, str(caught.value))
+
+
 # (conversation, role) -> what a side does of its own, each before the frame of that number.
 ACTS = {
     ("10-login-scram", "C"): {
@@ -263,6 +274,8 @@ ACTS = {
         14: logs_in(),
         19: asks("attach", "shop", "user", of=3),
     },
+    ("38-locked-out", "S"): {0: locked_out},
+    ("38-locked-out", "C"): {3: logs_in()},
 }
 
 

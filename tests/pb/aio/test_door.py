@@ -13,12 +13,16 @@ from pb.aio.door import Door
 from pb.aio.url import Address
 from pb.auth.strangers import MOST_OF_ONE_SOURCE
 
+from ...test_spec import VECTORS, load
 from ..auth.doors import PASSWORD
 from ..auth.rooms import settle
-from ..peers import hello
+from ..comparing import assert_same
+from ..peers import envelopes_in, hello
 from ..pump import messages_in
 from .keys import filled
 from .loops import Place, run
+
+CONVERSATION = load(VECTORS / "conversations" / "38-locked-out.json")
 
 
 def counting(scheme, path, test):
@@ -228,7 +232,11 @@ def test_a_refusal_is_hello_with_auth_and_bye_and_waits_for_nothing(tmp_path):
                 house.application.root.throttle.connection("127.0.0.1").failed("alice")
             address = Address.parse(server.url)
             reader, writer = await asyncio.open_connection(address.host, address.port)
-            greeting, bye = messages_in(await reader.read())  # to the end, and we have said nothing
+            said = await reader.read()  # to the end, and we have said nothing
+            shown = [bytes.fromhex(each["hex"]) for each in CONVERSATION["frames"] if each["dir"] == "S>C"]
+            for expected, found, how in zip(shown, envelopes_in(said), ("hello", "bye"), strict=True):
+                assert_same(expected[4:], found, how)
+            greeting, bye = messages_in(said)
             assert [0, "PB", 1] == greeting[:3]
             assert "SCRAM-SHA-256" in greeting[3]["auth"]
             assert [15, 8, 0] == [bye[0], bye[1], bye[3]]

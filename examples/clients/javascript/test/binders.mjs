@@ -272,6 +272,7 @@ export const ACTS = {
     2: (play) => play.logIn(user), 7: (play) => play.attach(0, "shop", "user"), 9: of(1, "who"), 13: drop(0, 1),
     14: (play) => play.logIn(user), 19: (play) => play.attach(3, "shop", "user"),
   },
+  "38-locked-out C": { 3: (play) => play.logIn(user) },
   "32-stream-argument S": { 2: (play) => play.root.stream.consumer.grant(2), 4: (play) => play.root.stream.consumer.grant(2) },
   "32-stream-argument C": { 0: (play) => play.ask("collect", letters()) },
   "33-stream-stop C": { 0: asks("count"), 2: grants(1), 4: (play) => play.value(0).stop(), 6: asks("closed") },
