@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from .hooks import CallEvent, Hooks, LoginEvent
 
 AuditEvent = Mapping[str, Any]
+
+_GOOD: Final = frozenset(("answered", "sent"))
 
 
 class AuditLog(Hooks):
@@ -45,19 +47,21 @@ class AuditLog(Hooks):
     def call_ended(self, call: CallEvent) -> None:
         """Write a call down."""
         identity, service, perspective = call.names
+        outcome = call.outcome
+        is_good = outcome in _GOOD  # then there is no error to be asked for
         self._put(
             {
                 "event": "call",
                 "side": call.side,
                 "peer": plain(call.connection),
-                "identity": _ascii(identity),
-                "service": _ascii(service),
-                "perspective": _ascii(perspective),
+                "identity": identity and _ascii(identity),
+                "service": service and _ascii(service),
+                "perspective": perspective and _ascii(perspective),
                 "object": f"{call.type} {call.object_id}".strip(),
                 "method": _ascii(call.method),
-                "outcome": call.outcome,
-                "error": _ascii(call.error_type),
-                "incident": call.incident,
+                "outcome": outcome,
+                "error": "" if is_good else _ascii(call.error_type),
+                "incident": "" if is_good else call.incident,
                 "bytes_in": call.bytes_in,
                 "bytes_out": call.bytes_out,
                 "ms": round(call.seconds * 1000, 3),

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 if TYPE_CHECKING:
     from .tracing import Trace
 
 Outcome = Literal["", "answered", "sent", "failed", "refused", "cancelled", "expired", "lost"]
 Side = Literal["caller", "callee"]
+_NONE: Final = ("", "")
 
 
 class Login:
@@ -28,60 +29,92 @@ class Login:
 class CallEvent:
     """One call, on one side. The same object is told at the start, at the end and in between.
 
-    Made by the broker. What few hooks ask for is found out when it is asked for.
+    Made by the broker, to be read. What few hooks ask for is found out when it is asked for.
 
     Attributes:
         side: "caller" or "callee".
-        method: its name; at most 128 characters of what the peer sent, so escape it where it is shown.
-        object_id: the object's id on this connection; the owner's. 0 is the root.
-        call_id: that of the call on this connection and in its direction; 0 where no answer is wanted, and
-            as long as it waits for its turn.
-        bytes_in, bytes_out: of the two payloads, arguments and answer, as seen from this side.
-        started_at, ended_at: as the clock of the connection counts, in seconds; it is monotonic.
-        outcome: "" as long as it runs. "answered"; "sent": no answer was wanted, and here the caller's part
-            is over; "failed" by an error of the method; "refused": it was not run; "cancelled"; "expired";
-            "lost": with the connection.
-        error_type: the registered name of the error, such as "pb.NoSuchMethod"; else the name of its class.
-        incident: under which the callee's log has an internal error.
         trace: that of the caller. A hook may put another in its place in `call_started`: at the caller that
             one is sent, at the callee that one is inherited by what the method calls.
     """
 
-    # Defaults in the class, not slots: a call costs what is assigned to it, and most of these never are.
-    object_id = 0
-    call_id = 0
-    bytes_in = 0
-    bytes_out = 0
-    ended_at = 0.0
-    outcome: Outcome = ""
-    error_type = ""
-    incident = ""
-    trace: Trace | None = None
-    _kind: Any = None
-    _type: type | None = None
-    _login: Any = None  # what was called, where that is a login: it is nobody's perspective, and has a name
-    _serves: tuple[Any, int, int, str] | None = None  # what was being served when it was made
-    _parent: CallEvent | None = None
-    _goes_on = False
+    # What is known at the start and at the end is one tuple each, and no more is assigned: half of what it
+    # costs to tell of a call were the fields of this object (tests/bench/bench_hooks.py).
+    __slots__ = ("_begun", "_ended", "_why", "trace")
 
-    def __init__(self, side: Side, scope: Any, method: str, started_at: float) -> None:
-        self.side = side
-        self.method = method[:128]
-        self.started_at = started_at
-        self._scope = scope
+    side: ClassVar[Side]
+    trace: Trace | None
+    _begun: tuple[Any, ...]  # scope, method and time; the rest is each side's own
+    _ended: tuple[Outcome, float, int] | None  # outcome, time, and bytes of the answer
+    _why: tuple[str, str]  # error_type and incident; only of those that have failed
+
+    @property
+    def method(self) -> str:
+        """Its name; at most 128 characters of what the peer sent, so escape it where it is shown."""
+        name: str = self._begun[1]
+        return name[:128]
+
+    @property
+    def object_id(self) -> int:
+        """The object's id on this connection; the owner's. 0 is the root."""
+        raise NotImplementedError  # pragma: no cover - each side has its own
+
+    @property
+    def call_id(self) -> int:
+        """That of the call on this connection and in its direction.
+
+        0 where no answer is wanted, and at the caller until it is sent.
+        """
+        raise NotImplementedError  # pragma: no cover - likewise
+
+    @property
+    def bytes_in(self) -> int:
+        """How long the payload is that came: at the callee the arguments, at the caller the answer."""
+        raise NotImplementedError  # pragma: no cover - likewise
+
+    @property
+    def bytes_out(self) -> int:
+        """How long the payload is that was sent: at the caller the arguments, at the callee the answer."""
+        raise NotImplementedError  # pragma: no cover - likewise
+
+    @property
+    def started_at(self) -> float:
+        """When it was made or has arrived, as the clock of the connection counts, in seconds; monotonic."""
+        at: float = self._begun[2]
+        return at
+
+    @property
+    def ended_at(self) -> float:
+        """When it had its outcome; 0 as long as it runs."""
+        return 0.0 if self._ended is None else self._ended[1]
+
+    @property
+    def outcome(self) -> Outcome:
+        """What came of it; "" as long as it runs.
+
+        "answered"; "sent": no answer was wanted, and here the caller's part is over; "failed" by an error of
+        the method; "refused": it was not run; "cancelled"; "expired"; "lost": with the connection.
+        """
+        return "" if self._ended is None else self._ended[0]
+
+    @property
+    def error_type(self) -> str:
+        """The registered name of the error, such as "pb.NoSuchMethod"; else the name of its class."""
+        return getattr(self, "_why", _NONE)[0]
+
+    @property
+    def incident(self) -> str:
+        """Under which the callee's log has an internal error."""
+        return getattr(self, "_why", _NONE)[1]
 
     @property
     def connection(self) -> Any:
         """The connection as the face made it: `connection.peer` says who is at the other end."""
-        return self._scope.broker.connection
+        return self._begun[0].broker.connection
 
     @property
     def names(self) -> tuple[str, str, str]:
         """On whose behalf it is made: identity, service and perspective, each "" where that is nobody's."""
-        identity, service, perspective = names_of(self._scope)
-        if not identity and self._login is not None:
-            identity = self._login.name
-        return identity, service, perspective
+        return names_of(self._begun[0].direct)
 
     @property
     def identity(self) -> str:
@@ -101,29 +134,25 @@ class CallEvent:
     @property
     def kind(self) -> str:
         """What the object is: "remote", "perspective", "view", "proxy"; "" at the caller, or for none."""
-        return "" if self._kind is None else self._kind.name.lower()
+        return ""
 
     @property
     def type(self) -> str:
         """The class of the object, at the callee; "" at the caller, who does not know it."""
-        return "" if self._type is None else self._type.__name__
+        return ""
 
     @property
     def seconds(self) -> float:
         """How long it took; 0 as long as it runs."""
-        return self.ended_at - self.started_at if self.outcome else 0.0
+        return 0.0 if self._ended is None else self._ended[1] - self._begun[2]
 
     @property
     def parent(self) -> CallEvent | None:
-        """At the caller, the call that is served and made this one; None for none, and once either ends.
+        """At the caller, in `call_started`: the call that is served and makes this one; None for none.
 
-        It is known where hooks are told of the calls of that connection too.
+        It is known where hooks are told of the calls of that connection too. Later it is None.
         """
-        if self._serves is not None and self._serves[1]:
-            scope, id, _, _ = self._serves
-            begun: dict[int, CallEvent] = getattr(scope.broker.serving, "begun", {})
-            return begun.get(id)
-        return self._parent
+        return None
 
     def __repr__(self) -> str:
         return f"<CallEvent {self.side} {self.method!a} {self.outcome or 'runs'}>"

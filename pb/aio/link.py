@@ -22,7 +22,7 @@ from pb.limits import Limits
 from pb.wire.state import State
 
 from . import forking, logged
-from ._thread import shared
+from ._thread import clock_of, shared
 from .connection import Connection
 from .entering import let_in
 from .leaving import finish
@@ -106,7 +106,7 @@ class Link(asyncio.BufferedProtocol):
         hooks: Any = None,
     ) -> None:
         self.loop = asyncio.get_running_loop()
-        self.clock = self.loop.time  # monotonic seconds
+        self.clock = clock_of(self.loop)  # monotonic seconds
         self.thread = get_ident()
         self._transport: Any = None
         self.direct: Callable[[bytes], None] | None = None  # writes, while nothing has to be looked after

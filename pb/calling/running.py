@@ -100,7 +100,7 @@ class Held:
         """Run it now, with all that its caller has passed on."""
         token = inherited.set(self.passed)
         try:
-            self.serving.run(
+            self.serving.run_late(
                 self.id, self.export, self.function, self.method, self.args, self.kwargs, self.at
             )
         finally:

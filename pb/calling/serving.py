@@ -154,7 +154,7 @@ class Serving(Postponing):
                     function, refusal = self._find_reserved(export, method, error)
             else:
                 refusal = why_nothing(export, method)
-        self.start(id, export, scope, function, method, payload, refusal, ttl_ms)
+        self.start_call(id, export, scope, function, method, payload, refusal, ttl_ms)
 
     def find(self, export: Export, method: str) -> tuple[Any, BaseException | None]:
         """Return what a call on an object runs, or why it is refused; neither for one that is passed on."""
@@ -222,6 +222,8 @@ class Serving(Postponing):
             return
         self.run(id, export, function, method, args, kwargs, at)
 
+    start_call = start  # of calls only, not of updates: another where hooks are told of them
+
     def run(
         self,
         id: int,
@@ -272,6 +274,10 @@ class Serving(Postponing):
             serving.reset(token)
             if limit is not None:
                 inherited.reset(limit)
+
+    def run_late(self, id: int, *what: Any) -> None:
+        """Run a call that did not begin when it came."""
+        self.run(id, *what)
 
     def drop_call(self, envelope: list[Any]) -> None:
         """Ignore a call that crossed our BYE, which tells the caller that it did not run."""

@@ -24,6 +24,7 @@ class Export:
         observer: of a cache, what its owner tells changes to.
         is_unsent: of a cache, whether its snapshot is not queued yet.
         since: when the peer got it, as the clock of the connection counts.
+        told: what hooks are told of it with each call; made by who tells them, with the first.
     """
 
     __slots__ = (
@@ -39,6 +40,7 @@ class Export:
         "prefix",
         "scope",
         "since",
+        "told",
     )
 
     def __init__(self, id: int, object: Any, kind: Kind, scope: Scope, ext: ExtType, since: float) -> None:
@@ -53,6 +55,7 @@ class Export:
         self.count = 0
         self.observer: RemoteReference | None = None
         self.is_unsent = False
+        self.told: tuple[int, Kind, type, Any] | None = None
 
     @property
     def is_gone(self) -> bool:

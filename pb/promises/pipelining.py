@@ -53,6 +53,11 @@ class Piped:
         for reference in self._pins:
             calls.tables.pin(reference)
 
+    @property
+    def outcome(self) -> Any:
+        """Where the answer goes on to."""
+        return self._call.outcome
+
     def done(self) -> bool:
         """Return False: what comes is noted, even if nobody waits for it."""
         return False

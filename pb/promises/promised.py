@@ -94,7 +94,6 @@ class Promised:
     __slots__ = (
         "_is_finished",
         "_kept_id",
-        "_outcome",
         "calls",
         "id",
         "is_answered",
@@ -102,6 +101,7 @@ class Promised:
         "is_named",
         "later",
         "others",
+        "outcome",
         "sent",
         "settled",
         "users",
@@ -120,7 +120,7 @@ class Promised:
         self.settled = settled
         self._is_finished = False
         self._kept_id = 0  # its id when it got a name: it may be made again
-        self._outcome: Any = None  # where the answer goes on to, once the result has a name
+        self.outcome: Any = None  # where the answer goes on to, once the result has a name
 
     def name(self) -> bool:
         """See to it that the peer keeps the result; tell whether it can be named."""
@@ -138,7 +138,7 @@ class Promised:
         ):
             return False
         outcome, scope = found
-        self._outcome = outcome
+        self.outcome = outcome
         calls.pending[self.id] = (self, scope)
         calls.kept += 1
         self.is_named = True
@@ -165,7 +165,7 @@ class Promised:
         if is_lost:  # there is nothing to be finished
             self._is_finished = True
             self.calls.kept -= 1
-        outcome, self._outcome = self._outcome, None
+        outcome, self.outcome = self.outcome, None
         self.calls.deadlines.discard(outcome)
         if not outcome.done():
             getattr(outcome, tell)(what)

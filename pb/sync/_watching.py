@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from pb.calling.serving import Serving
-from pb.watching.watched_serving import Watching
+from pb.watching.watched_serving import Around, Watching
 from pb.watching.watching import Metered, WatchedBroker
 
 from ._handlers import ThreadServing
@@ -21,13 +21,19 @@ class WatchedThreadServing(Watching, ThreadServing):
         self._watch(base)
 
 
+class AroundThreadServing(Around, WatchedThreadServing):
+    """The same, where something is entered around methods."""
+
+    __slots__ = ()
+
+
 class WatchedSyncBroker(WatchedBroker):
     """A broker whose handlers run in threads, and that tells hooks what happens, but for bytes."""
 
     __slots__ = ()
 
     plain_serving_type: ClassVar[type[Serving]] = ThreadServing
-    watched_serving_type: ClassVar[type[Serving]] = WatchedThreadServing
+    watched_serving_types: ClassVar[tuple[type[Serving], ...]] = (WatchedThreadServing, AroundThreadServing)
 
 
 class MeteredSyncBroker(Metered, WatchedSyncBroker):

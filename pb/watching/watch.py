@@ -108,32 +108,43 @@ class Wanted:
         return bool(self.caller or self.callee or any(self.methods.values()))
 
 
+class _Each:
+    """Several methods of hooks as one."""
+
+    __slots__ = ("_methods", "_name")
+
+    def __init__(self, name: str, methods: tuple[Callable[..., Any], ...]) -> None:
+        self._name = name
+        self._methods = methods
+
+    def __call__(self, call: CallEvent) -> None:
+        """Tell all of them."""
+        for told in self._methods:
+            try:
+                told(call)
+            except Exception:
+                log_failure(self._name, told)
+
+
 class CallWatch:
     """The hooks that are told of the calls of one side of one connection.
 
     Attributes:
         clock: tells the time, in seconds.
-        starts: what is told of the start of a call; call `started` where there are such.
+        start, end: what is told of the start and the end of a call; None where nobody wants to know. Told by
+            whoever has the call, which saves a call for each; what they raise is for `log_failure`.
         arounds: what is asked for something to be entered around a method; call `enter` where there are such.
     """
 
-    __slots__ = ("_ended", "arounds", "clock", "starts")
+    __slots__ = ("arounds", "clock", "end", "start")
 
     def __init__(
         self, methods: dict[str, tuple[Callable[..., Any], ...]], clock: Callable[[], float]
     ) -> None:
         self.clock = clock
-        self.starts = methods.get("call_started", ())
-        self._ended = methods.get("call_ended", ())
+        self.start = _one("call_started", methods)
+        self.end = _one("call_ended", methods)
         self.arounds = methods.get("around", ())
-
-    def started(self, call: CallEvent) -> None:
-        """Tell that it begins."""
-        for told in self.starts:
-            try:
-                told(call)
-            except Exception:
-                log_failure("call_started", told)
 
     def enter(self, call: CallEvent) -> Entered:
         """Enter what hooks want to have around a method, and return it."""
@@ -160,43 +171,57 @@ class CallWatch:
                     extra=fields("hook.failed", method="around"),
                 )
 
-    def ended(self, call: CallEvent, outcome: Outcome, error_type: str = "") -> None:
-        """Tell how it has ended; again, it does nothing."""
-        if call.outcome:
-            return
-        call.outcome = outcome
-        if error_type:
-            call.error_type = error_type
-        call.ended_at = self.clock()
-        for told in self._ended:
-            try:
-                told(call)
-            except Exception:
-                log_failure("call_ended", told)
-        call._parent = call._serves = None  # else a chain of callbacks keeps all that were before it
+    def ended(self, call: CallEvent, outcome: Outcome, size: int = 0) -> None:
+        """Tell how it has ended; again, it does nothing.
 
-    def raised(self, call: CallEvent, error: BaseException) -> None:
+        Args:
+            size: bytes of the answer.
+        """
+        if call._ended is not None:
+            return
+        call._ended = outcome, self.clock(), size
+        end = self.end
+        if end is not None:
+            try:
+                end(call)
+            except Exception:
+                log_failure("call_ended", end)
+
+    def ended_badly(
+        self, call: CallEvent, outcome: Outcome, error_type: str, incident: str = "", size: int = 0
+    ) -> None:
+        """Tell by which error it has ended; again, it does nothing."""
+        if call._ended is None:
+            call._why = error_type, incident
+            self.ended(call, outcome, size)
+
+    def raised(self, call: CallEvent, error: BaseException, size: int = 0) -> None:
         """Tell that it has ended by an error."""
         name = type_of(error)
         outcome: Outcome = _OUTCOMES.get(name, "failed")
         if isinstance(error, ConnectionLost):
             outcome = "lost"
-        self.ended(call, outcome, name)
+        self.ended_badly(call, outcome, name, size=size)
 
     def answered(self, call: CallEvent, told: Any) -> None:
         """Tell how it has ended by what the caller was told."""
         if told is None:
             self.ended(call, "lost")
         elif type(told) is not tuple:
-            call.bytes_out = len(told)
-            self.ended(call, "answered")
+            self.ended(call, "answered", len(told))
         else:
-            call.bytes_out = len(told[1])
             error = msgpack.unpackb(told[1], strict_map_key=False)
             name = error["type"]
-            if name == "pb.Internal":
-                call.incident = error["data"]["ref"]
-            self.ended(call, _OUTCOMES.get(name, "failed"), name)
+            incident = error["data"]["ref"] if name == "pb.Internal" else ""
+            self.ended_badly(call, _OUTCOMES.get(name, "failed"), name, incident, len(told[1]))
+
+
+def _one(name: str, methods: dict[str, tuple[Callable[..., Any], ...]]) -> Callable[[CallEvent], Any] | None:
+    """Return one method for all of a name; None for none."""
+    found = methods.get(name, ())
+    if len(found) > 1:
+        return _Each(name, found)
+    return found[0] if found else None
 
 
 class Watch:

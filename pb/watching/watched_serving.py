@@ -2,22 +2,96 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ..caches.replica import Replica
-from ..calling.serving import IGNORED, Serving
+from ..calling.serving import Serving
 from ..context import Inherited, inherited
-from ..hooks import CallEvent, Login
+from ..hooks import CallEvent, Login, Outcome, names_of
+from .watch import log_failure
 
 if TYPE_CHECKING:
-    from ..calling.running import Served
+    from ..calling.running import Held, Served
+    from ..dispatch import Kind
+    from ..holding.export import Export
     from ..holding.scope import Scope
 
 
-def _quiet() -> CallEvent | None:
+Called = tuple[int, "Kind | None", type | None, Login | None]
+
+_NOTHING: Final[Called] = (0, None, None, None)
+
+
+def _told_of(export: Export) -> Called:
+    """Return what hooks are told of an object: id, kind, class, and the object itself where it is a login.
+
+    A login is nobody's perspective, and has a name all the same. Of others nothing is kept that would keep
+    them, for hooks may keep what they are told.
+    """
+    of = export.object
+    export.told = told = export.id, export.kind, type(of), of if isinstance(of, Login) else None
+    return told
+
+
+def _quiet() -> ServedCall | None:
     """Return the call that wants no answer and is served here, if there is one."""
     found = inherited.get()
     return None if found is None else found.call
+
+
+class ServedCall(CallEvent):
+    """A call of the peer as hooks are told of it."""
+
+    __slots__ = ("_goes_on",)
+
+    side = "callee"
+
+    # In `_begun`, behind what all have: the object as `_told_of` says, id, and bytes of the arguments.
+    _goes_on: bool  # only where no answer is wanted
+
+    @property
+    def names(self) -> tuple[str, str, str]:
+        """On whose behalf it is made: identity, service and perspective, each "" where that is nobody's."""
+        identity, service, perspective = names_of(self._begun[0].direct)
+        login = self._begun[3][3]
+        if not identity and login is not None:
+            identity = login.name
+        return identity, service, perspective
+
+    @property
+    def object_id(self) -> int:
+        """The object's id on this connection. 0 is the root."""
+        id: int = self._begun[3][0]
+        return id
+
+    @property
+    def kind(self) -> str:
+        """What the object is: "remote", "perspective", "view", "proxy"; "" for none."""
+        kind: Kind | None = self._begun[3][1]
+        return "" if kind is None else kind.name.lower()
+
+    @property
+    def type(self) -> str:
+        """The class of the object; "" for none."""
+        found: type | None = self._begun[3][2]
+        return "" if found is None else found.__name__
+
+    @property
+    def call_id(self) -> int:
+        """That of the call; 0 where no answer is wanted."""
+        id: int = self._begun[4]
+        return id
+
+    @property
+    def bytes_in(self) -> int:
+        """How long the payload of the arguments is."""
+        size: int = self._begun[5]
+        return size
+
+    @property
+    def bytes_out(self) -> int:
+        """How long the answer is."""
+        return 0 if self._ended is None else self._ended[2]
 
 
 class Watching:
@@ -25,7 +99,7 @@ class Watching:
 
     __slots__ = ()
 
-    def start(
+    def start_call(
         self,
         id: int,
         export: Any,
@@ -37,35 +111,81 @@ class Watching:
         ttl_ms: int | None,
     ) -> None:
         """Decode the arguments of a call and run it, unless it is refused."""
-        if isinstance(export, Replica) or refusal is IGNORED:  # an update
-            super().start(id, export, scope, function, method, payload, refusal, ttl_ms)  # type: ignore[misc]
+        of: Any = self
+        passed = inherited.get()
+        if passed is not None or not id or export is None or function is None:
+            self._start_other(id, export, scope, function, method, payload, refusal, ttl_ms)
             return
-        token = self._begin(id, export, scope, method, len(payload))
+        told = of.told  # what follows is `_begin`, spelled out for what nearly all calls are
+        call = ServedCall()
+        call._begun = scope, method, told.clock(), export.told or _told_of(export), id, len(payload)
+        call._ended = call.trace = None
+        start = told.start
+        if start is not None:
+            try:
+                start(call)
+            except Exception:
+                log_failure("call_started", start)
+        of.begun[id] = call
+        if call.trace is None:
+            of.start(id, export, scope, function, method, payload, refusal, ttl_ms)
+            return
+        token = inherited.set(Inherited(trace=call.trace))
         try:
-            super().start(id, export, scope, function, method, payload, refusal, ttl_ms)  # type: ignore[misc]
+            of.start(id, export, scope, function, method, payload, refusal, ttl_ms)
+        finally:
+            inherited.reset(token)
+
+    def _start_other(
+        self, id: int, export: Any, scope: Any, function: Any, method: str, payload: Any, *rest: Any
+    ) -> None:
+        of: Any = self
+        if not id:
+            self._start_quiet(export, scope, function, method, payload, *rest)
+            return
+        token = self._begin(id, export, scope, function, method, len(payload))
+        try:
+            of.start(id, export, scope, function, method, payload, *rest)
         finally:
             if token is not None:
                 inherited.reset(token)
 
-    def _begin(self, id: int, export: Any, scope: Any, method: str, size: int) -> Any:
+    def _start_quiet(
+        self, export: Any, scope: Any, function: Any, method: str, payload: Any, *rest: Any
+    ) -> None:
+        """Start a call that wants no answer."""
+        of: Any = self
+        token = self._begin(0, export, scope, function, method, len(payload))
+        call: Any = _quiet()
+        call._goes_on = False
+        outcome: Outcome = "lost"
+        try:
+            of.start(0, export, scope, function, method, payload, *rest)
+            if of.base.tables.is_open:
+                outcome = "answered"
+        finally:
+            inherited.reset(token)
+            if not call._goes_on:
+                of.told.ended(call, outcome)
+
+    def _begin(self, id: int, export: Any, scope: Any, function: Any, method: str, size: int) -> Any:
         """Tell that a call begins; return what takes back that what is called from here on belongs to it."""
         of: Any = self
         passed = inherited.get()
         told = of.told
-        call = CallEvent("callee", scope.direct, method, told.clock())
-        if passed is not None:
-            call.trace = passed.trace
-        call.call_id = id
-        call.bytes_in = size
-        if export is not None:
-            call._kind = export.kind
-            call._type = type(export.object)
-            call.object_id = export.id
-            if isinstance(export.object, Login):
-                call._login = export.object
-        trace = call.trace
-        if told.starts:
-            told.started(call)
+        call = ServedCall()
+        called = _NOTHING if export is None else export.told or _told_of(export)
+        if function is None:
+            method = method[:128]  # the peer's, who may send any length
+        call._begun = scope, method, told.clock(), called, id, size
+        call._ended = None
+        call.trace = trace = None if passed is None else passed.trace
+        start = told.start
+        if start is not None:
+            try:
+                start(call)
+            except Exception:
+                log_failure("call_started", start)
         if not id:  # nothing else leads from what it calls to it
             return inherited.set(Inherited(None if passed is None else passed.at, call.trace, call))
         of.begun[id] = call
@@ -73,33 +193,25 @@ class Watching:
             return None
         return inherited.set((passed or Inherited())._replace(trace=call.trace))
 
-    def run(
-        self,
-        id: int,
-        export: Any,
-        function: Any,
-        method: str,
-        args: list[Any],
-        kwargs: dict[str, Any],
-        at: float | None,
-    ) -> None:
-        """Run a call."""
+    def postpone(self, held: Held) -> None:
+        """Run a call when its turn has come, which it may have."""
+        if not held.id:
+            _quiet()._goes_on = True  # type: ignore[union-attr]
+        super().postpone(held)  # type: ignore[misc]
+
+    def run_late(self, id: int, export: Any, function: Any, method: str, *rest: Any) -> None:
+        """Run a call that did not begin when it came."""
         of: Any = self
-        if isinstance(export, Replica):
-            super().run(id, export, function, method, args, kwargs, at)  # type: ignore[misc]
-            return
         token = None
         call: Any = of.begun.get(id) if id else _quiet()
         if call is None:
             # It named results that were not there when it came, as only calls with an id may.
-            token = self._begin(id, export, export.scope, method, 0)
-            call = of.begun[id]
-        entered = of.told.enter(call) if of.told.arounds else None
+            token = self._begin(id, export, export.scope, function, method, 0)
+        elif not id:
+            call._goes_on = False
         try:
-            super().run(id, export, function, method, args, kwargs, at)  # type: ignore[misc]
+            of.run(id, export, function, method, *rest)
         finally:
-            if entered:
-                of.told.leave(entered)
             if token is not None:
                 inherited.reset(token)
         if not id and not call._goes_on:
@@ -114,7 +226,7 @@ class Watching:
 
     def _await(self, served: Served) -> Any:
         waiting = super()._await(served)  # type: ignore[misc]
-        call = None if served.id or isinstance(served.export, Replica) else _quiet()
+        call = None if served.id or type(served.export) is Replica else _quiet()
         return waiting if call is None else self._await_quiet(waiting, call)
 
     async def _await_quiet(self, waiting: Any, call: CallEvent) -> None:
@@ -124,9 +236,20 @@ class Watching:
     def _answer(self, id: int, scope: Any, value: object) -> Any:
         of: Any = self
         told = of._told_answer(id, scope, value)
-        call = of.begun.pop(id, None)
-        if call is not None:
-            of.told.answered(call, told)
+        call: Any = of.begun.pop(id, None)
+        if call is None:
+            return told
+        watch = of.told
+        if type(told) is not bytes or call._ended is not None:
+            watch.answered(call, told)
+            return told
+        call._ended = "answered", watch.clock(), len(told)  # as nearly always: the same, spelled out
+        end = watch.end
+        if end is not None:
+            try:
+                end(call)
+            except Exception:
+                log_failure("call_ended", end)
         return told
 
     def _fail(self, id: int, scope: Any, error: BaseException, relayed: bool = False) -> Any:
@@ -157,6 +280,21 @@ class Watching:
         of._told_fail, of.fail = of.fail, of._fail
 
 
+class Around:
+    """What is added to a `Watching` whose hooks want to enter something around methods."""
+
+    __slots__ = ()
+
+    def run(self, id: int, export: Any, *rest: Any) -> None:
+        """Run a call."""
+        of: Any = self
+        entered = [] if type(export) is Replica else of.told.enter(of.begun[id] if id else _quiet())
+        try:
+            super().run(id, export, *rest)  # type: ignore[misc]
+        finally:
+            of.told.leave(entered)
+
+
 class WatchedServing(Watching, Serving):
     """The calls of the peer, as hooks are told of them."""
 
@@ -165,3 +303,9 @@ class WatchedServing(Watching, Serving):
     def __init__(self, base: Scope, *rest: Any, **options: Any) -> None:
         super().__init__(base, *rest, **options)
         self._watch(base)
+
+
+class AroundServing(Around, WatchedServing):
+    """The same, where something is entered around methods."""
+
+    __slots__ = ()

@@ -16,7 +16,7 @@ from ..holding.tables import Tables
 from ..wire.frames import FrameReader
 from .watch import Wanted, Watch, hooks_of, reference_event
 from .watched_calls import WatchedCalls
-from .watched_serving import WatchedServing
+from .watched_serving import AroundServing, WatchedServing
 
 if TYPE_CHECKING:
     from ..holding.export import Export
@@ -67,7 +67,7 @@ class WatchedReader(FrameReader):
     def filled(self, size: int) -> None:
         """Take what was read into the room of a long frame."""
         self.watch.tell("bytes_received", self.watch.face.connection, size)
-        super().filled(size)
+        FrameReader.filled(self, size)
 
 
 class WatchedBroker(Broker):
@@ -78,7 +78,8 @@ class WatchedBroker(Broker):
     """
 
     plain_serving_type: ClassVar[type[Serving]] = Serving
-    watched_serving_type: ClassVar[type[Serving]] = WatchedServing
+    # Without and with what hooks enter around methods.
+    watched_serving_types: ClassVar[tuple[type[Serving], ...]] = (WatchedServing, AroundServing)
 
     __slots__ = ("serving_type", "tables_type", "watch")
 
@@ -86,7 +87,10 @@ class WatchedBroker(Broker):
         kind = type(self)
         self.watch = Watch(face, wanted)
         self.tables_type = WatchedTables if wanted.has_references else Tables  # type: ignore[misc]
-        self.serving_type = kind.watched_serving_type if wanted.callee else kind.plain_serving_type  # type: ignore[misc]
+        serving_type = kind.plain_serving_type
+        if wanted.callee:
+            serving_type = kind.watched_serving_types["around" in wanted.callee]
+        self.serving_type = serving_type  # type: ignore[misc]
         super().__init__(face, *rest, **options)
         if wanted.has_references:
             self.tables.watch = self.watch  # type: ignore[attr-defined]

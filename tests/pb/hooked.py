@@ -22,7 +22,15 @@ class Log(pb.Hooks):
         self.told.append(("closed", connection, reason))
 
     def call_started(self, call):
-        assert "" == call.outcome and 0 == call.seconds
+        # All can be asked for at any time.
+        assert ["", 0.0, 0.0, "", "", 0] == [
+            call.outcome,
+            call.seconds,
+            call.ended_at,
+            call.error_type,
+            call.incident,
+            call.bytes_out,
+        ]
         self.told.append(("started", call))
         self.calls.append(call)
 

@@ -119,19 +119,46 @@ def test_what_a_hook_enters_is_seen_by_the_method():
     assert [1, 2, 0] == [pump.call("get"), pump.call("get"), variable.get()]
 
 
+class Broken(pb.Hooks):
+    def around(self, call):
+        raise RuntimeError("around")
+
+
+def _fails(self, *what):
+    raise RuntimeError("told")
+
+
+for _name in vars(pb.Hooks):
+    if _name.startswith(("call_", "bytes_", "connection_", "reference_")):
+        setattr(Broken, _name, _fails)
+
+
+@pytest.mark.parametrize("how", ["call", "send", "promised"])
+def test_the_only_hook_may_raise(how, caplog):
+    """However a call is made, and whether it is told by itself or with others."""
+    pump = Pump(Root(), hooks=Broken())
+    if how == "call":
+        assert 1 == pump.call("echo", 1)
+    elif how == "send":
+        send(pump.root, "echo", 1)
+    else:
+        assert "dark" == ask_twice(pump).result()
+    pump.run()
+
+    texts = [record.getMessage() for record in caplog.records]
+    calls = {"call": 2, "send": 2, "promised": 4}[how]
+    assert calls == texts.count("a hook failed: call_started of a Broken")
+    assert calls == texts.count("a hook failed: call_ended of a Broken")
+
+
+def ask_twice(pump):
+    answer = tell(tell(pump.root, "thing"), "look")
+    pump.run()
+    return answer
+
+
 def test_a_hook_that_raises_is_logged_and_changes_nothing(caplog):
     """What watches must not be what breaks."""
-
-    class Broken(pb.Hooks):
-        def around(self, call):
-            raise RuntimeError("around")
-
-    def fails(self, *what):
-        raise RuntimeError("told")
-
-    for name in vars(pb.Hooks):
-        if name.startswith(("call_", "bytes_", "connection_", "reference_")):
-            setattr(Broken, name, fails)
 
     class BadEnd(pb.Hooks):
         @contextlib.contextmanager
@@ -143,9 +170,11 @@ def test_a_hook_that_raises_is_logged_and_changes_nothing(caplog):
         def around(self, call):
             return None
 
-    pump = Pump(Root(), hooks=[Broken(), BadEnd(), NoEnd()])
+    after = Log()
+    pump = Pump(Root(), hooks=[Broken(), BadEnd(), NoEnd(), after])
 
     assert 1 == pump.call("echo", 1)
+    assert 2 == len(after.of("ended")), "those behind it are told all the same"
     with pytest.raises(pb.NoSuchMethod):
         pump.call("nope")
     told = {record.getMessage() for record in caplog.records}
