@@ -28,6 +28,13 @@ VERSION: Final = 1
 MOST_NAMES: Final = 500
 
 NOBODYS: Final = str(PasswordHash(600_000, bytes(16), bytes(32), bytes(32)))
+# One row of one size, whoever is asked for: where only the known had a row, fetching it took 2 to 4 us more.
+PASSWORD: Final = (
+    "SELECT COALESCE(known.password_hash, ?), known.password_hash IS NULL,"
+    " COALESCE(known.disabled, FALSE), COALESCE(known.epoch, 0)"
+    " FROM (SELECT CAST(? AS TEXT) AS name) AS wanted"
+    " LEFT JOIN cred_identities AS known ON known.name = wanted.name"
+)
 
 TABLES: Final = (
     """CREATE TABLE cred_identities (
@@ -119,14 +126,13 @@ def get(name: str) -> Transaction[IdentityRecord | None]:
 
 def get_password(name: str) -> Transaction[PasswordRecord]:
     """See IIdentityStore."""
-    rows = yield "SELECT password_hash, disabled, epoch FROM cred_identities WHERE name = ?", (name,)
-    hash, disabled, epoch = rows[0] if rows else (None, False, 0)
+    ((hash, is_nobodys, disabled, epoch),) = yield PASSWORD, (NOBODYS, name)
     try:
         # Read for everybody: it takes 10 us, which would show in the time of a login.
-        password_hash = PasswordHash.parse(NOBODYS if hash is None else hash)
+        password_hash = PasswordHash.parse(hash)
     except ValueError as error:
         raise StoreError(f"the identity {name!r} cannot be read: {error}") from None
-    return PasswordRecord(None if hash is None else password_hash, bool(disabled), epoch)
+    return PasswordRecord(None if is_nobodys else password_hash, bool(disabled), epoch)
 
 
 def add(record: IdentityRecord) -> Transaction[None]:

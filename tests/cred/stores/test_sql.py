@@ -31,8 +31,8 @@ def asked(transaction, *answers):
 
 def test_a_stranger_has_the_same_asked_of_every_name():
     """And reads of nobody's keyring: its length can be measured from outside, and tells who is there."""
-    known, record = asked(_sql.get_password("alice"), [(None, True, 1)])
-    unknown, nobody = asked(_sql.get_password("nobody"), [])
+    known, record = asked(_sql.get_password("alice"), [(_sql.NOBODYS, True, True, 1)])
+    unknown, nobody = asked(_sql.get_password("nobody"), [(_sql.NOBODYS, True, False, 0)])
 
     assert known == unknown
     assert 1 == len(known)
@@ -40,11 +40,15 @@ def test_a_stranger_has_the_same_asked_of_every_name():
     assert (cred.PasswordRecord(None, True, 1), cred.PasswordRecord()) == (record, nobody)
 
 
-@pytest.mark.parametrize("read", [_sql.get, _sql.get_password], ids=lambda read: read.__name__)
-def test_a_hash_that_is_none_is_an_error_of_the_store(read):
+@pytest.mark.parametrize(
+    ("read", "row"),
+    [(_sql.get, ("no hash", False, 1)), (_sql.get_password, ("no hash", False, False, 1))],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_hash_that_is_none_is_an_error_of_the_store(read, row):
     """Not one that lets somebody in, or tells that nobody is there."""
     with pytest.raises(cred.StoreError, match="'alice' cannot be read"):
-        asked(read("alice"), [("no hash", False, 1)], [], [])
+        asked(read("alice"), [row], [], [])
 
 
 def test_many_names_are_asked_for_in_parts():
