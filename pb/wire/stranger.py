@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgpack
 
 from jelly import InsecureJelly, MalformedJelly, preflight
+from jelly._depth import count_openers
 
 from .. import messages
 from ..errors import ProtocolError
@@ -56,16 +57,20 @@ class Stranger:
             InsecureJelly: it holds something else, or it nests deeper than a login does.
             MalformedJelly: it is no payload of a call.
         """
-        problem = preflight(payload, MAX_DEPTH)
-        if problem is not None:
-            raise MalformedJelly(problem, too_large=problem.startswith("nests"))
+        payload = bytes(payload)
+        # What a login sends cannot nest deeper, empty containers included. To look costs 8 us, to count 0.4.
+        if count_openers(payload) >= MAX_DEPTH:
+            problem = preflight(payload, MAX_DEPTH)
+            if problem is not None:
+                raise MalformedJelly(problem, too_large=problem.startswith("nests"))
         try:
             content = msgpack.unpackb(payload, ext_hook=_refuse)
         except _AnExt:
             raise InsecureJelly("only plain values may be sent before login", "pb.Forbidden") from None
         except Exception as error:  # at least eight types come out of msgpack
             raise MalformedJelly(f"is not msgpack ({type(error).__name__})") from None
-        if _holds_time(content):  # msgpack reads Ext -1 itself, and does not ask the hook
+        # msgpack reads Ext -1, whose code is the byte 0xff, itself, and does not ask the hook.
+        if b"\xff" in payload and _holds_time(content):
             raise InsecureJelly("only plain values may be sent before login", "pb.Forbidden")
         if type(content) is list and len(content) == 2:
             args, kwargs = content
