@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
 
 from ._types import IdentityStore
 from .credential import Credential
@@ -42,9 +43,9 @@ class Directory:
         """
         return await self._store.get(name)
 
-    async def password(self, name: str) -> PasswordRecord:
-        """Return hash, state and epoch of a name, known or not, in the same time for all."""
-        return await self._store.get_password(name)
+    def password(self, name: str) -> Coroutine[Any, Any, PasswordRecord]:
+        """Return, when awaited, hash, state and epoch of a name, known or not, in the same time for all."""
+        return self._store.get_password(name)
 
     async def record_since(self, name: str, began: PasswordRecord) -> IdentityRecord:
         """Return what the store has under a name that was proven.

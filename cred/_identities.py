@@ -99,6 +99,11 @@ class Identities:
         self._declared[record.name] = password, tuple(record.keys)
         return self._handle(record.name)
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that was declared is written."""
+        return not self._declared
+
     async def settle(self) -> None:
         """Write what was declared. Every method that asks the store does this first."""
         while self._declared:

@@ -78,14 +78,8 @@ def read_client_first(data: bytes) -> ClientFirst:
     user, nonce, *_ = _attributes(bare, "nr", "client-first")
     if len(nonce) > MAX_CLIENT_NONCE:
         raise Malformed("a nonce that leaves no room for the server's")
-    return ClientFirst(
-        gs2=f"{flag},,",
-        binding_type=match and match[1],
-        has_binding=flag == "y",
-        user=unescape(user),
-        nonce=_nonce(nonce),
-        bare=bare,
-    )
+    binding_type = match and match[1]
+    return ClientFirst(f"{flag},,", binding_type, flag == "y", unescape(user), _nonce(nonce), bare)
 
 
 def read_server_first(data: bytes) -> ServerFirst:

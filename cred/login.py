@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ._logfields import fields
 from ._types import Exchange
@@ -21,8 +20,7 @@ log = logging.getLogger("cred")
 LOGIN_S: Final = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """What to send to the client.
 
     Attributes:
@@ -69,7 +67,8 @@ class Login:
                 raise LoginFailed("a message out of turn: the login is over or busy")
             if self._clock() > self._ends_at:
                 raise LoginFailed(f"took longer than {LOGIN_S:g} s")
-            await self._authorizer.settle()
+            if not self._authorizer.is_settled:
+                await self._authorizer.settle()
             answer, proven = await self._exchange.receive(data)
             if proven is None:
                 self._waits = True

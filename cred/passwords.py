@@ -49,7 +49,7 @@ def derive_keys(password: str, salt: bytes, iterations: int, *, stored: bool = F
     """
     salted = hashlib.pbkdf2_hmac("sha256", prepare_password(password, stored=stored), salt, iterations)
     return ScramKeys(
-        hmac.digest(salted, b"Client Key", "sha256"), hmac.digest(salted, b"Server Key", "sha256")
+        hmac.digest(salted, b"Client Key", hashlib.sha256), hmac.digest(salted, b"Server Key", hashlib.sha256)
     )
 
 
@@ -140,14 +140,14 @@ def mock_hash(secret: bytes, name: str, histogram: Mapping[int, int]) -> Passwor
     """
 
     prepared = name.encode("utf-8")
-    drawn = hmac.digest(secret, b"mock-iterations\0" + prepared, "sha256")
+    drawn = hmac.digest(secret, b"mock-iterations\0" + prepared, hashlib.sha256)
     point = int.from_bytes(drawn) * sum(histogram.values()) >> 256
     iterations = DEFAULT_ITERATIONS
     for iterations in sorted(histogram):
         point -= histogram[iterations]
         if point < 0:
             break
-    salt = hmac.digest(secret, b"mock-salt\0" + prepared, "sha256")[:SALT_BYTES]
+    salt = hmac.digest(secret, b"mock-salt\0" + prepared, hashlib.sha256)[:SALT_BYTES]
     # Keys that nobody has: `drawn` is never told. With draws of their own every login, of those who are known
     # too, would cost two HMACs more.
     return PasswordHash(iterations, salt, hashlib.sha256(drawn).digest(), drawn)

@@ -153,7 +153,7 @@ class ScramClient:
         binding = encode64(self._gs2.encode("ascii") + self._bound)
         without_proof = f"c={binding},r={first.nonce}"
         covered = f"{self._bare},{first.text},{without_proof}".encode()
-        self._expected = hmac.digest(keys.server_key, covered, "sha256")
+        self._expected = hmac.digest(keys.server_key, covered, hashlib.sha256)
         proof = make_proof(keys.client_key, covered)
         return f"{without_proof},p={encode64(proof)}".encode("ascii")
 
@@ -253,7 +253,7 @@ class ScramServer:
         is_bound = hmac.compare_digest(final.binding.encode("utf-8"), expected.encode("ascii"))
         is_fresh = hmac.compare_digest(final.nonce.encode("ascii"), nonce.encode("ascii"))
         is_proven = check_proof(hash.stored_key, covered, final.proof)
-        signature = hmac.digest(hash.server_key, covered, "sha256")
+        signature = hmac.digest(hash.server_key, covered, hashlib.sha256)
         if not (is_bound and is_fresh and is_proven and genuine):
             raise LoginFailed(
                 "channel binding differs: is somebody in between?"
@@ -269,13 +269,13 @@ class ScramServer:
 
 def make_proof(client_key: bytes, covered: bytes) -> bytes:
     """Return ClientProof: the client's key, hidden by what only this exchange has."""
-    signature = hmac.digest(hashlib.sha256(client_key).digest(), covered, "sha256")
+    signature = hmac.digest(hashlib.sha256(client_key).digest(), covered, hashlib.sha256)
     return _xor(client_key, signature)
 
 
 def check_proof(stored_key: bytes, covered: bytes, proof: bytes) -> bool:
     """Return whether a proof was made with the client key behind this stored key."""
-    client_key = _xor(proof, hmac.digest(stored_key, covered, "sha256"))
+    client_key = _xor(proof, hmac.digest(stored_key, covered, hashlib.sha256))
     return hmac.compare_digest(hashlib.sha256(client_key).digest(), stored_key)
 
 

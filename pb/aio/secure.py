@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import socket
 import struct
@@ -39,6 +40,7 @@ def security_of(transport: Any, is_server: bool, certificate: bytes | None, is_a
     )
 
 
+@functools.lru_cache(maxsize=256)  # asked for each connection; reading an address takes 4 us
 def is_loopback(host: str) -> bool:
     """Tell whether an address stays within this machine."""
     try:

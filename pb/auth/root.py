@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from zope.interface import implementer
@@ -208,15 +208,16 @@ class LoginRoot(jelly.Referenceable):
             await self.refuse(None, responder.mechanism)
         return await responder.receive(initial)
 
-    async def hold_back(self, user: str | None) -> None:
-        """Wait as long as guesses at this name have earned, whether the next one is right or not.
+    def holding_back(self, user: str | None) -> Awaitable[None] | None:
+        """Return what waits as long as guesses at this name have earned, whether the next is right or not.
 
-        Raises:
-            cred.LoginFailed: no tries are left; the connection is about to end.
+        None where they have earned nothing: sleeping for 0 s is a turn of the loop, with its system call.
         """
         delay_s = self._attempts.delay_s(user)
-        if delay_s:  # sleeping for 0 s is a turn of the loop, with its system call
-            await self._face.sleep(delay_s)
+        return self._face.sleep(delay_s) if delay_s else None
+
+    def check_tries(self) -> None:
+        """Raise cred.LoginFailed where no tries are left: the connection is about to end."""
         if not self._attempts.left:
             raise self.misused("a try more than there are")
 
@@ -285,9 +286,9 @@ class Responder(jelly.Referenceable):
         self._root = root
         self._is_busy = False
 
-    async def remote_respond(self, data: object) -> Mapping[str, object]:
+    def remote_respond(self, data: object) -> Awaitable[Mapping[str, object]]:
         """Answer the challenge. Returns and raises as login() does."""
-        return await self.receive(data)
+        return self.receive(data)
 
     async def receive(self, data: object) -> Mapping[str, object]:
         """Take a message of the login."""
@@ -300,7 +301,10 @@ class Responder(jelly.Referenceable):
             if type(data) is not bytes or len(data) > _MAX_MESSAGE_BYTES:
                 raise self._root.misused("a message that is no bytes, or too long")
             self._is_busy = True
-            await self._root.hold_back(login.user)
+            holding_back = self._root.holding_back(login.user)
+            if holding_back is not None:
+                await holding_back
+            self._root.check_tries()
             step = await login.receive(data)
             if self.is_void:
                 raise self._root.misused("another login was begun meanwhile")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from typing import Any
 
 from .. import messages
 
@@ -26,6 +27,12 @@ class Outbox:
         batch: envelopes that will share a frame.
         frames: what is to be written before them.
         due: whether somebody is about to take.
+        face: whose output it is.
+        flushed: those whose output is about to be taken: while there are any, the face may be appended to it
+            instead of being woken.
+        thread: that of the face.
+        open_to: the thread in which an update may be appended to `batch` as it is, None while there is none:
+            before HELLO, while a snapshot is being made (`Observing`), and after the end.
         follows: whether an answer has come, or a handler begun, and who has waited may put more.
         wake: called when something is put and nobody is about to take.
         write_now: called when too much has been put to wait for anything.
@@ -35,24 +42,46 @@ class Outbox:
         "_bytes",
         "batch",
         "due",
+        "face",
+        "flushed",
         "follows",
         "frames",
         "has_spoken",
         "max_frame",
+        "open_to",
+        "thread",
         "wake",
         "write_now",
     )
 
-    def __init__(self, wake: Callable[[], None], write_now: Callable[[], None]) -> None:
+    def __init__(self, face: Any) -> None:
+        self.face = face
+        self.flushed: list[Any] = face.flushed
+        self.thread: object = face.thread
+        self.open_to: object = None
         self.max_frame = messages.HELLO_MAX_FRAME
         self.due = False
         self.follows = False
         self.has_spoken = False  # whether something was taken since the last tick of the keepalive
-        self.wake = wake
-        self.write_now = write_now
+        self.wake: Callable[[], None] = face.wants_write
+        self.write_now: Callable[[], None] = face.write_now
         self._bytes = 0
         self.batch: list[bytes] = []
         self.frames: list[bytes] = []
+
+    def open(self) -> None:
+        """Let updates be appended to `batch` as they are."""
+        self.open_to = self.thread
+
+    def shut(self) -> None:
+        """Let no updates be appended."""
+        self.open_to = None
+
+    def move(self, thread: object) -> None:
+        """Belong to another thread, or to none, from here on."""
+        self.thread = thread
+        if self.open_to is not None:
+            self.open()
 
     def put(self, envelope: bytes) -> None:
         """Queue one packed envelope."""

@@ -1,4 +1,4 @@
-"""What hooks cost: the CPU of an echo with hooks on both sides, as a multiple of that without.
+"""What hooks cost: the CPU of an echo with hooks on both sides, as a multiple of that without, and in ns.
 
     python -m tests.bench.bench_hooks [--check] [--rounds N]
 
@@ -78,8 +78,11 @@ async def _round(root: Any, outstanding: int) -> float:
     return time.process_time() - began
 
 
-async def measure(rounds: int) -> dict[str, dict[str, float]]:
-    """Return for each kind of hooks its CPU time over that without, by how many calls are outstanding."""
+async def measure(rounds: int) -> dict[str, dict[str, tuple[float, float]]]:
+    """Return what each kind of hooks costs, by how many calls are outstanding.
+
+    That is its CPU time over that without, and the nanoseconds a call that it adds.
+    """
     roots: dict[str, Any] = {}
     opened: list[Any] = []
     for name, make in KINDS.items():
@@ -87,18 +90,20 @@ async def measure(rounds: int) -> dict[str, dict[str, float]]:
         connection = await pb.open_connection(server.url, hooks=make())
         opened += [connection, server]
         roots[name] = connection.root
-    found: dict[str, dict[str, float]] = {name: {} for name in KINDS}
+    found: dict[str, dict[str, tuple[float, float]]] = {name: {} for name in KINDS}
     for how, outstanding in _OUTSTANDING.items():
-        ratios: dict[str, list[float]] = {name: [] for name in KINDS}
+        taken: dict[str, list[tuple[float, float]]] = {name: [] for name in KINDS}
         for root in roots.values():
             await _round(root, outstanding)
         for _ in range(rounds):
             # Each right after one without, so that what else the machine does hits both.
             for name, root in roots.items():
                 plain = await _round(roots["no hooks"], outstanding)
-                ratios[name].append(await _round(root, outstanding) / plain)
-        for name, each in ratios.items():
-            found[name][how] = statistics.median(each)
+                taken[name].append((plain, await _round(root, outstanding)))
+        for name, pairs in taken.items():
+            ratio = statistics.median(with_hooks / plain for plain, with_hooks in pairs)
+            added = statistics.median(with_hooks - plain for plain, with_hooks in pairs)
+            found[name][how] = ratio, added / _CALLS * 1e9
     for each in opened:
         await each.close()
     return found
@@ -112,9 +117,9 @@ def main() -> int:
     options = parser.parse_args()
     found = asyncio.run(measure(options.rounds))
     print(f"{'CPU of an echo, no hooks = 1.00':34}" + "".join(f"{how:>18}" for how in _OUTSTANDING))
-    for name, ratios in found.items():
-        print(f"{name:34}" + "".join(f"{ratios[how]:18.2f}" for how in _OUTSTANDING))
-    worst = max(found["hooks that override nothing"].values())
+    for name, costs in found.items():
+        print(f"{name:34}" + "".join("{:8.2f} {:+6.0f} ns".format(*costs[how]) for how in _OUTSTANDING))
+    worst = max(ratio for ratio, _ in found["hooks that override nothing"].values())
     if options.check and worst > _UNUSED:
         print(f"missed: hooks that override nothing cost {worst:.2f}, {_UNUSED} is promised")
         return 1

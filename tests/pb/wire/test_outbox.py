@@ -12,18 +12,24 @@ from pb.wire.outbox import LARGE_PAYLOAD, Outbox
 from ..pump import messages_in
 
 
-class Wakes:
-    """Counts how often the face was told that there is output."""
+class Face:
+    """Counts how often it was told that there is output."""
+
+    thread = "its loop's"
+    flushed = ()
 
     def __init__(self):
-        self.count = 0
+        self.wakes = 0
 
-    def __call__(self):
-        self.count += 1
+    def wants_write(self):
+        self.wakes += 1
+
+    def write_now(self):
+        pass
 
 
-def outbox(max_frame=messages.HELLO_MAX_FRAME, wake=None):
-    box = Outbox(wake or Wakes(), lambda: None)
+def outbox(max_frame=messages.HELLO_MAX_FRAME, face=None):
+    box = Outbox(face or Face())
     box.max_frame = max_frame
     return box
 
@@ -119,28 +125,52 @@ def test_a_large_payload_is_not_copied():
 
 def test_the_face_is_woken_once_until_it_has_taken():
     """A wake-up per message would cost more than the message."""
-    wakes = Wakes()
-    box = outbox(wake=wakes)
+    face = Face()
+    box = outbox(face=face)
     put(box, [13, 1], [13, 2])
     box.put_alone(b"\x92\x0d\x03")
-    assert 1 == wakes.count
+    assert 1 == face.wakes
 
     box.take()
     box.put_alone(b"\x92\x0d\x03")
     put(box, [13, 4])
-    assert 2 == wakes.count
+    assert 2 == face.wakes
 
 
 def test_nobody_is_woken_who_is_about_to_take():
     """What one read produces is written at its end."""
-    wakes = Wakes()
-    box = outbox(wake=wakes)
+    face = Face()
+    box = outbox(face=face)
     box.due = True
     put(box, [13, 1])
 
-    assert 0 == wakes.count
+    assert 0 == face.wakes
     assert 1 == len(frames_of(box))
     assert not box.due
+
+
+def test_it_is_open_to_updates_in_one_thread_or_in_none():
+    """None before HELLO, while a snapshot is being made, and after the end; and what is equal is the same."""
+    box = outbox()
+    seen = [box.open_to]
+    box.open()
+    seen.append(box.open_to)
+    box.shut()
+
+    assert [None, Face.thread, None] == [*seen, box.open_to]
+
+
+def test_a_copy_in_another_process_is_open_to_no_thread():
+    """What belongs to no thread any longer does not become open to one by itself."""
+    shut, box = outbox(), outbox()
+    box.open()
+    for each in (shut, box):
+        each.move("nobody's")
+    assert [None, "nobody's"] == [shut.open_to, box.open_to]
+    box.shut()
+    box.open()
+
+    assert "nobody's" == box.open_to
 
 
 def test_taking_nothing_is_not_speaking():
