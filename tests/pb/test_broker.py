@@ -9,27 +9,8 @@ from pb.broker import Broker
 from pb.errors import printable
 from pb.wire.state import NEXT, RECEIVES, State
 
-from .pump import STEPS, Gate, Pump, Script, frame, packed
-
-
-class Root(pb.Root):
-    def __init__(self):
-        self.gate = Gate()
-        self.seen = []
-        self.thing = pb.Referenceable()
-
-    def remote_note(self, value=None):
-        self.seen.append(value)
-
-    def remote_echo(self, value):
-        return value
-
-    def remote_thing(self):
-        return self.thing
-
-    async def remote_wait(self):
-        return await self.gate
-
+from .lobbies import Noting as Root
+from .pump import STEPS, Pump, Script, frame, packed
 
 # --- states
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pb
 
+from .. import lobbies
 from .loops import Place
 
 
@@ -19,31 +20,12 @@ def quick(**options: Any) -> pb.Reconnect:
     return pb.Reconnect(**{"first_s": 0.0, "max_s": 0.0, "stable_s": 0.0, "sleep": sleep, **options})
 
 
-class Counter(pb.Referenceable):
-    """Something that a call hands out."""
-
-    def __init__(self):
-        self.count = 0
-
-    def remote_add(self):
-        self.count += 1
-        return self.count
-
-
-class Lobby(pb.Root):
+class Lobby(lobbies.Lobby):
     """What a server publishes to everybody."""
 
     def __init__(self):
-        self.ran = []
-        self.counter = Counter()
+        super().__init__()
         self.never = asyncio.Event()
-
-    def remote_echo(self, value):
-        self.ran.append(value)
-        return value
-
-    def remote_counter(self):
-        return self.counter
 
     async def remote_hang(self, value):
         self.ran.append(value)

@@ -14,8 +14,9 @@ from pb.aio import tls
 from pb.aio.named import check_sayable, named_object, url_of
 from pb.security import Security
 
+from ..lobbies import Counter
 from .loops import run
-from .lost import Counter, Lobby, Spot, back, quick
+from .lost import Lobby, Spot, back, quick
 
 
 def named(url, name):

@@ -7,28 +7,10 @@ import pytest
 import pb
 from pb.wire.state import State
 
-from ..pump import STEPS, Gate, Outcome, Pump, Script, frame, messages_in, packed
+from ..lobbies import Noting as Root
+from ..pump import STEPS, Outcome, Pump, Script, frame, messages_in, packed
 
 NOTHING = packed([[], {}])
-
-
-class Root(pb.Root):
-    def __init__(self):
-        self.gate = Gate()
-        self.seen = []
-        self.thing = pb.Referenceable()
-
-    def remote_note(self, value=None):
-        self.seen.append(value)
-
-    def remote_echo(self, value):
-        return value
-
-    def remote_thing(self):
-        return self.thing
-
-    async def remote_wait(self):
-        return await self.gate
 
 
 def test_after_the_end_nothing_comes_in_or_out():

@@ -9,6 +9,8 @@ from typing import Any
 import pb
 from pb import sync
 
+from .. import lobbies
+
 HOLD_S = 20
 
 
@@ -67,31 +69,12 @@ def settle(condition: Any) -> None:
         time.sleep(0.001)
 
 
-class Counter(pb.Referenceable):
-    """Something that a call hands out."""
-
-    def __init__(self):
-        self.count = 0
-
-    def remote_add(self):
-        self.count += 1
-        return self.count
-
-
-class Lobby(pb.Root):
+class Lobby(lobbies.Lobby):
     """What a server publishes to everybody."""
 
     def __init__(self):
-        self.ran: list = []
-        self.counter = Counter()
+        super().__init__()
         self.go = threading.Event()
-
-    def remote_echo(self, value):
-        self.ran.append(value)
-        return value
-
-    def remote_counter(self):
-        return self.counter
 
     @pb.in_thread
     def remote_hang(self, value):

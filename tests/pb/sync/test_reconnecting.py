@@ -12,7 +12,8 @@ import pb
 from pb import sync
 from pb.aio import client as aio
 
-from .spots import HOLD_S, Counter, Lobby, Spot, lose, quick, settle
+from ..lobbies import Counter
+from .spots import HOLD_S, Lobby, Spot, lose, quick, settle
 
 ROUND = ["waiting", "connecting", "restoring", "connected"]
 
