@@ -25,7 +25,10 @@ def script(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+# How long a callback takes is no news, on a machine that is busy.
 OPEN = """
+import asyncio
+sync.on_loop(lambda: setattr(asyncio.get_running_loop(), "slow_callback_duration", 60))
 class Root(pb.Root):
     def remote_echo(self, value):
         return value
