@@ -1,6 +1,6 @@
 """The whole test suite, with branch coverage where it must be complete: `python -m tests.suite`.
 
-It runs in parts, two at a time. With arguments they go to pytest, and coverage is not measured; with
+It runs in parts, three at a time. With arguments they go to pytest, and coverage is not measured; with
 `--quick` as the first, what is about processes, faults and other languages is left out, the same everywhere;
 with `--exhaustive`, only what has two sizes runs, whole (tests/sizes.py); with `--coverage`, everything is
 measured, and shown file by file, which takes twice as long.
@@ -29,10 +29,20 @@ COMPLETE: Final = ",".join(("jelly/*", "cred/*", "pb/*.py", *(f"pb/{room}/*" for
 # What else there is in pb: to measure it too takes longer than the tests themselves.
 FACES: Final = ("aio", "auth", "cli", "conformance", "sync", "testing")
 LEFT_OUT: Final = ",".join(("pb/__main__.py", *(f"pb/{face}/*" for face in FACES)))
-WORKERS: Final = 2
+# One more than the cores that it is made for: a part that waits for processes leaves its core to another.
+WORKERS: Final = 3
 TESTS: Final = Path(__file__).parent
 CORE: Final = sorted((TESTS / "pb").glob("test_*.py"))
 TOP: Final = sorted(TESTS.glob("test_*.py"))
+EXAMPLES: Final = [path for path in TOP if "examples" in path.name]
+VECTORS: Final = TESTS / "test_vectors.py"
+OTHERS: Final = sorted((TESTS / "interop").glob("test_*.py"))  # other languages
+# What starts Chromium, or the compiler of TypeScript, is in one part, which does so once.
+IN_JAVASCRIPT: Final = [
+    path
+    for path in (*EXAMPLES, *OTHERS)
+    if path.stem.split("_")[-1] in ("chat", "server", "page", "javascript")
+]
 AIO: Final = sorted((TESTS / "pb" / "aio").glob("test_*.py"))
 # Where the core is reached on ways that it has from a face only: hooks of a login, a full network, a loss.
 REACHING: Final = [
@@ -40,6 +50,10 @@ REACHING: Final = [
     for path in AIO
     if path.stem.removeprefix("test_") in ("backpressure", "observing", "reconnecting_pipelining")
 ]
+FAULTS: Final = sorted((TESTS / "pb" / "faults").glob("test_*.py"))
+COMEBACKS: Final = [
+    path for path in FAULTS if path.stem == "test_comebacks"
+]  # half of the work where it is whole
 PYTEST_FOUND_NOTHING: Final = 5
 COVERAGE: Final = (sys.executable, "-m", "coverage")
 
@@ -59,19 +73,24 @@ class Part(NamedTuple):
     quick: bool = True
 
 
-# What takes longest first, so that both workers end at about the same time.
+def without(paths: Sequence[Path], others: Sequence[Path]) -> list[Path]:
+    """Return the paths that are not among the others."""
+    return [path for path in paths if path not in others]
+
+
+# What takes longest first, so that all workers end at about the same time.
 PARTS: Final = (
     Part("core, first rooms", [*CORE, *(TESTS / "pb" / room for room in LOWER)]),
-    Part(
-        "core, other rooms",
-        [TESTS / "pb" / room for room in ROOMS if room not in LOWER],
-    ),
-    Part("asyncio", [path for path in AIO if path not in REACHING], covered=False),
-    Part("examples", [path for path in TOP if "examples" in path.name], covered=False, quick=False),
     Part("faces", [TESTS / "pb" / name for name in ("auth", "cli", "sync")], covered=False),
-    Part("interop", [TESTS / "interop", TESTS / "conformance"], covered=False, quick=False),
-    Part("values", [TESTS / "jelly", TESTS / "cred", *(path for path in TOP if "examples" not in path.name)]),
-    Part("faults", [TESTS / "pb" / "faults"], covered=False, quick=False),
+    Part("values", [TESTS / "jelly", TESTS / "cred", VECTORS]),
+    Part("pages", IN_JAVASCRIPT, covered=False, quick=False),
+    Part("core, other rooms", [TESTS / "pb" / room for room in ROOMS if room not in LOWER]),
+    Part("asyncio", without(AIO, REACHING), covered=False),
+    Part("examples", without(EXAMPLES, IN_JAVASCRIPT), covered=False, quick=False),
+    Part("interop", [*without(OTHERS, IN_JAVASCRIPT), TESTS / "conformance"], covered=False, quick=False),
+    Part("documents", without(TOP, [*EXAMPLES, VECTORS]), covered=False),
+    Part("faults", without(FAULTS, COMEBACKS), covered=False, quick=False),
+    Part("comebacks", COMEBACKS, covered=False, quick=False),
     Part("asyncio, reaching the core", REACHING),
     Part("testing", [TESTS / "pb" / "testing"], covered=False),
 )
@@ -90,7 +109,9 @@ def main(arguments: list[str]) -> int:
         return run([(part, [*pytest, *arguments[1:]]) for part in PARTS if part.quick])
     if arguments[:1] == ["--exhaustive"]:
         os.environ["PB_TESTS_EXHAUSTIVE"] = "1"
-        return run([(part, [*pytest, "-m", "exhaustive", *arguments[1:]]) for part in PARTS], selects=True)
+        whole = [*pytest, "-m", "exhaustive", *arguments[1:]]
+        # What takes little of `make test`, for it is a sample there, takes longest here.
+        return run([(part, whole) for part in reversed(PARTS)], selects=True)
     measures_all = arguments == ["--coverage"]
     if arguments and not measures_all:
         return run([(part, [*pytest, *arguments]) for part in PARTS], selects=True)

@@ -31,14 +31,13 @@ def build() -> Path:
     """
     with _alone():
         _install()
-        sources = [*CLIENT.glob("src/*.ts"), *PAGE.glob("src/*.ts"), *(PAGE / name for name in STATIC)]
-        sources += [CLIENT / "tsconfig.json", PAGE / "tsconfig.json", Path(__file__)]
+        sources = [*PAGE.glob("src/*.ts"), *(PAGE / name for name in STATIC), PAGE / "tsconfig.json"]
         stamp = BUILT / ".built"
-        if stamp.exists() and stamp.stat().st_mtime >= max(file.stat().st_mtime for file in sources):
+        if _is_newer(stamp, [*_sources_of_client(), *sources]):
             return BUILT
         shutil.rmtree(BUILT, ignore_errors=True)
         # The client first: the page is checked against its types.
-        _compile(CLIENT, BUILT / "pb")
+        shutil.copytree(_client(), BUILT / "pb", ignore=shutil.ignore_patterns(".built"))
         _compile(PAGE, BUILT)
         for name in STATIC:
             shutil.copy(PAGE / name, BUILT)
@@ -48,20 +47,38 @@ def build() -> Path:
         return BUILT
 
 
-def install() -> None:
-    """Have what the client in JavaScript needs, its one library and the compiler, if it is not there.
+def client() -> Path:
+    """Return the folder with the client in JavaScript, compiled if it is not there or something has changed.
 
     Raises:
-        BuildFailed: node is missing, or npm failed.
+        BuildFailed: node is missing, or a program of it failed.
     """
     with _alone():
         _install()
+        return _client()
+
+
+def _client() -> Path:
+    compiled = CLIENT / "dist"
+    stamp = compiled / ".built"
+    if not _is_newer(stamp, _sources_of_client()):
+        shutil.rmtree(compiled, ignore_errors=True)
+        _compile(CLIENT, compiled)
+        stamp.touch()
+    return compiled
+
+
+def _sources_of_client() -> list[Path]:
+    return [*CLIENT.glob("src/*.ts"), CLIENT / "tsconfig.json", CLIENT / "package-lock.json", Path(__file__)]
+
+
+def _is_newer(stamp: Path, sources: list[Path]) -> bool:
+    return stamp.exists() and stamp.stat().st_mtime >= max(file.stat().st_mtime for file in sources)
 
 
 def _install() -> None:
     installed = CLIENT / "node_modules" / ".package-lock.json"
-    lock = CLIENT / "package-lock.json"
-    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
+    if not _is_newer(installed, [CLIENT / "package-lock.json"]):
         _run("npm", "ci")
 
 

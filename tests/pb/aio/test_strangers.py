@@ -17,6 +17,7 @@ from pb import messages
 from pb.aio.link import Link
 from pb.aio.url import Address
 
+from ...sizes import exhaustive, sized
 from ..peers import call, frame, hello
 from .loops import Place, run
 
@@ -197,13 +198,15 @@ def test_a_version_that_is_not_spoken_is_told_so(loop, tmp_path):
     run(main(), loop)
 
 
-def test_five_hundred_at_once_are_sent_away_and_a_client_is_served(door, loop, caplog):
+@exhaustive
+def test_hundreds_at_once_are_sent_away_and_a_client_is_served(door, loop, caplog):
     """One line each, at most; and while they wait, the door is open to others."""
+    count = sized(100, 500)
 
     async def main():
         async with door.serve(hello_timeout_s=LIMIT_S) as server:
             # One by one: the queue of a unix socket that is full refuses, where TCP waits.
-            strangers = [await door.connect(server) for _ in range(50 if door.is_inside else 500)]
+            strangers = [await door.connect(server) for _ in range(50 if door.is_inside else count)]
             for number, (_, writer) in enumerate(strangers):
                 writer.write([b"", b"\x00", b"GET / HTTP/1.1\r\n", NOISE[:100]][number % 4])
             await assert_open(server)
@@ -213,7 +216,7 @@ def test_five_hundred_at_once_are_sent_away_and_a_client_is_served(door, loop, c
             assert [] == server.connections
 
     run(main(), loop)
-    assert_one_line(caplog, most=500)
+    assert_one_line(caplog, most=count)
 
 
 def test_strangers_leave_nothing_behind(door, loop, monkeypatch):
