@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from msgpack import unpackb
 
+from ._accelerated import MOST, plain_reader
 from ._blueprint import Blueprint
 from ._bulk import BULK_BYTES, cut_bulk, put_bulk
 from ._checks import check_form, too_deep, unpack
@@ -16,7 +17,6 @@ from ._extcount import EXT_HEADS
 from ._holes import Holes
 from ._quick import Quick
 from ._reading import Reading
-from ._rows import MOST, read_rows
 from .errors import MalformedJelly, RemoteError
 from .limits import DEFAULT_LIMITS, Limits
 from .registry import Plan, Registry
@@ -55,10 +55,10 @@ class Decoder:
         accelerate: bool = True,
     ) -> None:
         self.limits = limits
+        self._most_accelerated = MOST if accelerate else 0
         self._short = min(limits.max_depth, _SMALL)
         self.relay = relay
         self.remote_error = remote_error
-        self._most_of_rows = MOST if accelerate else 0
         self.plans: dict[str, Plan] = registry.snapshot()
         self.quick: dict[str, Quick] = {
             name: plan.quick
@@ -162,13 +162,17 @@ class Decoder:
             if bound > limit:
                 check_form(payload, limit)
         else:
+            if size <= self._most_accelerated:
+                read_plain = plain_reader(limit)
+                if read_plain is not None:
+                    try:
+                        return read_plain(payload)
+                    except Exception:  # not plain, or malformed: found again below, with its name
+                        pass
             bound = limit >> 1
             if preflight(payload, bound) is not None:
                 check_form(payload, limit)
                 bound = limit
-            rows = read_rows(payload) if size <= self._most_of_rows else None
-            if rows is not None:
-                return rows
         value = unpack(payload, reading.read_ext)
         weight = reading.weight
         if weight and bound + weight > limit and (weight > limit or preflight(payload, limit - weight)):
