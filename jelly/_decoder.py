@@ -55,7 +55,8 @@ class Decoder:
         accelerate: bool = True,
     ) -> None:
         self.limits = limits
-        self._most_accelerated = MOST if accelerate else 0
+        # Now: nothing that a peer sends may import anything.
+        self._read_plain = plain_reader(limits.max_depth) if accelerate else None
         self._short = min(limits.max_depth, _SMALL)
         self.relay = relay
         self.remote_error = remote_error
@@ -162,13 +163,11 @@ class Decoder:
             if bound > limit:
                 check_form(payload, limit)
         else:
-            if size <= self._most_accelerated:
-                read_plain = plain_reader(limit)
-                if read_plain is not None:
-                    try:
-                        return read_plain(payload)
-                    except Exception:  # not plain, or malformed: found again below, with its name
-                        pass
+            if size <= MOST and self._read_plain is not None:
+                try:
+                    return self._read_plain(payload)
+                except Exception:  # not plain, or malformed: found again below, with its name
+                    pass
             bound = limit >> 1
             if preflight(payload, bound) is not None:
                 check_form(payload, limit)
