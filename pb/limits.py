@@ -17,7 +17,7 @@ _MIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Limits(jelly.Limits):
-    """The limits of one side of a connection; each is per connection.
+    """The limits of one side of a connection; each is per connection, but `max_connections`.
 
     They are large enough that honest programs never meet them. Every hit is an error that names the
     limit, the most that is allowed and what was found.
@@ -45,6 +45,8 @@ class Limits(jelly.Limits):
             know to be useless (at least 100): calls of what is not there, calls over `max_calls`, a CANCEL of
             what has ended, PINGs.
         useless_per_s: how many more of them a second (at least 33); above both the connection is closed.
+        max_connections: of one server at once, those that are shaking hands included; what comes beyond them
+            is refused. 0: no bound but that of the system.
     """
 
     max_frame: int = 4 * _MIB
@@ -66,6 +68,7 @@ class Limits(jelly.Limits):
     write_stall_s: float = 30
     useless_requests: int = 1024
     useless_per_s: float = 33
+    max_connections: int = 10_000
 
     @property
     def most_bytes_waiting(self) -> int:

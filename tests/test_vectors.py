@@ -187,6 +187,8 @@ ACTS: dict[tuple[str, str], Acts] = {
         5: lambda play: play.drop(0),
     },
     ("14-home-before-release", "C"): {0: lambda play: play.ask("offer", Watcher())},
+    ("39-full", "S"): {0: lambda play: play.side.broker.close(messages.BYE_POLICY, "it is full")},
+    ("39-full", "C"): {3: lambda play: play.ask("echo", "hi")},
     ("15-batch", "C"): {
         0: lambda play: [play.ask("echo", 1), play.ask("echo", 2), play.side.broker.ping(7)],
     },

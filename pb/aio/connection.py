@@ -277,7 +277,7 @@ def revoke(value: object, *where: Connection | Server) -> int:
     count = 0
     for place in where:
         # Also those that are being closed: calls are served there until the end.
-        for link in (place._link,) if isinstance(place, Connection) else list(place._links):
+        for link in (place._link,) if isinstance(place, Connection) else list(place._places):
             link.check_thread()
             count += link.broker.holdings.revoke_object(value)
     return count

@@ -18,29 +18,21 @@ from pb.errors import Forbidden
 from pb.logfields import fields
 
 from . import logged
+from .places import Knock, Leave
 from .sparing import Sparing
 
 log = logging.getLogger("pb")
-
-Leave = Callable[[], None]
-# Counts in who comes from an address, and returns what counts it out. Raises Forbidden.
-Knock = Callable[[str], Leave]
 
 _BACKLOG: Final = 100
 _RETRY_S: Final = 1.0  # when there are too many open files
 
 
-def let_in(knock: Knock, where: tuple[Any, ...]) -> Leave | None:
+def let_in(knock: Knock, where: tuple[Any, ...], sparing: Sparing) -> Leave | None:
     """Count in who has connected over TCP, from a host and a port; None where it is not wanted."""
     try:
         return knock(where[0])
     except Forbidden as error:
-        log.info(
-            "connection with %s:%s refused: %s",
-            *where[:2],
-            error,
-            extra=fields("connection.refused", peer=f"{where[0]}:{where[1]}", error=error),
-        )
+        logged.refused(f"{where[0]}:{where[1]}", error, sparing)
         return None
 
 
@@ -103,7 +95,7 @@ class Door:
                 )
                 await asyncio.sleep(_RETRY_S)
                 continue
-            leave = let_in(self._knock, where)
+            leave = let_in(self._knock, where, self._sparing)
             if leave is None:
                 accepted.close()
             else:

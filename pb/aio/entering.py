@@ -23,8 +23,10 @@ def let_in(link: Link, check: Callable[[asyncio.BaseTransport], None] | None, ro
         check: called with the transport; raises to refuse the peer.
         root: an object, or a callable that gets the `Connection`; None for none.
     """
-    broker = link.broker
+    broker, places = link.broker, link.places
     try:
+        if places is not None:
+            places.enter(link)
         if check is not None:
             check(link.transport)
         if root is not None:
@@ -34,7 +36,7 @@ def let_in(link: Link, check: Callable[[asyncio.BaseTransport], None] | None, ro
                 root = root(link.connection)
             broker.tables.set_root(root, broker.scope)
     except Exception as error:
-        logged.refused(broker.tables.peer_name, error)
+        logged.refused(broker.tables.peer_name, error, None if places is None else places.sparing)
         link.fail_ready(error)
         if isinstance(error, Forbidden):
             # The peer is told why it is not let in; its HELLO is not waited for (PB-A51).

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from pb.security import Security
     from pb.stream import RemoteStream
 
+    from .places import Places
+
 AGENT = "perspective-broker/0.1"
 
 
@@ -49,7 +51,7 @@ class Link(asyncio.BufferedProtocol):
     Args:
         root: what the peer may call first: an object, or a callable that gets the `Connection`.
         check: called with the transport before the first byte; raises to refuse the peer.
-        links: where this link is listed while its transport lives; None at a client.
+        places: where this link is counted while its transport lives; None at a client.
         insecure: let logins run where somebody may listen.
         certificate: the server's own, DER, at a server.
         hooks: are told what happens; None for nobody.
@@ -67,7 +69,6 @@ class Link(asyncio.BufferedProtocol):
         "_connection",
         "_flush",
         "_insecure",
-        "_links",
         "_owned",
         "_pulse",
         "_reader",
@@ -87,6 +88,7 @@ class Link(asyncio.BufferedProtocol):
         "loop",
         "lost",
         "outbox",
+        "places",
         "ready",
         "thread",
     )
@@ -100,7 +102,7 @@ class Link(asyncio.BufferedProtocol):
         debug: bool = False,
         proxy: bool = True,
         check: Callable[[asyncio.BaseTransport], None] | None = None,
-        links: set[Link] | None = None,
+        places: Places | None = None,
         insecure: bool = False,
         certificate: bytes | None = None,
         hooks: Any = None,
@@ -121,7 +123,7 @@ class Link(asyncio.BufferedProtocol):
         self._root = root
         self._owned = False
         self._check = check
-        self._links = links
+        self.places = places
         self._insecure = insecure
         self._certificate = certificate
         self._pulse = Pulse(self)
@@ -170,7 +172,7 @@ class Link(asyncio.BufferedProtocol):
 
     def security(self) -> Security:
         """Return what the transport says about who may listen and who is there."""
-        return security_of(self.transport, self._links is not None, self._certificate, self._insecure)
+        return security_of(self.transport, self.places is not None, self._certificate, self._insecure)
 
     def incident(self) -> str:
         """Return a fresh random id."""
@@ -233,8 +235,6 @@ class Link(asyncio.BufferedProtocol):
         """Say HELLO, unless the peer is not who it should be."""
         self.transport = transport
         forking.note(self)
-        if self._links is not None:
-            self._links.add(self)
         self.broker.tables.peer_name = peer_name(transport)
         if not let_in(self, self._check, self._root):
             return
@@ -314,8 +314,8 @@ class Link(asyncio.BufferedProtocol):
         watchers, self._watchers = self._watchers, None
         for watcher in watchers or ():
             self.loop.call_soon(watcher)
-        if self._links is not None:
-            self._links.discard(self)
+        if self.places is not None:
+            self.places.discard(self)
         if self.lost is not None and not self.lost.done():
             self.lost.set_result(None)
 

@@ -19,11 +19,13 @@ def ends(peer: str, error: ProtocolError) -> None:
     log.warning("connection with %s ends: %s", peer, str(error), extra=told)
 
 
-def refused(peer: str, error: Exception) -> None:
-    """Log that a connection was refused: as intended, or because the program failed."""
+def refused(peer: str, error: Exception, sparing: Sparing | None) -> None:
+    """Log that a connection was refused: as intended, unless many were just now, or as the program failed."""
     told = fields("connection.refused", peer=peer, error=error)
     if isinstance(error, Forbidden):
-        log.info("connection with %s refused: %s", peer, error, extra=told)
+        if sparing is None or sparing.may_log():
+            omitted = "" if sparing is None else sparing.omitted()
+            log.info("connection with %s refused: %s%s", peer, error, omitted, extra=told)
     else:
         log.error("connection with %s refused", peer, exc_info=error, extra=told)
 

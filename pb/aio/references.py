@@ -34,7 +34,7 @@ def _faces_of(place: Any) -> list[Any]:
     if isinstance(place, Connection):
         return [place._link]
     if isinstance(place, Server):
-        return list(place._links)
+        return list(place._places)
     if isinstance(place, Application):
         return list(place.faces)
     raise TypeError(f"a connection, server or application is expected, not a {type(place).__name__}")

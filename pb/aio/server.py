@@ -21,6 +21,7 @@ from .connection import Connection
 from .link import Link
 from .opening import Opening
 from .options import check_hooks, check_privacy, check_registry, check_root, listener_address
+from .places import Places
 from .unreachable import cannot_listen
 from .url import Address
 from .web import Web
@@ -36,19 +37,19 @@ class Server:
     """
 
     def __init__(
-        self, listener: transports.Listener, address: Address, links: set[Link], published: Published
+        self, listener: transports.Listener, address: Address, places: Places, published: Published
     ) -> None:
         self.url = str(address)
         self._address = address
         self._listener = listener
-        self._links = links
+        self._places = places
         self._published = published
         self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property
     def connections(self) -> list[Connection]:
         """The connections that are open now."""
-        return [link.connection for link in self._links if link.broker.calls.is_open]
+        return [link.connection for link in self._places if link.broker.calls.is_open]
 
     def publish(self, name: str, value: object) -> None:
         """Give an object a name, by which clients can have it: `connection.get_object(name)`, `URL/name`.
@@ -67,7 +68,7 @@ class Server:
         self._published.unpublish(name)
 
     def __repr__(self) -> str:
-        state = "closed" if self._closed.done() else f"{len(self._links)} connections"
+        state = "closed" if self._closed.done() else f"{len(self._places)} connections"
         return f"<Server at {self.url}, {state}>"
 
     async def __aenter__(self) -> Server:
@@ -86,7 +87,7 @@ class Server:
         Takes at most `Limits.drain_s`. Closing twice does nothing; cancelled, it ends them at once.
         """
         self._listener.close()
-        links = list(self._links)
+        links = list(self._places)
         try:
             await asyncio.gather(*(link.close(messages.BYE_GOING_AWAY) for link in links))
         except asyncio.CancelledError:
@@ -129,7 +130,7 @@ def serve(
         url: `pb://host:port` (port 0 takes a free one), `pbs://host:port`, `pb+unix:///path` (only its
             owner may connect), `ws://host:port`, `wss://host:port` or `memory://name`.
         registry: the classes that may cross, in both directions; None for none but the builtin ones.
-        limits: what this side accepts, for each connection.
+        limits: what this side accepts, for each connection; and how many of them (`max_connections`).
         tls: for `pbs://` and `wss://`: the file made by `pb keygen`, or a context; with a context logins
             cannot be bound to the channel, because Python does not tell which certificate it uses.
         web: for `ws://` and `wss://`: which pages may connect, and which files are served at the same port.
@@ -155,7 +156,8 @@ def serve(
     published = published_of(root)
 
     async def start() -> Server:
-        links: set[Link] = set()
+        knock = root.knock if IRootFactory.providedBy(root) else None
+        places = Places(limits.max_connections, asyncio.get_running_loop().time, knock)
         certificate: bytes | None = None
 
         def factory() -> Link:
@@ -166,7 +168,7 @@ def serve(
                 debug=debug,
                 proxy=proxy,
                 hooks=hooks,
-                links=links,
+                places=places,
                 insecure=insecure,
                 certificate=certificate,
             )
@@ -176,8 +178,8 @@ def serve(
 
         try:
             # In a context of its own: see client.py.
-            knock = root.knock if IRootFactory.providedBy(root) else None
-            listening = transports.listen(transports.Wanted(address, factory, tls, web, limits, knock))
+            wanted = transports.Wanted(address, factory, tls, web, limits, places.knock)
+            listening = transports.listen(wanted)
             loop = asyncio.get_running_loop()
             listener, real = await loop.create_task(listening, context=contextvars.Context())
         except OSError as error:
@@ -192,6 +194,6 @@ def serve(
                 real,
                 extra=fields("server.debug", url=real),
             )
-        return Server(listener, real, links, published)
+        return Server(listener, real, places, published)
 
     return Opening(start, "pb.serve(...)")

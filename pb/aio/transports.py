@@ -19,7 +19,8 @@ from typing import Any, Final, Protocol
 from pb.limits import Limits
 
 from . import memory
-from .door import Knock, create_server
+from .door import create_server
+from .places import Knock
 from .url import Address, BadURL
 from .web import Web
 

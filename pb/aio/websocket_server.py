@@ -22,7 +22,8 @@ from pb.limits import Limits
 from pb.logfields import fields
 
 from . import logged
-from .door import Knock, Leave, create_server, let_in
+from .door import create_server, let_in
+from .places import Knock, Leave
 from .secure import is_loopback
 from .sparing import Sparing
 from .transports import peer_name
@@ -124,7 +125,7 @@ class ServerSocket(WebSocket):
         super().connection_made(transport)
         self._sockets.add(self)
         if self._knock is not None and self.entered is None:
-            self.entered = let_in(self._knock, transport.get_extra_info("peername"))
+            self.entered = let_in(self._knock, transport.get_extra_info("peername"), self._sparing)
             if self.entered is None:
                 self.network.abort()
 

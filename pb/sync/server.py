@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import ssl
 from typing import Any
@@ -11,6 +12,7 @@ from pb.aio import server as aio
 from pb.aio import transports
 from pb.aio.link import Link
 from pb.aio.options import check_hooks, check_registry, check_root, listener_address
+from pb.aio.places import Places
 from pb.aio.unreachable import cannot_listen
 from pb.aio.web import Web
 from pb.holding.published import Published
@@ -102,7 +104,7 @@ def serve(
     published = Published()
 
     async def start() -> aio.Server:
-        links: set[Link] = set()
+        places = Places(limits.max_connections, asyncio.get_running_loop().time, None)
         certificate: bytes | None = None
 
         def factory() -> Link:
@@ -114,7 +116,7 @@ def serve(
                 debug=debug,
                 proxy=proxy,
                 hooks=hooks,
-                links=links,
+                places=places,
                 insecure=insecure,
                 certificate=certificate,
             )
@@ -123,14 +125,15 @@ def serve(
             return link
 
         try:
-            listener, real = await transports.listen(transports.Wanted(address, factory, tls, web, limits))
+            wanted = transports.Wanted(address, factory, tls, web, limits, places.knock)
+            listener, real = await transports.listen(wanted)
         except OSError as error:
             told = cannot_listen(error, address)
             if told is error:
                 raise
             raise told from None
         certificate = transports.certificate_of(tls)
-        server = aio.Server(listener, real, links, published)
+        server = aio.Server(listener, real, places, published)
         home.servers.add(server)
         return server
 

@@ -69,7 +69,7 @@ def held(connection: Connection | Side) -> dict[str, object]:
             found["a timer of the connection"] = link._pulse._timer is not None
             found["a timer of deadlines"] = link._sweep is not None and not link._sweep.cancelled()
             found["watchers of the end"] = len(link._watchers or ())
-            found["a place in the list of its server"] = link._links is not None and link in link._links
+            found["a place in the list of its server"] = link.places is not None and link in link.places
     else:
         found["tasks"] = len(connection.tasks)
         if is_over:

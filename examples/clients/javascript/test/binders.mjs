@@ -1,6 +1,6 @@
 // What the two sides of the conversations have, and do of their own.
 import assert from "node:assert/strict";
-import { Cacheable, current, PbError, Referenceable, Registry, RemoteReference } from "../dist/index.js";
+import { Cacheable, current, PbError, ProtocolError, Referenceable, Registry, RemoteReference } from "../dist/index.js";
 
 /** What is not played, and why: by what it needs, in any role or as server, then by name and role. */
 export const NEVER = { resync: "no resync here" };
@@ -273,6 +273,8 @@ export const ACTS = {
     14: (play) => play.logIn(user), 19: (play) => play.attach(3, "shop", "user"),
   },
   "38-locked-out C": { 3: (play) => play.logIn(user) },
+  "39-full S": { 0: (play) => play.connection.fail(new ProtocolError(8, "it is full")) },
+  "39-full C": { 3: asks("echo", "hi") },
   "32-stream-argument S": { 2: (play) => play.root.stream.consumer.grant(2), 4: (play) => play.root.stream.consumer.grant(2) },
   "32-stream-argument C": { 0: (play) => play.ask("collect", letters()) },
   "33-stream-stop C": { 0: asks("count"), 2: grants(1), 4: (play) => play.value(0).stop(), 6: asks("closed") },

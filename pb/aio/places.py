@@ -1,0 +1,95 @@
+"""The connections of one server: those that are there, those that stand in its door, and how many it takes.
+
+Spec: spec/6-limits.md, PB-L15.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from pb.errors import Forbidden
+
+from .sparing import Sparing
+
+if TYPE_CHECKING:
+    from .link import Link
+
+Leave = Callable[[], None]
+Knock = Callable[[str], Leave]
+
+
+class Place:
+    """What one takes who is not a connection yet. To call it is to leave."""
+
+    __slots__ = ("_leave", "_places")
+
+    def __init__(self, places: Places, leave: Leave | None) -> None:
+        self._places: Places | None = places
+        self._leave = leave
+
+    def arrived(self) -> None:
+        """It is a connection from here on, and counted as one; its root may go on counting it."""
+        if self._places is not None:
+            self._places.in_door -= 1
+            self._places = None
+
+    def __call__(self) -> None:
+        """Count it out, once."""
+        self.arrived()
+        leave, self._leave = self._leave, None
+        if leave is not None:
+            leave()
+
+
+class Places:
+    """Count the connections of a server.
+
+    Args:
+        most: how many it takes; 0: no bound.
+        clock: monotonic seconds.
+        knock: the root's own counting of those that shake hands; None: it does not count.
+
+    Attributes:
+        in_door: how many are shaking hands.
+        sparing: says whether one more refusal is logged.
+    """
+
+    def __init__(self, most: int, clock: Callable[[], float], knock: Knock | None) -> None:
+        self._most = most
+        self._knock = knock
+        self._links: set[Link] = set()
+        self.in_door = 0
+        self.sparing = Sparing(clock)
+
+    def __len__(self) -> int:
+        return len(self._links)
+
+    def __iter__(self) -> Iterator[Link]:
+        return iter(self._links)
+
+    def knock(self, address: str) -> Place:
+        """Count in who is about to shake hands. Raises Forbidden."""
+        self._check(1)
+        leave = None if self._knock is None else self._knock(address)
+        self.in_door += 1
+        return Place(self, leave)
+
+    def enter(self, link: Link) -> None:
+        """Count in a connection whose transport is there, until it is discarded.
+
+        Raises:
+            Forbidden: it is one too many; the peer is to be told so, and it counts until it has gone.
+        """
+        if isinstance(link.entered, Place):
+            link.entered.arrived()
+        self._links.add(link)
+        self._check(0)
+
+    def discard(self, link: Link) -> None:
+        """Count out a connection whose transport is gone."""
+        self._links.discard(link)
+
+    def _check(self, more: int) -> None:
+        if self._most and len(self._links) + self.in_door + more > self._most:
+            raise Forbidden(f"max_connections: {self._most} are open already; try again later")
