@@ -12,7 +12,7 @@ import msgpack
 
 from . import messages
 from .bounds.budget import Budget
-from .bounds.leaving import bound_drain
+from .bounds.leaving import bound_drain, bound_late
 from .caches.updates import Updates
 from .calling.calls import Calls
 from .calling.deadlines import Deadlines
@@ -234,7 +234,18 @@ class Broker(Turns):
         self.enter("peer bye")
         self.calls.stop(reason)
         self.calls.fail_not_run(last, reason)
+        bound_late(self)
         bound_drain(self)
+
+    def receive_late_call(self, envelope: list[Any]) -> None:
+        """Run a call that comes after both have said BYE, where it may serve one of this side's."""
+        bound_late(self)
+        self.serving.receive_call(envelope)
+
+    def receive_late_observe(self, envelope: list[Any]) -> None:
+        """Apply an update that comes after both have said BYE; a question as a call."""
+        bound_late(self)
+        self.updates.receive_observe(envelope)
 
     def check_settled(self) -> None:
         """Close the transport if this side is the one to do so and nothing is under way any longer."""

@@ -46,6 +46,7 @@ MECHANISMS = ("SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "ED25519", "ANONYMOUS")
 # The roles that our side does not play, and why.
 NOT_THIS_ROLE = {
     ("37-stream-beyond-credit", "C"): "no honest producer does that",
+    ("71-call-after-bye", "C"): "what it does not serve it does not call",
     ("70-trace", "C"): "no trace of zeros can be given here",
 }
 

@@ -1,6 +1,6 @@
 """How long leaving in good order may take, and what there is to wait for meanwhile.
 
-Spec: spec/2-frames.md, "The end: BYE"; spec/6-limits.md, PB-L8.
+Spec: spec/2-frames.md, "The end: BYE"; spec/6-limits.md, PB-L8; PB-F47.
 """
 
 from __future__ import annotations
@@ -17,6 +17,16 @@ def awaited(broker: Broker) -> int:
     """Return how many calls are under way that somebody waits for; who has given one up does not."""
     asked = sum(not outcome.done() for outcome, _ in broker.calls.pending.values())
     return broker.serving.count + asked
+
+
+def bound_late(broker: Broker) -> None:
+    """Let no new calls of the peer run that can serve nothing: it has said BYE, and owes this side nothing.
+
+    To be asked for each of them, because a handler that still runs may call the peer, which may call back.
+    """
+    calls = broker.calls
+    may_serve = calls.pending or broker.streams or calls.has_told
+    broker.serving.most_calls = broker.limits.max_calls if may_serve else 0
 
 
 def bound_drain(broker: Broker) -> None:

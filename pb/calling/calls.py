@@ -79,6 +79,7 @@ class Calls(Ending):
         "deadlines",
         "face",
         "finished",
+        "has_told",
         "is_held",
         "kept",
         "later_calls",
@@ -102,6 +103,9 @@ class Calls(Ending):
         self.tables = tables
         self.face = face
         self.peer_pipelines = False
+        self.has_told = (
+            False  # whether anything was sent that wants no answer: when that has ended, nobody knows
+        )
         self.later_calls = 0  # how many calls on promises there were
         self.kept = 0  # results that the peer keeps for us
         self.finished: tuple[bytes, list[int]] | None = None  # the last FINISH, to which others may be joined
@@ -243,6 +247,7 @@ class Calls(Ending):
         kwargs: Mapping[str, Any],
         scope: Scope | None,
     ) -> None:
+        self.has_told = True
         late = handle.late
         if late is not None and type(handle) is ObserverHandle:
             late.append(Question(self, handle, method, args, kwargs, None))

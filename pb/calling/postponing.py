@@ -9,7 +9,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from .. import messages
-from ..errors import Cancelled
+from ..errors import Busy, Cancelled
 from ..promises.slots import Slots
 from .ending import NOTHING
 
@@ -28,6 +28,7 @@ class Postponing:
         is_held: whether the peer does not read: calls are decoded, counted and in order, but not run. So the
             answers that wait for it are bounded, and reading goes on.
         holds: whether anything keeps calls from beginning at once, this or others that wait.
+        most_calls: how many may run at once: `max_calls`, and 0 where no new ones are run (PB-F47).
         slots: the results that are kept for the peer; made when it first asks for that.
     """
 
@@ -40,6 +41,9 @@ class Postponing:
         finish: Callable[..., None]
         taken: int
         budget: Budget
+        count: int
+        most_calls: int
+        running: dict[int, Any]
 
     def __init__(self) -> None:
         self.is_held = False
@@ -68,6 +72,19 @@ class Postponing:
         """Count a call that its sender could know to be useless; it earns nothing."""
         self.taken -= bool(id)
         self.budget.draw(self.taken, why)
+
+    def refuse_one_more(self, id: int) -> Busy:
+        """Return why no more calls are run now; count it, where the sender could know that."""
+        if not self.most_calls:
+            self.refuse_useless(id, "a call after BYE")
+            return Busy(
+                "both sides have said BYE, and this one awaits nothing that the call could serve; it was not "
+                "run, and may be made over another connection"
+            )
+        # Not where messages that want no answer take the places: their sender does not count those.
+        if len(self.running) >= self.most_calls and id:
+            self.refuse_useless(id, "a call over max_calls")
+        return Busy(f"{self.count} calls are running, the limit max_calls; it was not run")
 
     def receive_finish(self, envelope: list[Any]) -> None:
         """The peer will not name some results any more."""

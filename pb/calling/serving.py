@@ -65,6 +65,7 @@ class Serving(Postponing):
         "fail",
         "last_id",
         "limits",
+        "most_calls",
         "outbox",
         "pack",
         "reserved",
@@ -101,6 +102,7 @@ class Serving(Postponing):
         self._tables: Tables = base.tables
         self._exports = base.tables.exports
         self.limits = limits
+        self.most_calls = limits.max_calls
         self._spawn = spawn
         self.settled = settled
         self.deadlines = deadlines
@@ -193,11 +195,8 @@ class Serving(Postponing):
             at = self.deadlines.after(ttl_ms / 1000)
             if not ttl_ms:
                 refusal = refusal or DeadlineExceeded("no time was left for the call; it was not run")
-        if self.count - self.updates >= self.limits.max_calls and (id or type(export) is not Replica):
-            refusal = Busy(f"{self.count} calls are running, the limit max_calls; it was not run")
-            # Not where messages that want no answer take the places: their sender does not count those.
-            if len(self.running) >= self.limits.max_calls and id:
-                self.refuse_useless(id, "a call over max_calls")
+        if self.count - self.updates >= self.most_calls and (id or type(export) is not Replica):
+            refusal = self.refuse_one_more(id)
         # Decoded even when refused: its references must be counted to be released (spec/1-values.md).
         try:
             args, kwargs = scope.decoder.loads_call(payload, scope)

@@ -137,6 +137,7 @@ class Scope:
 
     def observe(self, value: Any) -> tuple[ExtType, tuple[Any] | None]:
         """Count one occurrence of a Cacheable; where the peer has no replica of it, get its state too."""
+        self.broker.calls.has_told = True  # what it is told of it from now on
         return self.tables.observe(value, self.direct)
 
     def count(self, ext: ExtType) -> None:

@@ -14,7 +14,7 @@ from jelly import MalformedJelly
 from .. import messages
 from ..calling.running import Held, Waiting
 from ..context import inherited, serving
-from ..errors import Busy, NoSuchObject, ProtocolError
+from ..errors import NoSuchObject, ProtocolError
 from ..holding.export import Export
 from ..wire.fields import numbers_of
 from ..wire.payloads import ending, put_message, refused
@@ -100,11 +100,9 @@ class Slots:
         at = None if ttl_ms is None else of.deadlines.after(ttl_ms / 1000)
         scope = on.scope if type(on) is Export else of.base
         call = Waiting(self, id, on, method, bytes(payload), slots, scope, at)
-        if of.count - of.updates >= of.limits.max_calls:
+        if of.count - of.updates >= of.most_calls:
             self._count(call)
-            of.fail(id, of.base, Busy(f"{of.count} calls are running, the limit max_calls; it was not run"))
-            if len(of.running) >= of.limits.max_calls:
-                of.refuse_useless(id, "a call over max_calls")
+            of.fail(id, of.base, of.refuse_one_more(id))
             return
         of.begin(id, call)
         if at is not None:

@@ -74,7 +74,8 @@ RECEIVES: Final[dict[State, dict[int, str]]] = {
     State.OPEN: _OPEN,
     # A call that crossed our BYE is dropped: the caller learns from `last` that it did not run.
     State.LEAVING: {**_OPEN, CALL: "drop_call", OBSERVE: "receive_update"},
-    State.DRAINING: _OPEN,
+    # Of new ones only those are run that may serve a call of ours (PB-F47).
+    State.DRAINING: {**_OPEN, CALL: "receive_late_call", OBSERVE: "receive_late_observe"},
     State.CLOSED: {},
 }
 

@@ -103,7 +103,7 @@ FAULTS = (
     Fault(
         "max_calls is not looked at",
         "pb/calling/serving.py",
-        "if self.count - self.updates >= self.limits.max_calls and (id",
+        "if self.count - self.updates >= self.most_calls and (id",
         "if False and (id",
         "calls.22",
     ),
@@ -215,9 +215,16 @@ FAULTS = (
     Fault(
         "what serves a call of its own is dropped while both sides drain",
         "pb/wire/state.py",
-        "    State.DRAINING: _OPEN,\n",
+        '    State.DRAINING: {**_OPEN, CALL: "receive_late_call", OBSERVE: "receive_late_observe"},\n',
         '    State.DRAINING: {**_OPEN, CALL: "drop_call"},\n',
         "closing.10",
+    ),
+    Fault(
+        "what serves nothing is run after both have said BYE",
+        "pb/bounds/leaving.py",
+        "    broker.serving.most_calls = broker.limits.max_calls if may_serve else 0\n",
+        "    broker.serving.most_calls = broker.limits.max_calls\n",
+        "closing.11",
     ),
     Fault(
         "a producer does not wait for credit",

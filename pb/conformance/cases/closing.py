@@ -116,3 +116,14 @@ def served_while_draining(peer: Peer) -> None:
     peer.send(ANSWERED, back[1], values.pack("heard"))
     if peer.result(call) != "heard":
         raise Unmet("the call whose handler called back was not answered with what that brought")
+
+
+@GROUP.case("a call after BYE that can serve nothing is refused", "PB-F47")
+def late_call(peer: Peer) -> None:
+    """It is busy meanwhile, so that it does not close before."""
+    call = peer.call(0, "slow", 60_000)
+    peer.send(BYE, 0, "", 0)
+    peer.expect(BYE)
+    peer.fails(peer.call(0, "echo", 1), "pb.Busy")
+    peer.send(CANCEL, call)
+    peer.fails(call, "pb.Cancelled")

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import gc
+
+import msgpack
 import pytest
 
 import pb
 from pb import messages
 from pb.bounds.leaving import awaited
 
-from ..pump import Gate, Pump, Script, cancel, packed
+from ..cached import REGISTRY, Stock
+from ..pump import Gate, Pump, Script, cancel, packed, send
 
 LIMITS = pb.Limits(drain_s=30)
 
 
 class Server(pb.Root):
+    runs = 0
+
     async def remote_wait(self):
         await Gate()
 
     def remote_echo(self, value):
         return value
+
+    def remote_run(self):
+        self.runs += 1
+
+    def remote_take(self, thing):
+        self.thing = thing
 
 
 def advance(script, seconds):
@@ -100,3 +112,90 @@ def test_a_call_that_was_given_up_is_not_awaited():
     cancel(pump.root, first)
 
     assert 1 == awaited(pump.client.broker)
+
+
+NONE = packed([[], {}])
+REF = packed([[msgpack.ExtType(1, b"\1")], {}])  # an object of the peer's
+WAIT = [messages.CALL, 1, 0, "wait", NONE]
+BYE = [messages.BYE, 0, "", 0]
+
+
+def late(script, *messages_):
+    """Say these; return the type of the error for each that was answered."""
+    script.say(*messages_)
+    script.side.run_tasks()
+    answers = [each for each in script.heard() if each[0] in (messages.ANSWER, messages.ERROR)]
+    return [each[2] if each[0] == messages.ANSWER else unpack_error(each[2]) for each in answers]
+
+
+def unpack_error(payload):
+    return msgpack.unpackb(payload)["type"]
+
+
+@pytest.mark.parametrize("who", ["the peer", "both"])
+def test_calls_after_bye_that_can_serve_nothing_are_refused(who):
+    """PB-F47: a peer that has left has nothing new run; whether it wants an answer, or names a result."""
+    root = Server()
+    script = Script(root, limits=LIMITS)
+    script.say(WAIT, [messages.CALL, 2, 0, "wait", NONE, {"keep": True}])
+    if who == "both":
+        script.broker.close()
+    named = packed([[msgpack.ExtType(3, b"\2")], {}])
+    told = late(
+        script,
+        BYE,
+        [messages.CALL, 3, 0, "run", NONE],
+        [messages.CALL, 0, 0, "run", NONE],
+        [messages.CALL, 4, 0, "nope", NONE],
+        [messages.CALL, 5, -2, "run", NONE],
+        [messages.CALL, 6, 0, "echo", named, {"needs": [2]}],
+        [messages.OBSERVE, 7, 9, "set", NONE],
+    )
+
+    assert (["pb.Busy"] * 5, 0) == (told, root.runs)
+    assert 2 == script.broker.serving.count, "what was running goes on"
+
+
+def test_what_a_refused_call_brings_is_given_back():
+    """It was counted when it was sent."""
+    script = Script(Server(), limits=LIMITS)
+    late(script, WAIT, BYE)
+    script.say([messages.CALL, 2, 0, "take", REF])
+    gc.collect()
+    script.side.run_tasks()
+
+    assert [[messages.RELEASE, [1, 1]]] == [each for each in script.heard() if each[0] == messages.RELEASE]
+
+
+@pytest.mark.parametrize("what", ["call", "message", "stream", "cache"])
+def test_calls_after_bye_that_may_serve_are_run(what):
+    """As long as this side awaits something of the peer; and where it cannot know whether it still does."""
+    root, stock = Server(), Stock(n=1)
+    root.remote_stock = lambda: stock
+    script = Script(root, limits=LIMITS, registry=REGISTRY, info={"features": ["cache", "stream"]})
+    script.say(WAIT)
+    if what == "cache":
+        script.say([messages.CALL, 2, 0, "stock", NONE])
+    elif what == "stream":
+        script.say([messages.CALL, 2, 0, "take", packed([[msgpack.ExtType(5, b"\1")], {}])])
+    else:
+        script.say([messages.CALL, 2, 0, "take", REF])
+        (root.thing.look if what == "call" else lambda: send(root.thing, "look"))()
+    script.heard()
+    told = late(script, [messages.BYE, 0, "", 1], [messages.CALL, 3, 0, "run", NONE])
+
+    assert ([packed(None)], 1) == (told, root.runs)
+    if what == "call":
+        answered = [messages.ANSWER, 1, packed(1)]
+        assert ["pb.Busy"] == late(script, answered, [messages.CALL, 4, 0, "run", NONE])
+
+
+def test_who_calls_on_and_on_after_bye_is_cut():
+    """Each of them it could know to be useless (spec 6.5)."""
+    limits = pb.Limits(max_calls=4, useless_requests=100, useless_per_s=33)
+    script = Script(Server(), limits=limits)
+    late(script, WAIT, BYE)
+    late(script, *([messages.CALL, 0, 0, "run", NONE] for _ in range(110)))
+
+    assert script.side.has_ended
+    assert "a call after BYE" in str(script.side.error)

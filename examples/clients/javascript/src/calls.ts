@@ -75,6 +75,7 @@ export class Calls {
     const { connection } = this;
     this.check(target);
     if (!connection.peer) return void connection.ready.then(() => this.notify(target, method, args));
+    connection.hasTold = true;
     connection.encode([args, {}], (bytes) => connection.send([CALL, 0, target.entry.id, method, bytes]));
   }
   private check(target: RemoteReference): void {

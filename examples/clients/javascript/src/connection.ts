@@ -2,7 +2,7 @@
 import { replicaOf } from "./caches.js";
 import { Calls } from "./calls.js";
 import {
-  Cancelled, ConnectionLost, ErrorMap, Forbidden, Gone, malformed, NoSuchObject, NotExecuted, NotSendable,
+  Busy, Cancelled, ConnectionLost, ErrorMap, Forbidden, Gone, malformed, NoSuchObject, NotExecuted, NotSendable,
   ProtocolError, TooLarge,
 } from "./errors.js";
 import { Exports } from "./exports.js";
@@ -56,6 +56,8 @@ export class Connection {
   /** @internal */ readonly server = new Server(this);
   /** @internal */ readonly log: (ref: string, error: unknown) => void;
   /** @internal */ byeSent = false;
+  /** @internal Whether anything was sent that wants no answer: when that has ended, nobody knows. */
+  hasTold = false;
   private byeReceived = false;
   private isFlushing = false;
   private seen = 0; // the highest id of the peer's calls
@@ -94,6 +96,11 @@ export class Connection {
   /** Whether more output waits than should. */
   get isClogged(): boolean {
     return this.transport.buffered() > CLOGGED;
+  }
+  /** @internal Whether a new call of the peer can serve nothing any more, and so is refused (PB-F47). */
+  get isOver(): boolean {
+    const { calls, exports: { producers }, imports: { consumers } } = this;
+    return this.byeReceived && !(this.hasTold || calls.size || producers.size || consumers.size);
   }
   /** Whether either side has said BYE. */
   get isLeaving(): boolean {
@@ -241,6 +248,7 @@ export class Connection {
     const apply = (): unknown => {
       if (!replica) throw new NoSuchObject("no such cache");
       if (violation) throw violation;
+      if (id && this.isOver) throw new Busy("both sides have said BYE");
       return replica.apply(method, value[0], value[1]);
     };
     if (id) return this.server.update(id, apply);

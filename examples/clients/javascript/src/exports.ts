@@ -91,8 +91,10 @@ export class Exports {
       early = undefined;
       stopObserving(original, observer);
     });
-    const update = (call: number, method: string, args: unknown[]): void =>
+    const update = (call: number, method: string, args: unknown[]): void => {
+      if (!call) connection.hasTold = true;
       connection.encode([args, {}], (bytes) => connection.send([OBSERVE, call, entry.id, method, bytes]));
+    };
     const observer: Observer = {
       send: (method, ...args) => entry.stop && tell(() => {
         try {

@@ -75,6 +75,7 @@ export class Server {
     const entry = target >= 0 ? connection.exports.byId.get(target) : undefined;
     const call = new Running(id, target, method, payload, entry, options);
     call.needs = named;
+    if (connection.isOver) return this.refuse(call, new Busy("both sides have said BYE"));
     if (id && this.running.size >= OURS.max_calls)
       return this.refuse(call, new Busy(`max_calls is ${OURS.max_calls}`));
     if (target >= 0 && !entry) return this.refuse(call, new NoSuchObject("no such object"));

@@ -14,6 +14,7 @@ export const NOT_THIS_ROLE = {
   "25-login-scram-plus C": "the binding comes from the certificate; see login.test.mjs",
   "26-login-ed25519 C": "the nonce is made here; see login.test.mjs",
   "37-stream-beyond-credit C": "no honest producer does that",
+  "71-call-after-bye C": "no honest client does that",
 };
 
 class Point {

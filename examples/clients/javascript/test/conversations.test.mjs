@@ -136,7 +136,8 @@ async function play(conversation, role) {
   await reach(frames.length);
   for (let i = 0; i < 5; i++) await soon();
   assert.deepEqual(side.said.map(hex), []);
-  assert.equal(side.isClosed === true, frames.at(-1).compare === "bye" || name === "01-bootstrap-echo");
+  const isLeft = ["01-bootstrap-echo", "71-call-after-bye"].includes(name); // both have said BYE, and nothing runs
+  assert.equal(side.isClosed === true, frames.at(-1).compare === "bye" || isLeft);
 }
 
 for (const file of readdirSync(FOLDER).sort()) {
