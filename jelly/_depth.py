@@ -17,6 +17,7 @@ _LEVELS: Final = b"\x91" * _STACK
 _SMALL: Final = 1024
 # First bytes of arrays and maps that are not empty; only these nest.
 _OPENERS: Final = bytes([*range(0x81, 0x90), *range(0x91, 0xA0), 0xDC, 0xDD, 0xDE, 0xDF])
+_HEADS: Final = _OPENERS + b"\x80\x90"
 
 
 def _has_fixed_stack() -> bool:
@@ -72,6 +73,10 @@ def depth_of(payload: bytes, content: object, apart: Collection[int] | None, mos
         apart: as in native_depth().
     """
     if len(payload) <= _SMALL:
+        # Most are one container of no other, which their bytes say in a tenth of the time.
+        heads = len(payload) - len(payload.translate(None, _HEADS))
+        if not heads or (heads == 1 and payload[0] in _HEADS):
+            return heads
         return native_depth(content, apart, most)
     # Running over the bytes a few times takes 20 ms for 4 MiB of lists in lists. A look at each takes 2 s.
     return bisect_left(range(most + 1), True, key=lambda depth: preflight(payload, depth) is None)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgpack
 
-from ._checks import blame
+from ._checks import blame, read_uint
 from ._ext import CONTAINERS
 from .errors import InsecureJelly, MalformedJelly
 
@@ -35,6 +35,8 @@ class Holes:
         count: how many parts there are.
         values: of the parts read so far.
         depths: of the same, for the NODEs that stand for them.
+        known: the depth and the value that the data of a NODE stand for, of finished parts named before. Not
+            to be used where `closed`. A part may be named by the hundred thousand.
         fresh: holes that collect() has not found yet.
         marks: changes whenever something is read that is not finished yet.
         closed: above 0 where no NODE may stand.
@@ -45,6 +47,7 @@ class Holes:
         self.count = count
         self.values: list[Any] = []
         self.depths: list[int] = []
+        self.known: dict[bytes, tuple[int, Any]] = {}
         self.fresh = 0
         self.marks = 0
         self.closed = 0
@@ -52,8 +55,9 @@ class Holes:
         self._waiting: dict[int, list[tuple[Any, Any]]] = {}
         self._unfinished: set[int] = set()
 
-    def read_node(self, reading: Reading, number: int) -> Any:
-        """Return what a NODE stands for, or a hole for it."""
+    def read_node(self, reading: Reading, payload: bytes) -> Any:
+        """Return what a NODE with these data stands for, or a hole for it."""
+        number = read_uint(payload, 0, "NODE")
         is_back = number < len(self.values)
         weight = self.depths[number] if is_back else 1
         if reading.weight < weight:
@@ -66,10 +70,14 @@ class Holes:
             self.fresh += 1
             self.marks += 1
             return Hole(number)
+        value = self.values[number]
+        if type(value) in CONTAINERS:
+            reading.set_apart(value)
         if number in self._unfinished:
             self.marks += 1
-        value = self.values[number]
-        return reading.set_apart(value) if type(value) in CONTAINERS else value
+        else:
+            self.known[payload] = weight, value
+        return value
 
     def are_in(self, content: Any) -> bool:
         """Tell whether a hole stands directly in a list or dict."""

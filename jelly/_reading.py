@@ -133,8 +133,16 @@ class Reading:
                     pass
                 self.hurries = False
             return read_copy(self, payload)
-        make = _ARRAYS.get(code)
-        if make is not None and self.holes is None:
+        holes = self.holes
+        if holes is not None:
+            # Most NODEs name what was named before: a fourth of the time that read_node() takes.
+            known = holes.known.get(payload) if code == NODE and not holes.closed else None
+            if known is not None:
+                if self.weight < known[0]:
+                    self.weight = known[0]
+                return known[1]
+        make = _ARRAYS.get(code) if holes is None else None
+        if make is not None:
             # The same for the other small things a payload can hold by the hundred thousand.
             outer = self.weight
             self.weight = 0
@@ -304,11 +312,11 @@ class Reading:
             raise MalformedJelly("OPAQUE is no UTF-8") from None
 
     def read_node(self, payload: bytes) -> Any:
-        number = read_uint(payload, 0, "NODE")
         if self.holes is None:
+            read_uint(payload, 0, "NODE")
             self.weight = self.weight or 1
             return self.refuse(InsecureJelly("NODE outside a GRAPH"))
-        return self.holes.read_node(self, number)
+        return self.holes.read_node(self, payload)
 
     def read_graph(self, payload: bytes) -> Any:
         raise MalformedJelly("GRAPH is not the root of the payload")
