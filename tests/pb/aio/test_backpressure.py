@@ -11,6 +11,7 @@ import pytest
 
 import pb
 
+from ...sizes import exhaustive, sized
 from .loops import run
 
 MEBI = 1024 * 1024
@@ -51,8 +52,9 @@ class Stopped:
         self.server.close()
 
 
+@exhaustive
 def test_backpressure_of_messages_tells_a_sender_that_does_not_wait():
-    """20,000 messages in a row to a peer that has stopped reading hold a few hundred KiB, and then raise."""
+    """100,000 messages in a row to a peer that has stopped reading hold a few hundred KiB, and then raise."""
 
     async def main():
         async with Stopped() as peer, pb.open_connection(peer.url) as connection:
@@ -61,7 +63,7 @@ def test_backpressure_of_messages_tells_a_sender_that_does_not_wait():
             tracemalloc.start()
             refused = 0
             text = 14 * "some text that is said to a peer who does not listen to it at all"
-            for number in range(20_000):  # 19 MB, were there no bound
+            for number in range(sized(20_000, 100_000)):  # 19 MB and more, were there no bound
                 try:
                     root.note.send(number, text)
                 except pb.Busy as error:
