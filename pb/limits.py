@@ -35,6 +35,8 @@ class Limits(jelly.Limits):
         hello_timeout_s: seconds within which the peer's HELLO must have arrived.
         connect_timeout_s: seconds for making a connection.
         drain_s: seconds that a graceful close waits for what is under way.
+        bye_answer_s: seconds of them that it waits where nothing is under way and only the peer's own BYE, or
+            its closing, is awaited: no more than a turn of its loop and the way there and back.
         turn_envelopes: messages handled before other connections get their turn.
         turn_s: seconds of work before other connections get their turn.
         write_high_bytes: output waiting for the network above which producers wait.
@@ -60,6 +62,7 @@ class Limits(jelly.Limits):
     hello_timeout_s: float = 10
     connect_timeout_s: float = 30
     drain_s: float = 30
+    bye_answer_s: float = 5
     turn_envelopes: int = 64
     turn_s: float = 0.005
     write_high_bytes: int = 256 * _KIB

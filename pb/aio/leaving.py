@@ -6,39 +6,37 @@ Spec: spec/2-frames.md, "The end" (PB-F32).
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from pb.bounds.leaving import awaited
+from pb.bounds.leaving import awaited, ends_at
 
 from . import logged
 
 if TYPE_CHECKING:
     from .link import Link
 
-# How long a peer has for answering BYE where nothing else is awaited. It needs no more than a turn of its
-# loop and the way there and back, and whatever was written for it is in the hands of the network.
-_ANSWER_S: Final = 5.0
-
 
 async def finish(link: Link, lost: asyncio.Future[None]) -> None:
     """Wait until a connection on which BYE was said has ended, at most `Limits.drain_s`; then cut it.
 
+    What ends it then is the core's clock (`pb.bounds.leaving`), which is the connection's and runs whoever
+    waits for it. Here is only cut what that cannot end, a transport whose output the peer does not take, and
+    sooner where the peer hangs and nothing of it is awaited.
+
     Args:
         lost: done when it has ended.
     """
-    broker = link.broker
+    broker, clock = link.broker, link.loop.time
     count = awaited(broker)
     if count:
         logged.closing(broker.tables.peer_name, count)
-    until = link.loop.time() + broker.limits.drain_s
-    left_s = broker.limits.drain_s
-    while left_s > 0:
-        # Once idle it stays so: new calls of the peer are dropped, and no handler is there to make any.
+    until = ends_at(broker, clock())
+    while (left_s := until - clock()) > 0:
+        # Once idle it stays so: new calls of the peer are refused, and no handler is there to make any.
         was_idle = _is_idle(link)
-        await asyncio.wait((lost,), timeout=min(left_s, _ANSWER_S))
+        await asyncio.wait((lost,), timeout=min(left_s, broker.limits.bye_answer_s))
         if lost.done() or was_idle:
             break
-        left_s = until - link.loop.time()
     if link.transport is not None:
         link.transport.abort()
     await lost

@@ -1,4 +1,9 @@
-"""How often something may be logged that anybody can cause without end."""
+"""How often something may be logged that anybody can cause without end who has no connection yet.
+
+It is another bound than `pb.bounds.log_bound`. That counts for one connection, whose lines take no other's
+place, and at whose end it can be said what was left out. A listener has no such end, and all who are at its
+door share what may be written: so lines come back one by one, and each says how many were left out before it.
+"""
 
 from __future__ import annotations
 

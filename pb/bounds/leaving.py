@@ -42,3 +42,9 @@ def bound_drain(broker: Broker) -> None:
         broker.end(None, f"the connection was closed: leaving took longer than {wait_s:g} s")
 
     broker.deadlines.add(broker, broker.deadlines.after(wait_s), end)
+
+
+def ends_at(broker: Broker, now: float) -> float:
+    """Return when the time to leave is over; where all has ended, when the last output has to be out."""
+    found = broker.deadlines.due.get(broker)
+    return now + broker.limits.drain_s if found is None else found[0]

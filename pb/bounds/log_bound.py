@@ -1,6 +1,8 @@
 """How much of the log one connection may fill: so many lines of a kind a minute; the rest is counted.
 
 What a peer sends makes lines here: refusals, failures, incidents. Without a bound it would choose how many.
+Each kind has its own bound, so that what a peer can cause at will hides nothing else of it. Who is still at
+the door has no connection whose lines could be counted: those are bounded by `pb.aio.sparing`.
 """
 
 from __future__ import annotations

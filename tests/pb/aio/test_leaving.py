@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import msgpack
 import pytest
@@ -18,6 +19,7 @@ from .loops import run
 
 # Longer than run() lets anything take: who waits for it fails.
 FOR_EVER = pb.Limits(drain_s=3600, idle_s=0)
+IMPATIENT = replace(FOR_EVER, bye_answer_s=0.01)
 CALL, ANSWER, BYE = 1, 2, 15
 
 
@@ -43,12 +45,11 @@ async def hanging(server, *said):
     return reader, writer
 
 
-def test_a_peer_that_hangs_without_a_call_does_not_hold_the_end(loop, monkeypatch):
+def test_a_peer_that_hangs_without_a_call_does_not_hold_the_end(loop):
     """It does not answer BYE, and nothing of it is lost."""
-    monkeypatch.setattr(leaving, "_ANSWER_S", 0.01)
 
     async def main():
-        async with pb.serve(Root(), "pb://127.0.0.1:0", limits=FOR_EVER) as server:
+        async with pb.serve(Root(), "pb://127.0.0.1:0", limits=IMPATIENT) as server:
             reader, writer = await hanging(server)
             await server.close()
             assert [0, BYE] == [each[0] for each in messages_in(await reader.read())]
@@ -59,11 +60,10 @@ def test_a_peer_that_hangs_without_a_call_does_not_hold_the_end(loop, monkeypatc
 
 def test_what_is_under_way_is_finished_though_the_peer_hangs(loop, monkeypatch):
     """However often it is looked whether it still is; then the peer has its answer, and no more time."""
-    monkeypatch.setattr(leaving, "_ANSWER_S", 0.001)
 
     async def main():
         root = Root()
-        async with pb.serve(root, "pb://127.0.0.1:0", limits=FOR_EVER) as server:
+        async with pb.serve(root, "pb://127.0.0.1:0", limits=IMPATIENT) as server:
             call = [CALL, 1, 0, "wait", msgpack.packb([[], {}])]
             reader, writer = await hanging(server, call)
             await settle(lambda: root.is_asked)
@@ -143,9 +143,8 @@ def test_closing_a_server_that_is_given_up_at_once_ends_all(loop):
     run(main(), loop)
 
 
-def test_a_call_that_was_given_up_does_not_hold_the_end(loop, monkeypatch):
+def test_a_call_that_was_given_up_does_not_hold_the_end(loop):
     """Its answer would be nobody's."""
-    monkeypatch.setattr(leaving, "_ANSWER_S", 0.01)
 
     async def main():
         asked = asyncio.Event()
@@ -162,7 +161,7 @@ def test_a_call_that_was_given_up_does_not_hold_the_end(loop, monkeypatch):
         url = f"pb://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         async with server:
             with pytest.raises(LookupError):
-                async with pb.open_connection(url, limits=FOR_EVER) as connection:
+                async with pb.open_connection(url, limits=IMPATIENT) as connection:
                     call = asyncio.ensure_future(connection.root.wait())
                     await asked.wait()
                     call.cancel()

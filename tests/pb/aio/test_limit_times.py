@@ -103,6 +103,18 @@ async def drain(over):
             return "close"
 
 
+async def hang(over):
+    """The BYE of ours does not arrive, and nothing else is awaited."""
+    async with pair(Root(), limits=pb.Limits(bye_answer_s=5), faulty=True) as (_, server, root, network):
+        await root.echo("begun")
+        network.partition("down")
+        loop = asyncio.get_running_loop()
+        loop.call_later(5 + (LITTLE_S if over else -LITTLE_S), network.heal)
+        began = loop.time()
+        await server.close()
+        return "ok" if loop.time() - began < 5 else "close"
+
+
 async def stall(over):
     """Of a peer that reads nothing; that is looked at now and then."""
     limits = pb.Limits(**PATIENT | {"write_stall_s": 9.0}, write_high_bytes=1000, write_low_bytes=100)
@@ -190,6 +202,7 @@ async def time_to_log_in(over):
         (silence, "BYE 7"),
         (quiet, "PING"),
         (drain, "close"),
+        (hang, "close"),
         (stall, "BYE 6"),
         (high_water, "producers wait"),
         (most_waiting, "BYE 6"),

@@ -9,7 +9,7 @@ import pytest
 
 import pb
 from pb import messages
-from pb.bounds.leaving import awaited
+from pb.bounds.leaving import awaited, ends_at
 
 from ..cached import REGISTRY, Stock
 from ..pump import Gate, Pump, Script, cancel, packed, send
@@ -76,6 +76,17 @@ def test_the_time_to_leave_runs_from_the_first_bye_only():
     advance(script, 4)
 
     assert script.side.has_ended
+
+
+def test_there_is_one_time_to_leave_and_it_is_the_cores():
+    """Whoever waits asks for it; of what has ended already, the output may take as long again."""
+    script = Script(Server(), limits=LIMITS)
+    script.side.now = 5
+    script.say(WAIT, BYE)
+    assert 35 == ends_at(script.broker, now=17)
+    script.side.lose()
+
+    assert 47 == ends_at(script.broker, now=17)
 
 
 def test_who_left_in_time_is_not_cut_later():

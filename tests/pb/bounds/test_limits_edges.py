@@ -67,7 +67,9 @@ THROTTLE, STRANGERS = "cred/test_throttle.py::test_", "pb/auth/test_strangers.py
 SCRAM = "cred/test_scram_messages.py::test_the_limits_themselves_are_taken"
 HASH = "cred/test_passwords.py::test_the_limits_themselves_fit"
 ELSEWHERE = {
-    **dict.fromkeys(["idle_s", "ping_after_s", "hello_timeout_s", "connect_timeout_s", "drain_s"], TIMES),
+    **dict.fromkeys(
+        ["idle_s", "ping_after_s", "hello_timeout_s", "connect_timeout_s", "drain_s", "bye_answer_s"], TIMES
+    ),
     **dict.fromkeys(["write_high_bytes", "write_low_bytes", "write_max_bytes", "write_stall_s"], TIMES),
     "turn_envelopes": "pb/wire/test_turns.py::test_many_calls_in_one_read_take_many_turns",
     "turn_s": "pb/wire/test_turns.py::test_a_turn_ends_when_its_time_is_over",
