@@ -86,16 +86,59 @@ def why_nothing(export: Any, name: str) -> PeerError | None:
     return None if export.kind is Kind.PROXY else no_such_method(name)
 
 
-def bind_error(error: TypeError, function: Callable[..., Any], name: str) -> BadArguments | None:
+def bind_error(
+    error: TypeError, function: Callable[..., Any], name: str, has_actor: bool = False
+) -> BadArguments | None:
     """Return the refusal where the arguments did not fit `function`; None if the error is its own.
 
     A call that does not fit fails before the first frame of the function is made: the traceback then
     ends in our own frame.
+
+    Args:
+        has_actor: whether the first argument is not the peer's to give.
     """
     traceback = error.__traceback__
     if traceback is None or traceback.tb_next is not None:
         return None
-    return BadArguments(f"the arguments do not fit {name!r}")
+    return _misfit(function, name, has_actor)
+
+
+def _misfit(function: Callable[..., Any], name: str, has_actor: bool) -> BadArguments:
+    return BadArguments(f"the arguments do not fit {name!r}; it takes {signature_of(function, has_actor)}")
+
+
+def signature_of(function: Callable[..., Any], has_actor: bool = False) -> str:
+    """Return the names that a peer may fill, as `(a, b=...)`: of a default, only that there is one."""
+    is_bound = isinstance(function, MethodType)
+    target = function.__func__ if isinstance(function, MethodType) else function
+    # Of other things that can be called there may be one for each call.
+    find = _signature if isinstance(target, FunctionType) else _signature.__wrapped__
+    try:
+        return find(target, is_bound + has_actor)
+    except (TypeError, ValueError):  # it does not tell
+        return "(...)"
+
+
+class _Default:
+    def __repr__(self) -> str:
+        return "..."
+
+
+@functools.lru_cache(maxsize=4096)
+def _signature(function: Callable[..., Any], bound: int) -> str:
+    # Remembered: a peer can ask without end, and looking takes longer than refusing.
+    found = [*inspect.signature(function).parameters.values()]
+    if found and found[0].kind is not inspect.Parameter.VAR_POSITIONAL:
+        found = found[bound:]
+    names = [
+        parameter.replace(
+            annotation=parameter.empty,
+            default=parameter.empty if parameter.default is parameter.empty else _Default(),
+        )
+        for parameter in found
+        if not parameter.name.startswith("_")
+    ]
+    return str(inspect.Signature(names))
 
 
 def guards_of(cls: type, kind: Kind) -> Mapping[str, int] | None:
@@ -164,7 +207,6 @@ def check_arguments(
             most = _most_positional(getattr(function, "__func__", function), bound + actor)
             if most is not None:
                 most += actor
-        if any(keyword[:1] == "_" for keyword in kwargs):
-            raise BadArguments(f"the arguments do not fit {name!r}")
-    if most is not None and len(args) > most:
-        raise BadArguments(f"the arguments do not fit {name!r}")
+        is_private = any(keyword[:1] == "_" for keyword in kwargs)
+        if is_private or (most is not None and len(args) > most):
+            raise _misfit(function, name, export.kind is Kind.VIEW)

@@ -168,6 +168,14 @@ class PromisedMethod:
         """Return this method with a deadline, which counts from the call on; see `RemoteMethod.within`."""
         return PromisedMethod(self._pb_promise, self._pb_name, seconds_of(seconds, "within"))
 
+    @property
+    def idempotent(self) -> PromisedMethod:
+        """This method, as `RemoteMethod.idempotent` is: whoever pipelines can write the same.
+
+        What a call returns ends with its connection, and a call on it is not made again over the next.
+        """
+        return self
+
     def send(self, /, *args: Any, **kwargs: Any) -> None:
         """Call the method and hear nothing of it, in order with what else is called on the promise."""
         check_name(self._pb_name)

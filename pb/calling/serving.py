@@ -261,7 +261,9 @@ class Serving(Postponing):
                     self.run_on(Served(id, export, result), at)
                     return
             except BaseException as error:
-                fit = bind_error(error, function, method) if isinstance(error, TypeError) else None
+                fit = None
+                if isinstance(error, TypeError):
+                    fit = bind_error(error, function, method, export.kind is VIEW)
                 is_misfit = fit or type(error) is BadArguments
                 if is_misfit and self._tables.may_log(logging.INFO, "call.refused"):
                     log_refusal(export, method, fit or error, why_bad_arguments(function, len(args), kwargs))

@@ -7,12 +7,12 @@ peer's, and no code of the object is run for it. Spec: spec/5-errors.md, spec/3-
 from __future__ import annotations
 
 import difflib
-import inspect
 import logging
 import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from ..dispatch import signature_of
 from ..errors import NoSuchMethod, printable
 from ..logfields import fields
 
@@ -108,26 +108,4 @@ def why_bad_arguments(function: Callable[..., Any], count: int, keywords: Iterab
     if named:
         more = "" if len(named) <= _MAX_KEYWORDS else f" and {len(named) - _MAX_KEYWORDS} more"
         given += f" and {', '.join(printable(keyword) for keyword in named[:_MAX_KEYWORDS])}{more}"
-    return f"{name}{_signature(function)} was given {given}"
-
-
-class _Default:
-    def __repr__(self) -> str:
-        return "..."
-
-
-def _signature(function: Callable[..., Any]) -> str:
-    """Return the names that a peer may fill; of a default, only that there is one."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):  # it does not tell
-        return "(...)"
-    names = [
-        parameter.replace(
-            annotation=parameter.empty,
-            default=parameter.empty if parameter.default is parameter.empty else _Default(),
-        )
-        for parameter in parameters
-        if not parameter.name.startswith("_")
-    ]
-    return str(inspect.Signature(names))
+    return f"{name}{signature_of(function)} was given {given}"

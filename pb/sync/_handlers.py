@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pb.calling.serving import Serving
 from pb.calling.why import why_bad_arguments
 from pb.context import serving
-from pb.dispatch import bind_error, check_arguments
+from pb.dispatch import Kind, bind_error, check_arguments
 from pb.errors import Cancelled
 from pb.holding.export import Export
 from pb.logfields import fields
@@ -54,7 +54,8 @@ class _InThread:
         export = self._export
         check_arguments(export, self.__wrapped__, self._method, list(args), kwargs)
         link: SyncLink = export.scope.broker.face
-        handling = Handling(link, self.__wrapped__, self._method, args, kwargs)
+        has_actor = export.kind is Kind.VIEW
+        handling = Handling(link, self.__wrapped__, self._method, args, kwargs, has_actor)
         link.offer(handling, export.id)
         return handling
 
@@ -66,6 +67,7 @@ class Handling(asyncio.Future[Any]):
         "_args",
         "_context",
         "_function",
+        "_has_actor",
         "_is_told",
         "_kwargs",
         "_link",
@@ -83,6 +85,7 @@ class Handling(asyncio.Future[Any]):
         method: str,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
+        has_actor: bool = False,
     ) -> None:
         super().__init__(loop=link.loop)
         self.frame: Frame | None = None
@@ -91,6 +94,7 @@ class Handling(asyncio.Future[Any]):
         self._method = method
         self._args = args
         self._kwargs = kwargs
+        self._has_actor = has_actor
         self._context = contextvars.copy_context()
         self._is_told = False
 
@@ -106,7 +110,7 @@ class Handling(asyncio.Future[Any]):
         except BaseException as error:
             told = error
             if isinstance(error, TypeError):
-                fit = bind_error(error, self._function, self._method)
+                fit = bind_error(error, self._function, self._method, self._has_actor)
                 if fit is not None:
                     told = fit
                     if log.isEnabledFor(logging.INFO):

@@ -145,7 +145,7 @@ async def soak(url: str, cycles: int, warm_up: int = WARM_UP, tolerance: int = 0
 async def quiet(servers: list[pb.Server], service: Service) -> None:
     """Wait until the server has seen the last of them go."""
     async with asyncio.timeout(10):
-        while servers[0]._links or service.present or len(service.board.observers):
+        while servers[0]._places or service.present or len(service.board.observers):
             gc.collect()
             await asyncio.sleep(0.01)
     await asyncio.sleep(0.05)  # transports that have told of their end are closed in the next turn

@@ -8,8 +8,9 @@ import pytest
 
 import pb
 from pb import messages
-from pb.dispatch import Kind, bind_error, find_method, is_method_name
+from pb.dispatch import Kind, bind_error, find_method, is_method_name, signature_of
 
+from .cached import REGISTRY, Shop, Weapon
 from .pump import Pump
 
 
@@ -235,6 +236,67 @@ def test_a_private_parameter_cannot_be_reached_by_name(name):
     """Nor by way of `**kwargs`."""
     with pytest.raises(pb.BadArguments):
         Pump(attached()).call(name, 1, _b=2)
+
+
+class Peculiar(pb.Root):
+    """Methods, and what is called in place of one."""
+
+    def remote_add(self, a, b: int = 7, *, unit="the secret default"):
+        return a
+
+    @staticmethod
+    def remote_plain(a, _b=0):
+        return a
+
+    @functools.wraps(remote_add)
+    def remote_wrapped(self, *args, **kwargs):
+        return self.remote_add(*args, **kwargs)
+
+    def remote_all(*args):
+        raise TypeError("not of the arguments")
+
+
+class Aimed(Weapon):
+    def view_aim(self, actor, at, _force=1):
+        return at
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "kwargs", "takes"),
+    [
+        ("add", [], {}, "(a, b=..., *, unit=...)"),
+        ("add", [1, 2, 3], {}, "(a, b=..., *, unit=...)"),
+        ("add", [1], {"c": 1}, "(a, b=..., *, unit=...)"),
+        ("add", [1], {"_c": 1}, "(a, b=..., *, unit=...)"),
+        ("plain", [], {}, "(a)"),
+        ("plain", [1, 2], {}, "(a)"),
+        ("wrapped", [1], {"_c": 1}, "(a, b=..., *, unit=...)"),
+    ],
+)
+def test_who_gives_the_wrong_arguments_is_told_the_right_ones(name, args, kwargs, takes):
+    """By the names that can be filled; no default, no type, and nothing that is private."""
+    with pytest.raises(pb.BadArguments) as caught:
+        Pump(Peculiar()).call(name, *args, **kwargs)
+    assert f"the arguments do not fit {name!r}; it takes {takes}" == str(caught.value)
+
+
+@pytest.mark.parametrize("args", [[], [1, 2], [1, 2, 3]])
+def test_of_a_view_the_actor_is_not_among_them(args):
+    """It is given, but not by the peer."""
+    pump = Pump(Shop(aimed=Aimed()), registry=REGISTRY)
+    outcome = pump.call("enter", "ann").get("aimed")
+    pump.run()
+    failed = outcome.result().aim(*args)
+    pump.run()
+    with pytest.raises(pb.BadArguments) as caught:
+        failed.result()
+    assert "the arguments do not fit 'aim'; it takes (at)" == str(caught.value)
+
+
+def test_what_does_not_tell_what_it_takes_is_no_fault_of_this_side():
+    """Builtins, for example."""
+    assert "(...)" == signature_of(dict.pop)
+    assert "(*args)" == signature_of(Peculiar().remote_all)
 
 
 def test_names_after_a_private_parameter_can_be_reached_by_name():

@@ -73,7 +73,7 @@ class Spot:
     def cut(self) -> None:
         """Lose all connections, as a network does."""
         if self.server is not None:
-            for link in list(self.server._links):
+            for link in list(self.server._places):
                 link.transport.abort()
 
 

@@ -145,7 +145,7 @@ def test_async_handlers_that_wait_for_nothing_are_answered_in_the_turn_in_which_
         root = Root()
         async with place.serve(root) as server, pb.open_connection(server.url) as connection:
             await connection.root.echo(1)  # else its greeting is counted too
-            (link,) = server._links
+            (link,) = server._places
             written = Writes(link)
             root.written = lambda: written.count
             assert "one" == await connection.root.now("one")

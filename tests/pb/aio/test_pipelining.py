@@ -89,7 +89,7 @@ def test_pipelining_takes_one_round_trip(place, loop):
     async def main():
         async with place.serve(Root()) as server, pb.open_connection(server.url) as connection:
             await connection.root.look()  # else its greeting is counted too
-            (link,) = server._links
+            (link,) = server._places
             answered = Writes(link)
             for round_trips in range(1, 4):
                 assert "you are in the c" == await connection.root.room("a").room("b").room("c").look()

@@ -19,6 +19,20 @@ class Root(pb.Root):
         return value
 
 
+class Rooms(pb.Root):
+    """Something to call what it returns."""
+
+    def remote_room(self):
+        return Room()
+
+
+class Room(pb.Referenceable):
+    """What it returns."""
+
+    def remote_look(self):
+        return "dark"
+
+
 class Calls:
     """The calls of a connection, as far as a promise knows them."""
 
@@ -85,5 +99,17 @@ def test_a_promise_names_its_method(loop):
             assert "<Promise of echo, no answer yet>" == repr(promise)
             await promise
             assert "<Promise of echo, done>" == repr(promise)
+
+    run(main(), loop)
+
+
+def test_a_method_of_what_is_to_come_can_be_called_idempotent_like_any(place, loop):
+    """Whoever pipelines writes the same; what a call returns ends with its connection anyway."""
+
+    async def main():
+        async with place.serve(Rooms()) as server, pb.open_connection(server.url) as connection:
+            assert "dark" == await connection.root.room().look.idempotent()
+            assert "dark" == await connection.root.room().look.within(60).idempotent()
+            assert "dark" == await connection.root.room.idempotent().look.idempotent.within(60)()
 
     run(main(), loop)

@@ -53,15 +53,15 @@ def test_who_is_shut_out_and_does_not_read_is_not_waited_for(reason, caplog):
             glutton = Glutton()
             await transports.connect(Address.parse("memory://gluttons"), lambda: glutton, None)
             await asyncio.sleep(0.1)
-            (link,) = server._links
+            (link,) = server._places
             assert link.transport.get_write_buffer_size() >= SIZE
             if reason == "a violation":
                 glutton.transport.write(frame([99]))
             await asyncio.sleep(LIMITS.idle_s + 1)
             assert not link.broker.calls.is_open, "it is shut out"
-            assert {link} == server._links, "and its output waits"
+            assert {link} == set(server._places), "and its output waits"
             await asyncio.sleep(LIMITS.write_stall_s)
-            assert set() == server._links
+            assert not server._places
             assert None is glutton.transport
             assert None is link._pulse._timer
 
@@ -79,7 +79,7 @@ def test_who_is_shut_out_and_reads_gets_what_was_written(caplog):
             reader = Glutton()
             await transports.connect(Address.parse("memory://readers"), lambda: reader, None)
             await asyncio.sleep(5)
-            assert 1 == len(server._links)
+            assert 1 == len(server._places)
             while reader.transport is not None:
                 before = reader.received
                 reader.transport.resume_reading()
@@ -107,9 +107,9 @@ def test_a_socket_that_is_not_read_is_closed_too(loop, caplog):
                 asked = [call(msgpack.packb([[4_000_000], {}]), "big", id) for id in range(1, 9)]
                 peer.sendall(hello(max_frame=4 << 20) + b"".join(asked))
                 async with asyncio.timeout(10):
-                    while not server._links:  # noqa: ASYNC110
+                    while not server._places:  # noqa: ASYNC110
                         await asyncio.sleep(0.005)
-                    while server._links:  # noqa: ASYNC110 - nobody is told
+                    while server._places:  # noqa: ASYNC110 - nobody is told
                         await asyncio.sleep(0.005)
 
     run(main(), loop)

@@ -219,7 +219,7 @@ def test_a_call_that_certainly_did_not_run_is_made_again(tmp_path):
             lose(connection)
             call = connection.root.echo("written by the next")  # the loss is seen before the end of this turn
             assert "written by the next" == await call
-            for link in list(spot.server._links):
+            for link in list(spot.server._places):
                 link.broker.close(messages.BYE_GOING_AWAY)
             assert "after the bye" == await connection.root.echo("after the bye")
 

@@ -97,7 +97,7 @@ def test_a_session_that_the_server_takes_for_alive_is_ended_by_the_next(tmp_path
             alice = await identity.attach("chat")
             async with pb.open_connection(spot.url) as other:
                 second = await (await other.login("alice", PASSWORD)).attach("chat")
-                halves = list(spot.server._links)
+                halves = list(spot.server._places)
                 connection._link.connection_lost(None)  # it knows, the server does not
                 await back(connection)
                 assert "alice" == await alice.who()

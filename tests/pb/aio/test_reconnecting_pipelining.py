@@ -136,7 +136,7 @@ def test_a_call_on_a_result_that_did_not_run_is_made_again_behind_it(tmp_path):
         assert [1, 2, 3] == await asyncio.gather(*calls)
         await settle(lambda: 4 in house.room.added)
         assert [1, 2, 3, 4] == sorted(house.room.added)
-        for link in list(spot.server._links):
+        for link in list(spot.server._places):
             link.broker.close(messages.BYE_GOING_AWAY)
         assert 5 == await root.room().add(5)
         assert 6 == await root.take(root.room(), 6)

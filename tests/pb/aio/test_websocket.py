@@ -261,7 +261,7 @@ async def leave(server, count):
 async def settled(server):
     """Wait until a server has no connection left."""
     async with asyncio.timeout(LIMIT_S):
-        while server._links:  # noqa: ASYNC110 - nobody is told
+        while server._places:  # noqa: ASYNC110 - nobody is told
             await asyncio.sleep(0.002)
 
 

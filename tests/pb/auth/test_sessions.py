@@ -119,7 +119,7 @@ def test_a_peer_that_drops_in_the_middle_of_a_login_leaves_no_half_session(steps
                 else:
                     await peer.call(target, "attach", "chat", "alice")
             peer.drop()
-            await settle(lambda: not server.connections and not server._links)
+            await settle(lambda: not server.connections and not server._places)
             await settle(house.is_empty)
             async with pb.connect(server.url, "alice", PASSWORD, "chat", "alice") as user:
                 assert "alice" == await user.who()

@@ -90,13 +90,15 @@ def test_a_field_of_another_type_is_a_violation(field, value):
     ],
     ids=str,
 )
-def test_arguments_that_do_not_fit_tell_nothing_of_the_method(payload):
-    """A parameter with an underscore is the method's own; and no caller learns its signature."""
+def test_arguments_that_do_not_fit_tell_nothing_of_what_is_private(payload):
+    """A parameter with an underscore is the method's own; the others are what `pb:describe` tells too."""
     side = victim()
 
     side.input(call(msgpack.packb(payload), "guarded"))
 
-    assert [(1, "pb.BadArguments", "the arguments do not fit 'guarded'")] == errors_said(side)
+    assert [(1, "pb.BadArguments", "the arguments do not fit 'guarded'; it takes (path)")] == errors_said(
+        side
+    )
 
 
 def test_an_id_that_is_not_held_says_the_same_whether_it_ever_was():

@@ -55,7 +55,7 @@ def over(act, seed=0):
             result = await act(house, network)
             network.drop()
             async with asyncio.timeout(600):
-                while server._links or not house.is_empty():  # noqa: ASYNC110 - others change it
+                while server._places or not house.is_empty():  # noqa: ASYNC110 - others change it
                     await asyncio.sleep(1)
         assert house.chat.seen.count(("attached", "alice")) == house.chat.detached_count()
         await house.authorizer.close()

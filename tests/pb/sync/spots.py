@@ -38,7 +38,7 @@ class Spot:
         """Lose all connections, as a network does."""
 
         def abort() -> None:
-            for link in list(self.server._server._links):
+            for link in list(self.server._server._places):
                 link.abort()
 
         sync.on_loop(abort)
