@@ -246,3 +246,19 @@ def test_head_of_line_a_call_waits_for_no_more_than_the_window_of_a_stream():
 
     assert most <= 17 * 33 * 1024
     stream.stop()
+
+
+def test_a_stream_beside_what_is_shared_arrives_once():
+    """Sharing is found under way, when the stream has its id already: the payload is written again, and the
+    stream is still one."""
+
+    class Root(pb.Root):
+        def remote_both(self):
+            shared = [1]
+            return [iter([1, 2]), shared, shared]
+
+    pump = Pump(Root())
+    stream, one, other = pump.call("both")
+
+    assert one is other
+    assert [1, 2] == taken(stream, pump)
