@@ -66,9 +66,12 @@ def test_exts_are_refused(code):
 
 
 def test_times_are_refused():
-    """The rule says no Ext at all; a time is one."""
-    with pytest.raises(InsecureJelly):
-        loads([[msgpack.Timestamp(1, 2)], {}])
+    """The rule says no Ext at all; a time is one, wherever it stands."""
+    time = msgpack.Timestamp(1, 2)
+    for args, kwargs in ([[time], {}], [[], {"initial": time}], [[{"initial": [time]}], {}]):
+        with pytest.raises(InsecureJelly):
+            loads([args, kwargs])
+    assert ([{"initial": b"\xff"}], {}) == loads([[{"initial": b"\xff"}], {}])
 
 
 def test_an_ext_fails_the_call_and_keeps_the_connection():
