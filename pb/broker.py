@@ -118,7 +118,7 @@ class Broker(Turns):
             self.outbox,
             codec.pack,
             limits,
-            spawn=face.spawn,
+            spawn=face.begin,
             incident=face.incident,
             settled=self.check_settled,
             deadlines=self.deadlines,

@@ -55,6 +55,9 @@ class IFace(Interface):  # type: ignore[misc]
     def spawn(coroutine):  # type: ignore[no-untyped-def]
         """Run a coroutine; return something with `cancel()`, and `cancelling()`: how often that was done."""
 
+    def begin(coroutine):  # type: ignore[no-untyped-def]
+        """As spawn(), for who holds what is returned until the coroutine has ended."""
+
     def wants_write():  # type: ignore[no-untyped-def,misc]
         """Take the output soon: there was none, and now there is. Called in the thread of the loop."""
 

@@ -61,6 +61,7 @@ class Link(asyncio.BufferedProtocol):
     make_reference: Callable[[], RemoteReference] = Reference
     make_stream: Callable[[], RemoteStream] = Stream
     iterate: Callable[[Any, int], Any] = Plain
+    sleep = staticmethod(asyncio.sleep)
 
     __slots__ = (
         "_buffer",
@@ -166,10 +167,6 @@ class Link(asyncio.BufferedProtocol):
             self._sweep.cancel()
         self._sweep = self.loop.call_at(time, self.broker.deadlines.sweep)
 
-    def sleep(self, seconds: float) -> Coroutine[Any, Any, None]:
-        """Return what waits so long."""
-        return asyncio.sleep(seconds)
-
     def security(self) -> Security:
         """Return what the transport says about who may listen and who is there."""
         return security_of(self.transport, self.places is not None, self._certificate, self._insecure)
@@ -182,12 +179,15 @@ class Link(asyncio.BufferedProtocol):
         """Return what one waits with."""
         return self.loop.create_future()
 
+    def begin(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run a handler that takes its time. To be told of its end would cost a turn of the loop."""
+        return self.loop.create_task(coroutine)
+
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run a handler that takes its time."""
+        """Run something that nobody else holds."""
         task = self.loop.create_task(coroutine)
         if self._tasks is None:
             self._tasks = set()
-        self.outbox.follows = True
         self._tasks.add(task)  # the loop itself keeps only weak references to tasks
         task.add_done_callback(self._tasks.discard)
         return task

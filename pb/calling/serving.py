@@ -47,7 +47,7 @@ class Serving(Postponing):
     """The calls of the peer on one connection.
 
     Args:
-        spawn: runs a coroutine, returns something with `cancel()`.
+        spawn: runs a coroutine, returns something with `cancel()`, which is held until that has ended.
         incident: makes the id under which an internal error is logged and told.
         debug: whether text and traceback of internal errors go to the peer.
     """
@@ -320,6 +320,7 @@ class Serving(Postponing):
         self.begin(served.id, served)
         if at is not None:
             self.deadlines.add(served, at, served.expire)
+        self.outbox.follows = True  # its first step may have the answer
         served.task = self._spawn(self._await(served))
 
     async def _await(self, served: Served) -> None:

@@ -11,6 +11,7 @@ from typing import Final
 
 from pb.aio.connection import Connection
 from pb.broker import Broker
+from pb.calling.running import Served
 from pb.wire.state import State
 
 from .side import Side
@@ -63,7 +64,9 @@ def held(connection: Connection | Side) -> dict[str, object]:
     }
     if isinstance(connection, Connection):
         link = connection._link
-        found["tasks"] = sorted(task.get_name() for task in link._tasks or ())
+        under_way = (*serving.running.values(), *serving._quiet)
+        tasks = [one.task for one in under_way if isinstance(one, Served) and one.task is not None]
+        found["tasks"] = sorted(task.get_name() for task in (*tasks, *(link._tasks or ())))
         if is_over:
             found["a transport"] = link.transport is not None
             found["a timer of the connection"] = link._pulse._timer is not None

@@ -135,6 +135,8 @@ class Side:
             self.tasks.append(task)
         return task
 
+    begin = spawn
+
     def run_tasks(self) -> None:
         """Let each new handler take its first step, and those go on that let others have their turn."""
         yielding, self.yielding = self.yielding, []
