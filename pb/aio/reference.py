@@ -16,6 +16,7 @@ from .promise import Promise, PromisedMethod
 if TYPE_CHECKING:
     from .link import Link
 
+_new: Callable[[type[RemoteMethod]], RemoteMethod] = object.__new__
 # Reads the one slot of a reference without asking its __getattribute__.
 _import_of: Callable[[RemoteReference], Import] = RemoteReference.__dict__["_pb_import"].__get__
 
@@ -29,7 +30,11 @@ class Reference(RemoteReference):
         # Not __getattr__: the failed look-up before it costs 0.4 us, and there is nothing to be found.
         if name[0] == "_":
             return object.__getattribute__(self, name)
-        return RemoteMethod(self, name)
+        # Without a constructor: Python calls one of its own through five functions of C.
+        method = _new(RemoteMethod)
+        method._pb_reference = self
+        method._pb_name = name
+        return method
 
     def _pb_method(self, name: str) -> RemoteMethod:
         return RemoteMethod(self, name)

@@ -10,24 +10,25 @@ from collections.abc import Callable, Coroutine
 from types import CoroutineType, MethodType
 from typing import TYPE_CHECKING, Any, Final
 
-from jelly import SCALARS, MalformedJelly
+from jelly import SCALARS
 
 from .. import messages
 from ..bounds.budget import Budget
 from ..caches.replica import Replica
 from ..context import due, inherited, serving
-from ..dispatch import Kind, bind_error, check_arguments, find_method, is_awaitable, why_nothing
-from ..errors import BadArguments, Busy, DeadlineExceeded, Gone, NoSuchMethod, NoSuchObject, ProtocolError
+from ..dispatch import FIND, Kind, bind_error, check_arguments, is_awaitable
+from ..errors import BadArguments, Busy, DeadlineExceeded, Gone, NoSuchObject, ProtocolError
 from ..holding.export import Export
 from ..tracing import receive_traced
 from ..wire.fields import without_options
 from ..wire.outbox import Outbox
-from ..wire.payloads import PAYLOADS, Pack, refused
+from ..wire.payloads import PAYLOADS, Pack, unread
 from .answers import Answers, Told
-from .postponing import Postponing
+from .cancelling import Cancelling
+from .finding import Finding
 from .reserved import Reserved
 from .running import Held, Relay, Served, Waiting
-from .why import log_no_method, log_refusal, why_bad_arguments
+from .why import log_refusal, why_bad_arguments
 
 if TYPE_CHECKING:
     from ..holding.scope import Scope
@@ -43,7 +44,7 @@ IGNORED: Final = NoSuchObject("an update for a cache that is not held here")
 _PLAIN: Final = SCALARS | {list, dict, tuple, set, frozenset}
 
 
-class Serving(Postponing):
+class Serving(Finding, Cancelling):
     """The calls of the peer on one connection.
 
     Args:
@@ -63,7 +64,6 @@ class Serving(Postponing):
         "count",
         "deadlines",
         "fail",
-        "last_id",
         "limits",
         "most_calls",
         "outbox",
@@ -116,6 +116,43 @@ class Serving(Postponing):
 
     def receive_call(self, envelope: list[Any]) -> None:
         """Run one call; answer it now, or when what it returned has finished."""
+        # The usual call: of a method, with an id and without options, and nothing is in its way. It runs
+        # cold, and this way takes 2,000 instructions less than the other, which is for all else.
+        if len(envelope) != 5:
+            self.receive_other(envelope)
+            return
+        _, id, target, method, payload = envelope
+        export = self._exports.get(target) if type(target) is int else None
+        if (
+            export is None
+            or not export.prefix
+            or not (type(id) is int and type(method) is str and type(payload) is bytes)
+            or not self.last_id < id <= messages.MAX_ID
+            or self.count - self.updates >= self.most_calls
+        ):
+            self.receive_other(envelope)
+            return
+        self.last_id = id
+        self.taken += 1
+        scope = export.scope
+        try:
+            function = FIND[export.prefix](export.object, method)
+        except BaseException as error:  # the object's own __getattr__ may raise anything
+            function, refusal = self.find_reserved(export, method, error)
+            self.start_call(id, export, scope, function, method, payload, refusal, None)
+            return
+        try:
+            args, kwargs = scope.decoder.loads_call(payload, scope)
+        except BaseException as error:
+            self._refuse(id, export, scope, unread(error))
+            return
+        if self._arrived or self.holds or not self._tables.is_open:
+            self._go_on(id, export, function, method, args, kwargs, None)
+        else:
+            self.run(id, export, function, method, args, kwargs, None)
+
+    def receive_other(self, envelope: list[Any]) -> None:
+        """Run a call of any kind."""
         refusal: BaseException | None = None
         ttl_ms: int | None = None
         options: dict[str, Any] | None = None
@@ -124,7 +161,7 @@ class Serving(Postponing):
         else:
             (_, id, target, method, payload), ttl_ms, options = without_options(envelope)
             if "trace" in options:
-                receive_traced(self.receive_call, envelope)
+                receive_traced(self.receive_other, envelope)
                 return
         if type(id) is not int or type(target) is not int or type(method) is not str:
             raise ProtocolError("CALL whose id or target is no integer, or whose method is no string")
@@ -149,34 +186,8 @@ class Serving(Postponing):
             self.refuse_useless(id, "a call of an object that is not there")
         else:
             scope = export.scope
-            if export.prefix:
-                try:
-                    function = find_method(export.object, export.prefix, method)
-                except BaseException as error:  # the object's own __getattr__ may raise anything
-                    function, refusal = self._find_reserved(export, method, error)
-            else:
-                refusal = why_nothing(export, method)
+            function, refusal = self.find(export, method)
         self.start_call(id, export, scope, function, method, payload, refusal, ttl_ms)
-
-    def find(self, export: Export, method: str) -> tuple[Any, BaseException | None]:
-        """Return what a call on an object runs, or why it is refused; neither for one that is passed on."""
-        if not export.prefix:
-            return None, why_nothing(export, method)
-        try:
-            return find_method(export.object, export.prefix, method), None
-        except BaseException as error:  # as above
-            return self._find_reserved(export, method, error)
-
-    def _find_reserved(
-        self, export: Export, method: str, error: BaseException
-    ) -> tuple[Any, BaseException | None]:
-        """Return the method of the specification that has this name, or the error that there is none."""
-        if type(error) is NoSuchMethod and ":" in method:
-            function = self.reserved.find(export, method)
-            return function, error if function is None else None
-        if type(error) is NoSuchMethod:
-            log_no_method(export, method, error, self.reserved)
-        return None, error
 
     def start(
         self,
@@ -200,18 +211,36 @@ class Serving(Postponing):
         # Decoded even when refused: its references must be counted to be released (spec/1-values.md).
         try:
             args, kwargs = scope.decoder.loads_call(payload, scope)
-        except MalformedJelly:
-            raise
-        except BaseException as error:  # a hook of a copy may raise anything
-            refusal = refusal or refused(error)
-        if self._arrived:
-            self.base.broker.streams.belong(id)
+        except BaseException as error:
+            why = unread(error)  # whatever was refused before, this may end the connection
+            refusal = refusal or why
         if refusal is not None:
-            if refusal is not IGNORED:
-                self.fail_call(id, export, scope, refusal)
+            self._refuse(id, export, scope, refusal)
             # The error knows this frame: a ring of the two would keep the arguments' references alive.
             refusal = None
             return
+        self._go_on(id, export, function, method, args, kwargs, at)
+
+    def _refuse(self, id: int, export: Export | Replica | None, scope: Scope, refusal: BaseException) -> None:
+        """Tell why a call whose arguments were decoded, as far as that went, is not run."""
+        if self._arrived:
+            self.base.broker.streams.belong(id)
+        if refusal is not IGNORED:
+            self.fail_call(id, export, scope, refusal)
+
+    def _go_on(
+        self,
+        id: int,
+        export: Export | Replica | None,
+        function: Any,
+        method: str,
+        args: list[Any],
+        kwargs: dict[str, Any],
+        at: float | None,
+    ) -> None:
+        """Run a call whose arguments were decoded, if its turn has come."""
+        if self._arrived:
+            self.base.broker.streams.belong(id)
         if not self._tables.is_open:  # what came with it has ended the connection: nobody waits for it
             return
         assert export is not None
@@ -250,10 +279,14 @@ class Serving(Postponing):
             try:
                 if kwargs or export.guards is not None or type(function) is not MethodType:
                     check_arguments(export, function, method, args, kwargs)
-                if function is None:
-                    self._relay(id, export, method, args, kwargs)
-                    return
-                result = function(*args, **kwargs)
+                    if function is None:
+                        self._relay(id, export, method, args, kwargs)
+                        return
+                    result = function(*args, **kwargs)
+                elif len(args) == 1:
+                    result = function(args[0])  # as most do; 500 instructions less than the next line
+                else:
+                    result = function(*args)
                 kind = type(result)
                 if kind is CoroutineType or (
                     kind not in _PLAIN and is_awaitable(kind)  # type: ignore[arg-type]
@@ -279,29 +312,6 @@ class Serving(Postponing):
     def run_late(self, id: int, *what: Any) -> None:
         """Run a call that did not begin when it came."""
         self.run(id, *what)
-
-    def drop_call(self, envelope: list[Any]) -> None:
-        """Ignore a call that crossed our BYE, which tells the caller that it did not run."""
-        id = envelope[1] if len(envelope) in (5, 6) else None
-        if type(id) is not int or (id and not self.last_id < id <= messages.MAX_ID):
-            raise ProtocolError("CALL whose id is not above all earlier ones")
-        if id:
-            self.last_id = id
-            self.taken += 1
-
-    def receive_cancel(self, envelope: list[Any]) -> None:
-        """Ask a running call to stop; one that has been answered meanwhile is left alone."""
-        if len(envelope) != 2 or type(envelope[1]) is not int:
-            raise ProtocolError("CANCEL is [4, id]")
-        id = envelope[1]
-        if not 1 <= id <= self.last_id:
-            raise ProtocolError(f"CANCEL of call {id}, which was never made")
-        served = self.running.get(id)
-        if served is not None and not served.is_cancelled:
-            self.base.broker.streams.stop_of_call(id)
-            served.cancel()
-        else:
-            self.budget.draw(self.taken, "a CANCEL of a call that has ended")
 
     def run_on(self, served: Served, at: float | None = None) -> None:
         """Go on with a call that takes its time; at a time it is ended.
@@ -385,11 +395,3 @@ class Serving(Postponing):
         self.fail(id, scope, error)
         if not id and type(export) is Replica and not export.is_stale:
             self._tables.make_stale(export)
-
-    def abandon(self) -> None:
-        """Stop whatever is running: nobody waits for it any longer."""
-        for served in [*self.running.values(), *self._quiet]:
-            if not served.is_cancelled:
-                served.cancel()
-        if self.slots is not None:
-            self.slots.clear()

@@ -43,6 +43,17 @@ def refused(error: BaseException) -> Error:
     return BadPayload(f"a hook that takes a value over raised {type(error).__name__}")
 
 
+def unread(error: BaseException) -> Exception:
+    """Return why a call is refused whose arguments could not be decoded; a hook of a copy may raise anything.
+
+    Raises:
+        MalformedJelly: they could not even be counted, which ends the connection.
+    """
+    if isinstance(error, MalformedJelly):
+        raise error
+    return refused(error)
+
+
 def refused_here(error: BaseException) -> Error:
     """Return the error for what came here and could not be accepted, which is not told to the peer."""
     found = refused(error)

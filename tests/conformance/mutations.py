@@ -62,11 +62,9 @@ FAULTS = (
     ),
     Fault(
         "a malformed payload fails its call only",
-        "pb/calling/serving.py",
-        "            args, kwargs = scope.decoder.loads_call(payload, scope)\n"
-        "        except MalformedJelly:\n"
-        "            raise\n",
-        "            args, kwargs = scope.decoder.loads_call(payload, scope)\n",
+        "pb/wire/payloads.py",
+        "    if isinstance(error, MalformedJelly):\n        raise error\n",
+        "",
         "calls.12",
     ),
     Fault(
@@ -88,7 +86,7 @@ FAULTS = (
     ),
     Fault(
         "CANCEL does nothing",
-        "pb/calling/serving.py",
+        "pb/calling/cancelling.py",
         "            self.base.broker.streams.stop_of_call(id)\n            served.cancel()\n",
         "            pass\n",
         "calls.16",

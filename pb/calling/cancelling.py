@@ -1,0 +1,63 @@
+"""Calls of the peer that are not run, or not to their end.
+
+Spec: spec/3-messages.md, CANCEL; spec/2-frames.md, "The end".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .. import messages
+from ..errors import ProtocolError
+from .postponing import Postponing
+
+if TYPE_CHECKING:
+    from ..holding.scope import Scope
+    from .running import Held, Relay, Served, Waiting
+
+
+class Cancelling(Postponing):
+    """What `Serving` knows of calls that end before they are over.
+
+    Attributes:
+        last_id: of the calls that have come.
+    """
+
+    __slots__ = ("last_id",)
+
+    if TYPE_CHECKING:
+        base: Scope
+        last_id: int
+        running: dict[int, Served | Relay | Held | Waiting]
+        _quiet: set[Served | Relay | Held | Waiting]
+
+    def drop_call(self, envelope: list[Any]) -> None:
+        """Ignore a call that crossed our BYE, which tells the caller that it did not run."""
+        id = envelope[1] if len(envelope) in (5, 6) else None
+        if type(id) is not int or (id and not self.last_id < id <= messages.MAX_ID):
+            raise ProtocolError("CALL whose id is not above all earlier ones")
+        if id:
+            self.last_id = id
+            self.taken += 1
+
+    def receive_cancel(self, envelope: list[Any]) -> None:
+        """Ask a running call to stop; one that has been answered meanwhile is left alone."""
+        if len(envelope) != 2 or type(envelope[1]) is not int:
+            raise ProtocolError("CANCEL is [4, id]")
+        id = envelope[1]
+        if not 1 <= id <= self.last_id:
+            raise ProtocolError(f"CANCEL of call {id}, which was never made")
+        served = self.running.get(id)
+        if served is not None and not served.is_cancelled:
+            self.base.broker.streams.stop_of_call(id)
+            served.cancel()
+        else:
+            self.budget.draw(self.taken, "a CANCEL of a call that has ended")
+
+    def abandon(self) -> None:
+        """Stop whatever is running: nobody waits for it any longer."""
+        for served in [*self.running.values(), *self._quiet]:
+            if not served.is_cancelled:
+                served.cancel()
+        if self.slots is not None:
+            self.slots.clear()
