@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import msgpack
 import pytest
 
@@ -9,7 +11,7 @@ import pb
 from pb import messages
 from pb.wire.frames import FrameReader
 
-from ..pump import Script, frame, messages_in, packed
+from ..pump import Gate, Script, frame, messages_in, packed
 
 MANY = 10_000
 
@@ -20,6 +22,9 @@ class Root(pb.Root):
 
     def remote_note(self, value):
         self.seen.append(value)
+
+    async def remote_wait(self):
+        await Gate()
 
 
 def calls(count, size=None):
@@ -53,6 +58,34 @@ def test_many_calls_in_one_read_take_many_turns(size):
     answers = messages_in(script.side.output())
     assert list(range(1, MANY + 1)) == [message[1] for message in answers]
     assert {messages.ANSWER} == {message[0] for message in answers}
+
+
+@pytest.mark.parametrize("size", [None, 1000], ids=["frames", "batches"])
+def test_a_storm_of_cancels_takes_many_turns(size):
+    """A CANCEL counts as a call does, also of a call that runs: what it stops ends between the turns."""
+    script = Script(Root())
+    limit = script.broker.limits.turn_envelopes
+    script.broker.receive_data(b"".join(frame([1, id, 0, "wait", packed([[], {}])]) for id in range(1, 1001)))
+    while script.side.turns:
+        script.side.turns = 0
+        script.broker.turn()
+    script.side.run_tasks()
+    running = [*script.broker.serving.running.values()]
+    assert 1000 == len(running)
+
+    cancels = [[4, id] for id in range(1, 1001)]
+    frames = [frame(each) for each in cancels] if size is None else [frame(cancels)]
+    script.broker.receive_data(b"".join(frames))
+    stopped = [sum(served.is_cancelled for served in running)]
+    while script.side.turns:
+        script.side.turns = 0
+        script.side.run_tasks()
+        script.broker.turn()
+        stopped.append(sum(served.is_cancelled for served in running))
+    script.side.run_tasks()
+
+    assert limit == stopped[0] and max(b - a for a, b in itertools.pairwise(stopped)) <= limit
+    assert (1000, 0) == (stopped[-1], script.broker.serving.count)
 
 
 def test_the_rest_is_kept_though_the_buffer_is_used_again():
