@@ -10,6 +10,9 @@ from ._depth import preflight
 from ._ext import quote
 from .errors import MalformedJelly
 
+# From here on headers are checked before anything is allocated for what they promise; below, the worst
+# is 1.6 MiB for a moment.
+PREFLIGHT_BYTES: Final = 1024
 _MAX_ID: Final = (1 << 53) - 1
 
 

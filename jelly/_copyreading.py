@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ._blueprint import Blueprint
-from ._checks import too_deep, unpack
+from ._checks import PREFLIGHT_BYTES, too_deep, unpack
 from ._depth import depth_of
 from ._ext import CONTAINERS, SCALARS, quote
 from ._holes import Holes
@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 def read_copy(reading: Reading, payload: bytes) -> Any:
     """Return what a COPY stands for."""
     outer, reading.weight = reading.weight, 0
-    reading.level += 1
-    reading.check_going_down(payload)
+    level = reading.level = reading.level + 1
+    if level > reading.max_depth or len(payload) > PREFLIGHT_BYTES:
+        reading.check_going_down(payload)
     holes = reading.holes
     marks = 0 if holes is None else holes.marks
     content = unpack(payload, reading.read_ext)
-    reading.level -= 1
+    reading.level = level - 1
     if type(content) is not list or len(content) != 2 or type(content[0]) is not str:
         raise MalformedJelly("the data of COPY are not [name, state]")
     name, state = content

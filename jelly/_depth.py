@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Collection
-from itertools import chain
 from typing import Any, Final
 
 import msgpack
@@ -82,6 +81,11 @@ def depth_of(payload: bytes, content: object, apart: Collection[int] | None, mos
     return bisect_left(range(most + 1), True, key=lambda depth: preflight(payload, depth) is None)
 
 
+# From here on a look at all types at once, at C speed, is worth its 0.2 us.
+_MANY: Final = 8
+_holds_none: Final = CONTAINERS.isdisjoint
+
+
 def native_depth(content: object, apart: Collection[int] | None = None, most: int = _STACK) -> int:
     """Return how deep the lists and dicts of an unpacked object nest.
 
@@ -92,17 +96,20 @@ def native_depth(content: object, apart: Collection[int] | None = None, most: in
     """
     if type(content) not in CONTAINERS or (apart and id(content) in apart):
         return 0
-    if not content:
-        return 1
     depth = 0
     layer: list[Any] = [content]
+    # Plain loops: these are small, and a comprehension or a generator for each layer takes longer to begin.
     while layer and depth <= most:
         depth += 1
-        # A generator, not a list: the views of a million empty maps would be alive together.
-        inside = chain.from_iterable(each.values() if type(each) is dict else each for each in layer if each)
-        layer = [each for each in inside if type(each) in CONTAINERS]
-        if apart and layer:
-            layer = [each for each in layer if id(each) not in apart]
+        below: list[Any] = []
+        for each in layer:
+            inside: Collection[Any] = each.values() if type(each) is dict else each
+            if len(each) > _MANY and _holds_none(map(type, inside)):
+                continue
+            for item in inside:
+                if type(item) in CONTAINERS and not (apart and id(item) in apart):
+                    below.append(item)
+        layer = below
     return depth
 
 

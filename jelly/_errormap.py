@@ -104,8 +104,13 @@ def _data(walk: Walk, error: BaseException) -> Any:
 def build_error(reading: Reading, content: dict[str, Any]) -> BaseException | None:
     """Make an exception of an error map. The map is malformed or an exception comes out."""
     kind, message = content.get("type"), content.get("msg")
-    bases, notes = content.get("bases", ()), content.get("notes", ())
-    trace, cause = content.get("trace"), content.get("cause")
+    bases: Any = ()
+    notes: Any = ()
+    trace: Any = None
+    cause: Any = None
+    if len(content) > 2:
+        bases, notes = content.get("bases", ()), content.get("notes", ())
+        trace, cause = content.get("trace"), content.get("cause")
     if reading.violation is None:
         is_right = type(kind) is str and type(message) is str
         if len(content) > 2:
@@ -123,11 +128,14 @@ def build_error(reading: Reading, content: dict[str, Any]) -> BaseException | No
     if reading.violation is not None:
         return None
     assert type(kind) is str and type(message) is str
-    if not 0 < len(kind.encode()) <= reading.limits.max_name_bytes:
+    if not 0 < len(kind if kind.isascii() else kind.encode()) <= reading.limits.max_name_bytes:
         reading.refuse(InsecureJelly("the type of an error is no name of 1 to 128 bytes"))
         return None
     most = reading.limits.max_error_bytes
-    message, notes = cut(message, most), [cut(note, most) for note in notes[:MAX_NOTES]]
+    if len(message) > most >> 2:  # at most four bytes a letter
+        message = cut(message, most)
+    if notes:
+        notes = [cut(note, most) for note in notes[:MAX_NOTES]]
     data = content.get("data")
     plans = reading.decoder.plans
     # Filtered at C speed: most bases are not known, and there can be many errors in a payload.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ._flood import KEYED, MAX_SAME_HASH, count_floodable, share_a_hash
+from ._flood import BOUND, INTS, KEYED, MAX_SAME_HASH, count_floodable, share_a_hash
 from .errors import InsecureJelly, MalformedJelly
 
 if TYPE_CHECKING:
@@ -31,7 +31,13 @@ def make_map(reading: Reading, items: list[Any]) -> Any:
         return None
     keys = items[::2]
     try:
-        if not KEYED.issuperset(map(type, keys)) and is_flood(reading, keys):
+        kinds = set(map(type, keys))
+        # Small ints are looked at here too: two calls less, a third of what a MAP of one of them takes.
+        if (
+            not kinds <= KEYED
+            and not (kinds == INTS and -BOUND < min(keys) and max(keys) < BOUND)
+            and is_flood(reading, keys)
+        ):
             return None
         made = dict(zip(keys, items[1::2], strict=False))
     except Exception as error:

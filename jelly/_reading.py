@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgpack import unpackb
 
 from . import _imports
-from ._checks import blame, check_form, cut_text, read_uint, too_deep, too_many, unpack
+from ._checks import PREFLIGHT_BYTES, blame, check_form, cut_text, read_uint, too_deep, too_many, unpack
 from ._copyreading import read_copy
 from ._depth import depth_of
 from ._errormap import build_error
@@ -48,9 +48,6 @@ from .errors import InsecureJelly, MalformedJelly
 if TYPE_CHECKING:
     from ._decoder import Decoder
 
-# From here on headers are checked before anything is allocated for what they promise; below, the worst
-# is 1.6 MiB for a moment.
-PREFLIGHT_BYTES: Final = 1024
 _new: Final[Any] = object.__new__
 # A call of ours for each copy would be 6 % of what receiving it takes.
 _is_tracked: Final[Callable[[Any], bool]] = (

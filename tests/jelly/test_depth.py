@@ -72,6 +72,42 @@ def test_bounds_and_the_true_depth(value: Any) -> None:
     assert native_depth(value) <= count_openers(packb(value)) + 1
 
 
+@pytest.mark.parametrize("inside", [1, [], [[]], {}, {"a": []}], ids=repr)
+@pytest.mark.parametrize("at", [0, 5, 30])
+def test_the_true_depth_is_found_among_many_members(at: int, inside: Any) -> None:
+    """Of long containers only those are gone through that hold others, wherever these stand."""
+    members: list[Any] = [None] * 30
+    members.insert(at, inside)
+    deepest = native_depth(inside)
+
+    assert 1 + deepest == native_depth(members)
+    assert 2 + deepest == native_depth([1, {str(key): each for key, each in enumerate(members)}])
+
+
+@pytest.mark.parametrize(
+    ("payload", "depth"),
+    [
+        ("c0", 0),
+        ("90", 1),
+        ("91c0", 1),
+        ("9190", 2),
+        ("91c40190", 1),  # bytes that look like an array
+        ("c40191", 0),
+        ("81a161c0", 1),
+        ("81a16180", 2),
+        ("d41591", 0),  # what is in an Ext does not count
+        ("91d41591", 1),
+        ("dc000191dc0000", 3),
+    ],
+)
+def test_depth_is_found_from_the_bytes_or_the_content(payload: str, depth: int) -> None:
+    """The first byte of a container may be the only one of its kind, or look like more than it is."""
+    data = bytes.fromhex(payload)
+    content = msgpack.unpackb(data, ext_hook=lambda code, data: None)
+
+    assert depth == _depth.depth_of(data, content, None, 64)
+
+
 def test_what_came_out_of_an_extension_is_not_part_of_the_object() -> None:
     """It was counted as the weight of that extension."""
     inner = [[[]]]
