@@ -8,13 +8,13 @@ costs nothing.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from ..broker import Broker
 from ..calling.serving import Serving
 from ..holding.tables import Tables
 from ..wire.frames import FrameReader
-from .watch import Wanted, Watch, hooks_of, reference_event
+from .watch import Wanted, Watch, hooks_of, log_failure, reference_event
 from .watched_calls import WatchedCalls
 from .watched_serving import AroundServing, WatchedServing
 
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from ..holding.export import Export
     from ..holding.scope import Scope
     from ..reference import Import, RemoteReference
+
+
+_receive_data: Final = Broker.receive_data  # not by super(), which costs 0.2 us a read
+_take_output: Final = Broker.take_output
 
 
 class WatchedTables(Tables):
@@ -125,14 +129,19 @@ class Metered:
     def receive_data(self, data: bytes | memoryview, size: int | None = None) -> None:
         """Take bytes from the peer and act on them."""
         of: Any = self
-        of.watch.tell("bytes_received", of.face.connection, len(data) if size is None else size)
-        super().receive_data(data, size)  # type: ignore[misc]
+        size = len(data) if size is None else size
+        for told in of.watch.methods["bytes_received"]:  # `tell`, spelled out
+            try:
+                told(of.face.connection, size)
+            except Exception:
+                log_failure("bytes_received", told)
+        _receive_data(of, data, size)
 
     def take_output(self) -> list[bytes]:
         """Return the buffers to be written now."""
         of: Any = self
-        buffers: list[bytes] = super().take_output()  # type: ignore[misc]
-        if buffers:
+        buffers = _take_output(of)
+        if buffers and of.watch.methods["bytes_sent"]:
             of.watch.tell("bytes_sent", of.face.connection, sum(map(len, buffers)))
         return buffers
 
