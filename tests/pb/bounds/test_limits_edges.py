@@ -71,6 +71,9 @@ ELSEWHERE = {
         ["idle_s", "ping_after_s", "hello_timeout_s", "connect_timeout_s", "drain_s", "bye_answer_s"], TIMES
     ),
     **dict.fromkeys(["write_high_bytes", "write_low_bytes", "write_max_bytes", "write_stall_s"], TIMES),
+    "max_connections": (
+        "pb/aio/test_places.py::test_a_plain_root_takes_so_many_connections_and_then_others_again"
+    ),
     "turn_envelopes": "pb/wire/test_turns.py::test_many_calls_in_one_read_take_many_turns",
     "turn_s": "pb/wire/test_turns.py::test_a_turn_ends_when_its_time_is_over",
     "useless_requests": "pb/bounds/test_budget.py::test_limits_of_useless_requests_hold_to_the_last_one",
