@@ -36,6 +36,7 @@ EVENTS: Final[dict[str, str]] = {
     "call.refused": "a call of the peer has a method or arguments that it cannot have; a warning, once each, "
     "where only the prefix is missing from its definition",
     "call.failed": "a call that wanted no answer, or has no pberrback, failed",
+    "call.slow": "a method held up the loop; in the debug mode of asyncio",
     "call.unsent": "a call of this program that wanted no answer was not sent",
     "error.unsent": "an error could not be sent as what it is",
     "event.failed": "an event of pb.events failed at its subscriber",

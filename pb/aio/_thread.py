@@ -10,7 +10,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pb.wire.codec import Codec
 
@@ -24,6 +24,16 @@ if TYPE_CHECKING:
 # asyncio allocates 256 KiB for every read of a plain Protocol; one buffer for all connections of the
 # loop gains 1.3x on 50 connections x 10 calls and keeps idle connections small (tests/bench).
 _BUFFER_BYTES = 256 * 1024
+
+WRONG_THREAD: Final = (
+    "a connection is used in another thread than its loop's; from here, call through the loop: "
+    "pb.from_thread(reference.method, ...)"
+)
+LOOP_CLOSED: Final = (
+    "the event loop of this connection is closed: it was opened in another asyncio.run() and ended with it; "
+    "open it in the one that uses it, or use pb.sync, whose connections live between calls"
+)
+_NO_THREAD: Final = -2  # stands for that of a link whose loop is closed, so that its thread is none
 
 
 def clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
@@ -50,8 +60,25 @@ class Flush:
     def add(self, link: Link) -> None:
         """Write what this connection has to say, soon."""
         if not self.links:
-            self.loop.call_soon(self._write)
+            try:
+                self.loop.call_soon(self._write)
+            except RuntimeError as error:
+                raise self._closed(link, error) from None
         self.links.append(link)
+
+    def sweep_at(self, link: Link, time: float) -> asyncio.TimerHandle:
+        """End the calls of a connection that are due, at a time."""
+        try:
+            return self.loop.call_at(time, link.broker.deadlines.sweep)
+        except RuntimeError as error:
+            raise self._closed(link, error) from None
+
+    def _closed(self, link: Link, error: RuntimeError) -> RuntimeError:
+        """Say what to do, now and whatever is done with this connection from here on."""
+        if not self.loop.is_closed():
+            return error
+        link.thread = _NO_THREAD
+        return RuntimeError(LOOP_CLOSED)
 
     def _write(self) -> None:
         links = self.links[:]

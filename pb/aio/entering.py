@@ -11,6 +11,7 @@ from pb import interfaces, messages
 from pb.errors import Forbidden
 
 from . import logged
+from .blocking import watch_blocking
 
 if TYPE_CHECKING:
     from .link import Link
@@ -24,6 +25,7 @@ def let_in(link: Link, check: Callable[[asyncio.BaseTransport], None] | None, ro
         root: an object, or a callable that gets the `Connection`; None for none.
     """
     broker, places = link.broker, link.places
+    watch_blocking(link)
     try:
         if places is not None:
             places.enter(link)

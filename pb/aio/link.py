@@ -22,7 +22,7 @@ from pb.limits import Limits
 from pb.wire.state import State
 
 from . import forking, logged
-from ._thread import clock_of, shared
+from ._thread import LOOP_CLOSED, WRONG_THREAD, clock_of, shared
 from .connection import Connection
 from .entering import let_in
 from .leaving import finish
@@ -165,7 +165,7 @@ class Link(asyncio.BufferedProtocol):
         """End the calls that are due, at a time."""
         if self._sweep is not None:
             self._sweep.cancel()
-        self._sweep = self.loop.call_at(time, self.broker.deadlines.sweep)
+        self._sweep = self._flush.sweep_at(self, time)
 
     def security(self) -> Security:
         """Return what the transport says about who may listen and who is there."""
@@ -361,20 +361,17 @@ class Link(asyncio.BufferedProtocol):
         """Refuse to be used from another thread than the loop's.
 
         Raises:
-            RuntimeError: it is; the text says what to do instead.
+            RuntimeError: it is, or the loop is closed; the text says what to do instead.
             ForkedConnection: this is a copy in a child process.
         """
         if self.thread == forking.FORKED_THREAD:
             raise ForkedConnection(forking.WHY)
         if self.thread != get_ident():
-            raise RuntimeError(
-                "a connection is used in another thread than its loop's; from here, call through the loop: "
-                "pb.from_thread(reference.method, ...)"
-            )
+            raise RuntimeError(LOOP_CLOSED if self.loop.is_closed() else WRONG_THREAD)
 
     def abort(self) -> None:
         """End it at once."""
-        if self.transport is not None:
+        if self.transport is not None and not self.loop.is_closed():
             self.transport.abort()
 
     async def drain(self) -> None:
