@@ -33,10 +33,11 @@ class Attachment(jelly.ByReference):
         ended: called without arguments, exactly once, however it ends.
     """
 
-    __slots__ = ("_ended", "_has_ended", "scope")
+    __slots__ = ("_ended", "_has_ended", "_perspective", "scope")
 
     def __init__(self, scope: Scope, ended: Callable[[], object] | None) -> None:
         self.scope = scope
+        self._perspective: Any = None
         self._ended = ended
         self._has_ended = False
         scope.on_empty = self._end
@@ -44,7 +45,7 @@ class Attachment(jelly.ByReference):
     @property
     def perspective(self) -> Any:
         """On whose behalf it is; None as long as that is not settled, which it must be before it is sent."""
-        return self.scope.perspective
+        return self._perspective
 
     @perspective.setter
     def perspective(self, perspective: object) -> None:
@@ -55,7 +56,7 @@ class Attachment(jelly.ByReference):
                 f"a {type(perspective).__name__} crosses as a copy or a cache and can be no perspective: a "
                 "perspective stays where it is"
             )
-        self.scope.perspective = perspective
+        self._perspective = self.scope.perspective = perspective
 
     @property
     def is_over(self) -> bool:
@@ -64,9 +65,10 @@ class Attachment(jelly.ByReference):
 
     def on_end(self, ended: Callable[[], object]) -> None:
         """Call this instead when it ends; at once if it has ended."""
-        self._ended = ended
         if self._has_ended:
             ended()
+        else:
+            self._ended = ended
 
     def adopt(self, reference: RemoteReference) -> Any:
         """Return a reference to the same remote object whose calls are made on behalf of this perspective.
@@ -100,14 +102,16 @@ class Attachment(jelly.ByReference):
             return
         self._has_ended = scope.is_over = True
         scope.tables.scopes.pop(scope, None)
-        if self._ended is not None:
+        ended, self._ended = self._ended, None
+        if ended is not None:
             try:
-                self._ended()
+                ended()
             except BaseException:  # a CancelledError too: others are still to be told
                 log.exception(
                     "what was to be called at the end of an attachment failed",
                     extra=fields("watcher.failed", scope=scope),
                 )
+        scope.forget()
 
     def __repr__(self) -> str:
         state = "over" if self.is_over else "live"

@@ -57,6 +57,7 @@ ELSEWHERE: Final[dict[str, str]] = {
     "PB-A33": "tests/cred/test_external.py",
     "PB-A40": "tests/pb/auth/test_strangers.py",
     "PB-A41": "tests/pb/auth/test_strangers.py",
+    "PB-A48": "tests/pb/auth/test_forgetting.py",
     "PB-A51": "tests/pb/aio/test_door.py",
     "PB-S2": "tests/pb/streams/test_streams.py",
     "PB-S4": "tests/pb/streams/test_stream_items.py",

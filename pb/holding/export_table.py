@@ -284,7 +284,8 @@ class ExportTable:
         for scope in scopes:
             scope.exports = {}
         for scope in scopes:
-            scope.on_empty()
+            if scope.on_empty is not None:  # else the end of another has ended it
+                scope.on_empty()
 
 
 def _key(value: object, scope: Scope) -> object:

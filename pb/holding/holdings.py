@@ -80,8 +80,10 @@ class Holdings:
             return count
         rows = self._tables.rows_of(value)
         for scope in [scope for scope in self._tables.scopes if scope.perspective is value]:
-            self.detach(scope)
-            scope.on_empty()
+            ended = scope.on_empty
+            if ended is not None:  # else the end of another has ended it
+                self.detach(scope)
+                ended()
         for export in rows:
             self.revoke(export)
         return len(rows)

@@ -34,7 +34,7 @@ class Scope:
 
     Attributes:
         perspective: None for the scope of the root, before anyone has logged in, and while it is not settled
-            which perspective an attachment gets.
+            which perspective an attachment gets; after it has ended, as soon as no call runs under it.
         exports: what was handed out under an attachment, by id; None for the scope of the root.
         has_begun: whether the perspective itself was handed out: before, an attachment does not end because
             something else was released.
@@ -94,8 +94,21 @@ class Scope:
 
     def check_empty(self) -> None:
         """End the attachment if the peer has released all that it was given and no call runs under it."""
-        if self.has_begun and not self.exports and not self.running and not self.is_over:
+        if self.on_empty is None:
+            if self.is_over:
+                self.forget()
+        elif self.has_begun and not self.exports and not self.running and not self.is_over:
             self.on_empty()
+
+    def forget(self) -> None:
+        """Let go of whom it was for, and of who is told of its end: it has ended.
+
+        The tables know what was received under it together with this scope. If the way led on from here to
+        whoever keeps such a reference, the client of an attachment for one, neither would ever go.
+        """
+        self.on_empty = None
+        if not self.running:
+            self.perspective = self._relayed = None
 
     def relay(self) -> Scope:
         """Return this scope with a decoder that lets classes it does not know pass through."""

@@ -9,7 +9,7 @@ import pytest
 import jelly
 import pb
 
-from .cached import REGISTRY, Door, Keeper, Shop, Stock, User, left_over
+from .cached import REGISTRY, Door, Keeper, Shop, Stock, User, left_over, name_of
 from .peers import ask
 from .pump import STEPS, Cancelled, Pump, send
 
@@ -341,3 +341,41 @@ class Chain(list):
         super().append(name)
         for attachment in self.attachments:
             attachment.detach()
+
+
+def test_a_revocation_whose_ends_detach_others_ends_each_once():
+    """Two attachments of one perspective: the end of the first ends the second."""
+    shop = Shop()
+    pump = Pump(shop, registry=REGISTRY)
+    both = [pump.call("enter", "ann") for _ in range(2)]
+    shop.ended = Chain(shop.attachments)
+    pump.server.broker.holdings.revoke_object(shop.users["ann"])
+    pump.run()
+
+    assert ["ann", "ann"] == shop.ended
+    assert 2 == len(both)
+
+
+def test_a_call_that_outlives_its_attachment_knows_for_whom_it_runs():
+    """And when it is over nothing leads from what was received to whoever it was received for."""
+
+    class Late(User):
+        async def perspective_later(self):
+            await self.shop.gate
+            return name_of(pb.current_call().perspective)
+
+    shop = Shop()
+    shop.users["ann"] = Late("ann", shop)
+    pump = Pump(shop, registry=REGISTRY)
+    ann = pump.call("enter", "ann", Keeper())
+    scope = shop.attachments[0].scope
+    outcome = ann.later()
+    pump.run()
+    shop.attachments[0].detach()
+    assert shop.users["ann"] is scope.perspective
+    shop.gate.open()
+    pump.run()
+
+    assert "ann" == outcome.result()
+    assert (None, "ann") == (scope.perspective, shop.attachments[0].perspective.name)
+    assert scope is shop.client._pb_import.scope
