@@ -16,6 +16,7 @@ from ._depth import preflight
 from ._encoder import Encoder
 from ._ext import SCALARS
 from ._inert import Opaque, Relayed
+from ._words import printable
 from .errors import InsecureJelly, JellyError, MalformedJelly, Oversized, RemoteError, Unjellyable
 from .flavours import (
     ByReference,
@@ -65,6 +66,7 @@ __all__ = [
     "Opaque",
     "Relayed",
     "RemoteError",
+    "printable",
     # errors
     "InsecureJelly",
     "JellyError",

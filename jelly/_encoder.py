@@ -24,6 +24,7 @@ from ._small import MOST, write_small
 from ._unfit import SharedContainer, TooDeep, Unfit, tell
 from ._walk import Walk
 from ._why_not import why_not
+from ._words import PeerText
 from .builtins_ import LEAF_WRITERS, NeedsWalk
 from .errors import InsecureJelly, Oversized, RemoteError, Unjellyable
 from .flavours import ByReference, Cacheable, Copyable, Promising, RemoteCache, check_flavour
@@ -46,6 +47,7 @@ _TAKERS: Final[dict[type, Any]] = {
     frozenset: Walk.take_set,
     bytearray: Walk.take_buffer,
     memoryview: Walk.take_buffer,
+    PeerText: Walk.take_peer_text,
     Opaque: Walk.take_opaque,
     Relayed: Walk.take_relayed,
     **{leaf: Walk.take_leaf for leaf in LEAF_WRITERS if leaf is not int},

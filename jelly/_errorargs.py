@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ._ext import SCALARS
+from ._words import PeerText
 from .builtins_ import LEAF_WRITERS
 
-_LEAVES: Final = SCALARS | frozenset(LEAF_WRITERS)
+_LEAVES: Final = SCALARS | frozenset(LEAF_WRITERS) | {PeerText}
 _LISTS: Final = frozenset({tuple, list, set, frozenset})
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ._errorargs import TAKEN_TEXTS, are_printable, trim_args
 from ._errorplan import MAX_NOTES, ErrorPlan, cut, notes_of, text_of
 from ._ext import STR_ONLY
+from ._words import guard, printable
 from .errors import InsecureJelly, MalformedJelly, RemoteError
 
 if TYPE_CHECKING:
@@ -146,8 +147,9 @@ def build_error(reading: Reading, content: dict[str, Any]) -> BaseException | No
         try:
             error = plan.build(data, message)
             error.__cause__ = reason
+            error.args = guard(error.args)
             if notes:
-                error.__notes__ = notes
+                error.__notes__ = [*map(printable, notes)]  # each begins a line of a traceback
         except Exception:  # its data do not fit; the next base, or RemoteError, can tell it still
             continue
         if not are_printable(error.args, TAKEN_TEXTS * most):

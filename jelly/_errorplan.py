@@ -9,6 +9,7 @@ from typing import Any, Final
 from ._blueprint import Take, _find_hooks
 from ._depth import all_scalars
 from ._fields import Fields, declared_fields
+from ._words import guard, printable, unguard
 from .errors import InsecureJelly
 
 _set: Final = object.__setattr__
@@ -83,7 +84,7 @@ def _take_args(declared: Fields | None) -> Take:
     names = () if declared is None else declared.names
 
     def take(error: Any, perspective: object) -> object:
-        args = list(error.args)
+        args = unguard(error.args)
         if isinstance(error, OSError) and len(args) == 2 and error.filename is not None:
             args.append(error.filename)  # which OSError takes out of its args
         return {"args": args, **{name: getattr(error, name) for name in names}}
@@ -96,7 +97,7 @@ def _rebuild(cls: type[Exception], declared: Fields | None, data: Any, message: 
     args: Any = (message,)
     if type(data) is dict and type(data.get("args")) is list:
         args = tuple(data["args"])
-    error = _make(cls, args)
+    error = _make(cls, guard(args))  # some copy them while they are made
     if declared is not None:
         for name in declared.names:
             # Data of a class derived from this one hold more than we declared; the rest is ignored.
@@ -114,6 +115,9 @@ def _make(cls: type[Exception], args: tuple[Any, ...]) -> Exception:
         # Their __init__ is in C; without it OSError.errno or KeyError's text would be missing.
         try:
             error = cls(*args)
+            if isinstance(error, SyntaxError):
+                # Printed beside its text, and not by str(); the args keep what was sent.
+                error.filename, error.text = _plain(error.filename), _plain(error.text)
             if type(error) is cls:
                 return error
         except TypeError:
@@ -123,6 +127,10 @@ def _make(cls: type[Exception], args: tuple[Any, ...]) -> Exception:
         error = cls.__new__(cls)
     error.args = args
     return error
+
+
+def _plain(text: object) -> str | None:
+    return printable(text.rstrip("\n")) if type(text) is str else None
 
 
 def _is_sane(args: tuple[Any, ...]) -> bool:
@@ -142,7 +150,7 @@ def text_of(error: BaseException, max_bytes: int) -> str:
     text: object = ""
     shows = type(error).__str__
     if isinstance(shows, WrapperDescriptorType | BuiltinFunctionType) and not all_scalars(error.args):
-        text = next((each for each in error.args if type(each) is str), "")
+        text = next((each for each in unguard(error.args) if type(each) is str), "")
     else:
         try:
             text = str(error)

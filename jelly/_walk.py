@@ -31,6 +31,7 @@ from ._ext import (
 from ._flood import count_floodable
 from ._inert import Opaque
 from ._unfit import SharedContainer, TooDeep, Unfit
+from ._words import PeerText
 from .builtins_ import LEAF_WRITERS, write_datetime, write_foreign_datetime
 from .errors import Unjellyable
 
@@ -317,6 +318,9 @@ class Walk:
 
     def take_buffer(self, value: Any, level: int) -> bytes:
         return bytes(value)
+
+    def take_peer_text(self, value: PeerText, level: int) -> str:
+        return value.raw
 
     def take_opaque(self, value: Opaque, level: int) -> ExtType:
         self.exts += 1

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ._words import printable
+
 
 class JellyError(Exception):
     """Stand above every error of this package."""
@@ -55,9 +57,11 @@ class MalformedJelly(JellyError):
 class RemoteError(Exception):
     """Stand for an error of the peer whose class is not registered here.
 
+    str() of it is one line, fit for a log and a terminal; the attributes hold what the peer sent, as it is.
+
     Attributes:
         remote_type: the wire name of its class, chosen by the peer: compare it, never look it up.
-        message: the peer's text, at most 4 KiB.
+        message: the peer's text, at most 4 KiB, not escaped: `jelly.printable` does that.
         bases: wire names of its base classes, nearest first.
         data: what the peer sent of its state, or None.
         trace: the peer's traceback, or None, which is the rule.
@@ -87,4 +91,4 @@ class RemoteError(Exception):
         self.__cause__ = cause
 
     def __str__(self) -> str:
-        return f"{self.remote_type}: {self.message}" if self.message else self.remote_type
+        return printable(f"{self.remote_type}: {self.message}" if self.message else self.remote_type)

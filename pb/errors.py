@@ -31,13 +31,15 @@ class RemoteError(jelly.RemoteError, Error):
 
     Attributes (read-only):
         remote_type: the wire type, such as `"bank.Overdrawn"`, or `"pb.Internal"`.
-        message: the text the peer sent.
+        message: the text the peer sent, not escaped; str() of the error is.
         incident: for `"pb.Internal"` the id under which the peer's log has the details; else None.
     """
 
     def __str__(self) -> str:
         text = super().__str__()
-        return f"{text}; incident {self.incident} in the peer's log" if self.incident else text
+        if not self.incident:
+            return text
+        return f"{text}; incident {printable(self.incident)} in the peer's log"
 
     @property
     def incident(self) -> str | None:
@@ -238,5 +240,4 @@ def _own_errors(with_base: bool) -> jelly.Registry:
 
 def printable(text: str) -> str:
     """Return a peer's text fit for a log line: one line, escaped, at most 200 characters."""
-    cut = text[:200]
-    return cut if cut.isprintable() else ascii(cut)[1:-1][:200]
+    return jelly.printable(text[:200])[:200]

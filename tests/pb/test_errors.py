@@ -275,3 +275,49 @@ def test_a_protocol_error_says_with_what_code_the_connection_ends():
     """3 unless told."""
     assert 3 == pb.ProtocolError("text").code
     assert 5 == pb.ProtocolError("text", 5).code
+
+
+class Relay(pb.Root):
+    """Calls back, and lets whatever comes of it escape."""
+
+    async def remote_relay(self, callback):
+        return await callback.fail()
+
+    async def remote_take(self, items):
+        return [item async for item in items]
+
+
+FORGED = "2026-11-29 15:00:00,000 INFO cred: root logged in"
+EVIL = f"x\n{FORGED}\n\x1b[2J\x9b2J\x85\r\x7f\u202e\u2028"
+
+
+async def broken(error):
+    """Give a stream that ends with an error."""
+    yield 1
+    raise error
+
+
+@pytest.mark.parametrize("how", ["relay", "take"])
+@pytest.mark.parametrize(
+    "error", [Overdrawn(EVIL), pb.Forbidden(EVIL), pb.Gone(EVIL)], ids=lambda error: type(error).__name__
+)
+def test_the_log_of_an_error_that_a_peer_made_has_no_line_of_the_peers(error, how, caplog):
+    """A handler lets the error of a callback or a stream escape; a traceback prints its text (PB-E8)."""
+    error.add_note(EVIL)
+    pump = Pump(Relay(), client_registry=bank())
+    outcome = getattr(pump.root, how)(Server(error) if how == "relay" else broken(error))
+    pump.run()
+
+    with pytest.raises(pb.RemoteError, match="internal error"):
+        outcome.result()
+    assert "Traceback" in caplog.text
+    assert [] == [line for line in caplog.text.split("\n") if line.startswith(FORGED)]
+    assert set() == {char for char in caplog.text if char != "\n" and not char.isprintable()}
+
+
+def test_an_incident_of_a_peer_is_shown_escaped():
+    """It is a text like any other, and str() names it."""
+    error = pb.RemoteError("a" + EVIL, EVIL, data={"ref": EVIL})
+
+    assert EVIL == error.incident
+    assert str(error).isprintable()
