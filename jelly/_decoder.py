@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from msgpack import unpackb
 
-from ._accelerated import MOST, plain_reader
+from ._accelerated import MOST, copy_reader, plain_reader
 from ._blueprint import Blueprint
 from ._bulk import BULK_BYTES, cut_bulk, put_bulk
 from ._checks import check_form, too_deep, unpack
@@ -16,7 +16,7 @@ from ._ext import GRAPH, HOME, REF, STR_ONLY
 from ._extcount import EXT_HEADS
 from ._holes import Holes
 from ._quick import Quick
-from ._reading import Reading
+from ._reading import Reading, unpack_state
 from .errors import MalformedJelly, RemoteError
 from .limits import DEFAULT_LIMITS, Limits
 from .registry import Plan, Registry
@@ -57,6 +57,7 @@ class Decoder:
         self.limits = limits
         # Now: nothing that a peer sends may import anything.
         self._read_plain = plain_reader(limits.max_depth) if accelerate else None
+        self.unpack_copy: Any = (copy_reader() if accelerate else None) or unpack_state
         self._short = min(limits.max_depth, _SMALL)
         self.relay = relay
         self.remote_error = remote_error

@@ -6,6 +6,7 @@ reading goes on to the end, so that every reference in the payload is counted.
 
 from __future__ import annotations
 
+import functools
 import gc
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
@@ -48,6 +49,7 @@ from .errors import InsecureJelly, MalformedJelly
 if TYPE_CHECKING:
     from ._decoder import Decoder
 
+unpack_state: Final[Callable[[bytes], Any]] = functools.partial(unpackb, timestamp=3)
 _new: Final[Any] = object.__new__
 # A call of ours for each copy would be 6 % of what receiving it takes.
 _is_tracked: Final[Callable[[Any], bool]] = (
@@ -69,6 +71,7 @@ class Reading:
         unheld: names of what the tables refused because they do not hold such things.
         finishers: (post_unjelly, object) of the copies made so far.
         left: how many more Exts, and parts of a GRAPH, there may be.
+        unpack_copy: reads the data of a COPY while `hurries`; raises for what it cannot read.
         hurries: True until a copy was met that holds an Ext or is not of the usual form.
     """
 
@@ -91,6 +94,7 @@ class Reading:
         self.weight = 0
         self.left = decoder.limits.max_exts
         self.hurries = True
+        self.unpack_copy = decoder.unpack_copy
         self.tables = _imports.NO_TABLES if tables is None else tables
 
     # --- the msgpack objects
@@ -105,9 +109,10 @@ class Reading:
             # Copies are what bulk consists of. Most hold no Ext, so first they are read without counting
             # levels and weights, which is a tenth of the time.
             if self.hurries and len(payload) <= PREFLIGHT_BYTES:
+                unpack_copy = self.unpack_copy
                 try:
                     # An Ext in it becomes an ExtType, which is tracked.
-                    name, state = unpackb(payload, timestamp=3)
+                    name, state = unpack_copy(payload)
                     if not _is_tracked(state):
                         quick = self.quick.get(name)
                         if quick is None:
@@ -127,7 +132,10 @@ class Reading:
                                 self.weight = 3
                             return made
                 except Exception:  # whatever it is, read_copy() says so
-                    pass
+                    if unpack_copy is not unpack_state:  # bytes in it, say: msgpack reads this and the rest
+                        self.unpack_copy = unpack_state
+                        self.left = left + 1
+                        return self.read_ext(code, payload)
                 self.hurries = False
             return read_copy(self, payload)
         holes = self.holes

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jelly import Decoder, JellyError, Limits
-from jelly._accelerated import MAX_LEVELS, MOST, plain_reader
+from jelly._accelerated import MAX_LEVELS, MOST, copy_reader, plain_reader
 
 from .test_hostile import MUTATIONS, SEED, corpus, mutate
 from .things import Tables, make_registry
@@ -207,11 +207,13 @@ def test_without_msgspec_everything_is_read_by_msgpack(monkeypatch: pytest.Monke
     """The extra is not needed for anything."""
     monkeypatch.setitem(sys.modules, "msgspec.msgpack", None)
     plain_reader.cache_clear()
+    copy_reader.cache_clear()
     try:
         assert plain_reader(64) is None
         assert exact(RECORDS) == exact(Decoder(make_registry()).loads(msgpack.packb(RECORDS)))
     finally:
         plain_reader.cache_clear()
+        copy_reader.cache_clear()
 
 
 def test_what_a_peer_sends_imports_nothing() -> None:
@@ -233,6 +235,46 @@ def test_what_is_very_long_is_read_once() -> None:
     decoder._read_plain = pytest.fail
 
     assert exact([RECORDS]) == exact(decoder.loads(payload)[:1])
+
+
+@pytest.mark.parametrize("where", [0, 1, 5])
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"x": 1, "y": b"bytes"},
+        {"x": 1, "y": []},
+        {"x": 1, "y": msgpack.Timestamp(1)},
+        {"x": 1, "y": msgpack.ExtType(16, b"\x90")},
+        {"x": 1},
+        {"x": 1, 2: 2},
+        {"x": 1, "y": 2, "z": 3},
+        [1, 2],
+        1,
+    ],
+    ids=repr,
+)
+def test_copies_are_read_alike(where: int, state: object) -> None:
+    """Of named scalars, and of others, which are read without it from there on."""
+    states: list[object] = [{"x": at, "y": f"{at}"} for at in range(5)]
+    states.insert(where, state)
+    for name in ("test.Point", "test.Slotted", "unknown", 5):
+        data = [msgpack.packb([name, each]) for each in states]
+
+        agree(msgpack.packb([msgpack.ExtType(8, each) for each in data]))
+        agree(msgpack.packb([msgpack.ExtType(8, each + b"\xc0") for each in data]))
+
+
+def test_as_many_exts_are_counted_with_it() -> None:
+    """What is read a second time is one Ext all the same."""
+    exts = [msgpack.ExtType(8, msgpack.packb(["test.Point", {"x": b"", "y": at}])) for at in range(9)]
+    for most in (8, 9):
+        one, other = (
+            outcome(Decoder(make_registry(), Limits(max_exts=most), accelerate=each), msgpack.packb(exts))
+            for each in (True, False)
+        )
+
+        assert other == one
+        assert (most == 9) is (type(one) is list)
 
 
 @settings(max_examples=20, deadline=None)
