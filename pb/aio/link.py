@@ -263,13 +263,13 @@ class Link(asyncio.BufferedProtocol):
             self._reader.filled(nbytes)
             self.broker.turn()
         if outbox.batch or outbox.frames or self.dropped:
-            self.write_now()
+            write_out((self,))
         elif outbox.follows:
             # Answers have come, or handlers have begun, and woken tasks are about to run: what they say is
             # written behind them, in the same turn of the loop and as one frame. Not sooner: what is called
             # on a promise in the expression that made it must find that call unsent (spec/11-pipelining.md).
             outbox.follows = False
-            self.loop.call_soon(self.write_now)
+            self.loop.call_soon(write_out, (self,))
         else:
             outbox.due = False  # no answer has come, nobody was woken: whoever wakes later will say so
 
