@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["add_arguments", "run"]
 
+_CHECK_S = 10.0  # for the server to answer
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
@@ -29,6 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     give.add_argument("--url", required=True, help="where clients reach the server")
     give.add_argument(
         "--expires", type=float, metavar="S", help="seconds that it is valid; default: for ever"
+    )
+    give.add_argument(
+        "--check", action="store_true", help="ask the server for the object first; give no name that fails"
     )
     give.set_defaults(act=_give)
     list_ = actions.add_parser("list", help="show what was given: id, what for, until when")
@@ -74,8 +79,32 @@ async def _give(store: SqliteStore, args: argparse.Namespace) -> None:
     from pb.holding.published import SECRET_MARK
 
     url_of(args.url, SECRET_MARK)  # before, so that a wrong one leaves no name behind
-    name = await cred.SturdyNames(store, args.application).give(args.kind, args.key, args.expires)
-    print(url_of(args.url, SECRET_MARK + name))
+    names = cred.SturdyNames(store, args.application)
+    name = await names.give(args.kind, args.key, args.expires)
+    url = url_of(args.url, SECRET_MARK + name)
+    if args.check:
+        try:
+            await _check(url, args)
+        except BaseException:
+            await names.revoke(name)
+            raise
+    print(url)
+
+
+async def _check(url: str, args: argparse.Namespace) -> None:
+    """Have the object of a name once. Raises ValueError or OSError: it cannot be had, and perhaps why."""
+    import pb
+
+    try:
+        found = await pb.get_object_at(url, timeout=_CHECK_S)
+    except pb.NoSuchObject:
+        raise ValueError(
+            f"the server at {args.url} has nothing by that name: is it the application {args.application!a},"
+            f" with this store, has it application.sturdy({args.kind!a}, ...), and does that find"
+            f" {args.key!a}? Its log says which; no name was given"
+        ) from None
+    if isinstance(found, pb.RemoteReference):
+        await pb.connection_of(found).close()
 
 
 async def _list(store: SqliteStore, args: argparse.Namespace) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
+import queue
 import sys
+import threading
 
 import pytest
 
 import cred
+import pb
 from cred.stores.sqlite import SqliteStore
 from pb.cli.main import main
 
@@ -99,3 +103,49 @@ def test_a_name_is_given_for_a_time(store, sturdy):
     status, said, _ = sturdy("list")
     assert 2 == len(said.splitlines())
     assert "  'shop' 'order' '17'  given " in said and ", until " in said
+
+
+class Counter(pb.Referenceable):
+    def remote_add(self):
+        return 1
+
+
+@contextlib.contextmanager
+def shop(path):
+    """Serve an application that finds the order 17, in a thread; give its URL."""
+    told, loops = queue.Queue(), []
+
+    async def main():
+        application = pb.Application("shop")
+        application.use_store(path)
+        application.sturdy("order", {"17": Counter()}.get)
+        application.listen("pb://127.0.0.1:0")
+        end = asyncio.Event()
+        async with application.running(drain_s=0.1) as (server,):
+            loops.append((asyncio.get_running_loop(), end))
+            told.put(server.url)
+            await end.wait()
+
+    thread = threading.Thread(target=asyncio.run, args=[main()])
+    thread.start()
+    try:
+        yield told.get(timeout=30)
+    finally:
+        loop, end = loops[0]
+        loop.call_soon_threadsafe(end.set)
+        thread.join(30)
+
+
+def test_a_name_that_cannot_work_is_said_where_the_server_is_asked(store, sturdy):
+    """Else whoever gets it finds out: another application, an unknown kind or key, no server."""
+    with shop(store) as url:
+        status, said, wrong = sturdy("give", "shop", "order", "17", "--url", url, "--check")
+        assert (0, "") == (status, wrong) and said.startswith(f"{url}/~")
+        for what in (["shop", "order", "18"], ["shop", "room", "17"], ["forum", "order", "17"]):
+            status, said, wrong = sturdy("give", *what, "--url", url, "--check")
+            assert (1, "") == (status, said)
+            assert f"has nothing by that name: is it the application {what[0]!r}" in wrong
+    status, said, wrong = sturdy("give", "shop", "order", "17", "--url", url, "--check")
+    assert (1, "") == (status, said) and "nobody listens at" in wrong
+
+    assert 1 == len(sturdy("list")[1].splitlines()), "what failed is not kept"
