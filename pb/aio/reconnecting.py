@@ -73,8 +73,8 @@ class LastingConnection(Connection):
         self._streak = 0  # connections and tries in a row that came to nothing
         self._task: asyncio.Task[None] | None = None
         self.calls = WaitingCalls(options.max_waiting if options.calls == "wait" else 0)
-        self.restoring = Restoring()
         self.status = Status(asyncio.get_running_loop().time)
+        self.restoring = Restoring(self.status.names_lost)
 
     # --- for the program
 

@@ -132,9 +132,14 @@ class _Kept:
 
 
 class Restoring:
-    """All that is to be had again, in the order in which it was first had."""
+    """All that is to be had again, in the order in which it was first had.
 
-    def __init__(self) -> None:
+    Args:
+        names_lost: where names are put that the peer knows no longer, with the error.
+    """
+
+    def __init__(self, names_lost: dict[str, BaseException]) -> None:
+        self._names_lost = names_lost
         self._identities: list[KeptIdentity] = []
         # By what is held and its name: what is had five times by one name is asked for once.
         self._kept: dict[tuple[int, str | None], _Kept] = {}
@@ -187,6 +192,8 @@ class Restoring:
         if len(self._kept) >= self._most:
             self._kept = {key: kept for key, kept in self._kept.items() if kept.value() is not None}
             self._most = max(_KEPT, 2 * len(self._kept))
+        if name is not None:
+            self._names_lost.pop(name, None)
         key = id(value), name
         found = self._kept.get(key)
         if found is not None and found.value() is not value:
@@ -249,6 +256,7 @@ class Restoring:
                 )
                 if kept.name is not None and isinstance(error, NoSuchObject):
                     self._give_up(kept.name)
+                    self._names_lost[kept.name] = error.with_traceback(None)
             else:
                 _take_over(fresh, held)
 

@@ -81,6 +81,8 @@ class Status:
     Attributes (read-only):
         state: a `ConnectionState`; its `value` is a word for people.
         attempts, error: as of the last `Change`.
+        names_lost: the names had by `get_object` that the server knew no longer when the connection came
+            back, each with its error; their references are dead. A name that is had anew goes from here.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -90,6 +92,7 @@ class Status:
         self.state = ConnectionState.CONNECTING
         self.attempts = 0
         self.error: BaseException | None = None
+        self.names_lost: dict[str, BaseException] = {}
 
     @property
     def next_try_s(self) -> float | None:

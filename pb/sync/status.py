@@ -39,6 +39,11 @@ class Status:
         return self._home.status.error
 
     @property
+    def names_lost(self) -> dict[str, BaseException]:
+        """The names that the server knew no longer, each with its error. As `pb.aio.status.Status`."""
+        return dict(self._home.status.names_lost)
+
+    @property
     def next_try_s(self) -> float | None:
         """Seconds until the next try to connect; None where none is waited for."""
         return self._home.status.next_try_s

@@ -361,3 +361,29 @@ def test_blocking_programs_have_names_too():
         with pytest.raises(pb.NoSuchObject):
             pb.sync.get_object_at(named(server.url, "counter"))
         pb.sync.connection_of(counter).close()
+
+
+def test_three_secret_names_that_are_void_are_each_told_and_the_connection_comes_back():
+    """The third refusal ends a connection: the server cannot tell them from guesses. None is asked again."""
+
+    async def main():
+        application = pb.Application("library")
+        application.sturdy("one", lambda key: Counter())
+        application.listen("memory://void-three")
+        async with application.running() as (server,):
+            names = [(await application.give_name("one", str(n))).rpartition("/")[2] for n in range(4)]
+            async with pb.open_connection(server.url, reconnect=quick()) as connection:
+                had = [await connection.get_object(name) for name in names]
+                assert {} == connection.status.names_lost
+                for name in names[:3]:
+                    await application.revoke_name(name)
+                async with contextlib.aclosing(connection.status.changes()) as changes:
+                    connection._link.abort()
+                    async for change in changes:
+                        if "connected" == change.state.value and 3 == len(connection.status.names_lost):
+                            break
+                assert set(names[:3]) == set(connection.status.names_lost)
+                assert {pb.NoSuchObject} == {type(each) for each in connection.status.names_lost.values()}
+                assert 1 == await had[3].add()
+
+    run(main())
