@@ -126,6 +126,9 @@ class RemoteCache(_Flavoured):
 
     The state must live in a __dict__, and __del__ is taken: when the last handle here is gone, the owner
     is told, and the state is kept up to date until the owner has confirmed (spec/7-caches.md).
+
+    Only read it. What a program here changes in it itself, a list or dict in it too, is plain Python and not
+    prevented: nobody else is told, and from then on it differs from the owner's, or the next update fails.
     """
 
     __slots__ = ("__weakref__", "_jelly_row")
