@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from types import FunctionType
+from types import FunctionType, MethodType
 from typing import Any, Final
 
 from zope.interface import providedBy
@@ -36,15 +36,27 @@ def interfaces_of(export: Any) -> list[str]:
 def describe(export: Any) -> dict[str, object]:
     """Return a plain map that says what may be called."""
     cls = type(export.object)
-    names = TypeNames({cls: plan.name for cls, plan in export.scope.encoder.plans.items()})
+    known = export.scope.broker.codec.described
+    names: TypeNames | None = None
     prefix = export.prefix
+    has_actor = export.kind is Kind.VIEW
     found: list[dict[str, object]] = []
     for attribute in sorted(dir(export.object)):
         name = attribute.removeprefix(prefix)
         if attribute.startswith(prefix) and is_method_name(name) and len(found) < _MAX_METHODS:
             function = _published(export.object, attribute)
-            if function is not None:
-                found.append(_method(name, function, export.kind is Kind.VIEW, names))
+            if function is None:
+                continue
+            # To look at a method takes 50 us, and anybody may ask on and on. Which methods there are is found
+            # out each time: that is of the instance as much as of the class.
+            of = function.__func__ if type(function) is MethodType else None
+            rows: dict[bool, dict[str, Any]] = known.setdefault(of, {}) if type(of) is FunctionType else {}
+            row = rows.get(has_actor)
+            if row is None:
+                if names is None:
+                    names = TypeNames({cls: plan.name for cls, plan in export.scope.encoder.plans.items()})
+                row = rows[has_actor] = _method(function, has_actor, names)
+            found.append(_named(name, row))
     return {
         "kind": _KINDS[export.kind],
         "doc": _first_line(cls),
@@ -63,8 +75,16 @@ def _published(target: object, attribute: str) -> Callable[..., Any] | None:
     return found if callable(found) else None
 
 
-def _method(name: str, function: Callable[..., Any], has_actor: bool, names: TypeNames) -> dict[str, object]:
-    told: dict[str, object] = {"name": name, "doc": _first_line(function)}
+def _named(name: str, told: dict[str, Any]) -> dict[str, object]:
+    """Return what is told of a function under a name. A copy: what is there twice crosses as shared."""
+    row: dict[str, object] = {"name": name, **told}
+    if "params" in told:
+        row["params"] = [dict(parameter) for parameter in told["params"]]
+    return row
+
+
+def _method(function: Callable[..., Any], has_actor: bool, names: TypeNames) -> dict[str, object]:
+    told: dict[str, object] = {"doc": _first_line(function)}
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):  # it does not tell

@@ -12,16 +12,17 @@ from .. import messages
 from ..errors import Busy, Cancelled
 from ..promises.slots import Slots
 from .ending import NOTHING
+from .pacing import Pacing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..bounds.budget import Budget
     from .answers import Told
-    from .running import Held
+    from .running import Held, Served
 
 
-class Postponing:
+class Postponing(Pacing):
     """What `Serving` knows of calls whose turn has not come.
 
     Attributes:
@@ -29,10 +30,11 @@ class Postponing:
             answers that wait for it are bounded, and reading goes on.
         holds: whether anything keeps calls from beginning at once, this or others that wait.
         most_calls: how many may run at once: `max_calls`, and 0 where no new ones are run (PB-F47).
+        updates: how many of the running want no answer: they do not count toward max_calls.
         slots: the results that are kept for the peer; made when it first asks for that.
     """
 
-    __slots__ = ("_held", "budget", "holds", "is_held", "slots", "taken")
+    __slots__ = ("_held", "budget", "holds", "is_held", "slots", "taken", "updates")
 
     if TYPE_CHECKING:
         settled: Callable[[], None]
@@ -46,9 +48,11 @@ class Postponing:
         running: dict[int, Any]
 
     def __init__(self) -> None:
+        super().__init__()
         self.is_held = False
         self.holds = False
         self.slots: Slots | None = None
+        self.updates = 0
         self._held = NOTHING
 
     def pipelines(
@@ -85,6 +89,13 @@ class Postponing:
         if len(self.running) >= self.most_calls and id:
             self.refuse_useless(id, "a call over max_calls")
         return Busy(f"{self.count} calls are running, the limit max_calls; it was not run")
+
+    def count_update(self, served: Served) -> None:
+        """Count an update in that goes on. Raises Busy where as many are running as calls may be."""
+        if self.updates >= self.limits.max_calls:
+            served.drop()
+            raise Busy(f"{self.updates} updates are running, the limit max_calls")
+        self.updates += 1
 
     def receive_finish(self, envelope: list[Any]) -> None:
         """The peer will not name some results any more."""

@@ -17,7 +17,7 @@ from ..bounds.budget import Budget
 from ..caches.replica import Replica
 from ..context import due, inherited, serving
 from ..dispatch import FIND, Kind, bind_error, check_arguments, is_awaitable
-from ..errors import BadArguments, Busy, DeadlineExceeded, Gone, NoSuchObject, ProtocolError
+from ..errors import BadArguments, DeadlineExceeded, Gone, NoSuchObject, ProtocolError
 from ..holding.export import Export
 from ..tracing import receive_traced
 from ..wire.fields import without_options
@@ -72,7 +72,6 @@ class Serving(Finding, Cancelling):
         "running",
         "settled",
         "tell",
-        "updates",
     )
 
     def __init__(
@@ -93,7 +92,6 @@ class Serving(Finding, Cancelling):
         self.base = base
         self.reserved = Reserved(base)
         self.count = 0  # calls and updates that are running
-        self.updates = 0  # of these, updates that want no answer: they do not count toward max_calls
         self.last_id = 0
         self.taken = 0  # calls that want an answer; each of them earns what a CANCEL may cost
         self.budget = budget
@@ -323,19 +321,20 @@ class Serving(Finding, Cancelling):
             served.drop()
             return
         if served.is_update:
-            if self.updates >= self.limits.max_calls:
-                served.drop()
-                raise Busy(f"{self.updates} updates are running, the limit max_calls")
-            self.updates += 1
+            self.count_update(served)
         self.begin(served.id, served)
         if at is not None:
             self.deadlines.add(served, at, served.expire)
         self.outbox.follows = True  # its first step may have the answer
+        self.expect()
         served.task = self._spawn(self._await(served))
 
     async def _await(self, served: Served) -> None:
-        served.is_started = True
         try:
+            if self.beginning > 1 and self.is_late:
+                await self.give_way(served)
+            self.beginning -= 1
+            served.is_started = True
             if served.is_cancelled:
                 served.drop()
                 raise served.why_ended()

@@ -6,6 +6,10 @@ thread keeps an idle connection small (tests/bench, "idle connection").
 
 from __future__ import annotations
 
+import weakref
+from types import FunctionType
+from typing import Any
+
 import msgpack
 
 import jelly
@@ -23,6 +27,10 @@ class Codec:
 
     Args:
         registry: the classes that may cross, besides the errors of the protocol; None for none.
+
+    Attributes:
+        described: what is told of methods, in the names of this registry, by whether an actor comes first;
+            as long as there is such a method.
     """
 
     def __init__(self, registry: jelly.Registry | None) -> None:
@@ -33,6 +41,8 @@ class Codec:
             self._receiving.include(registry)
         self._encoders: dict[jelly.Limits, jelly.Encoder] = {}
         self._decoders: dict[tuple[jelly.Limits, bool], jelly.Decoder] = {}
+        self.described: weakref.WeakKeyDictionary[FunctionType, dict[bool, dict[str, Any]]]
+        self.described = weakref.WeakKeyDictionary()
         self.pack = msgpack.Packer(buf_size=16 * 1024).pack
 
     def encoder(self, limits: Limits) -> jelly.Encoder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -261,3 +262,76 @@ def test_the_face_asks_for_it():
                 await pb.describe(Desk())
 
     asyncio.run(main())
+
+
+def test_what_is_told_of_a_method_is_found_out_once(monkeypatch):
+    """To look at a method takes 200 times as long as a call, and anybody may ask on and on."""
+    looked = []
+    look = inspect.signature
+    monkeypatch.setattr(inspect, "signature", lambda function: looked.append(function) or look(function))
+    shop = Shop()
+    pump = Pump(shop, registry=REGISTRY)
+    first = pump.call("pb:describe")
+    once = len(looked)
+    again = pump.call("pb:describe")
+
+    assert first == again
+    assert (True, once) == (once > 5, len(looked))
+
+
+def test_what_an_instance_has_of_its_own_is_told_all_the_same():
+    """Of two of one class, and of one before and after; and one function under two names is no sharing."""
+
+    class Plain(pb.Root):
+        def remote_some(self, one: int):
+            """The class's."""
+
+        remote_other = remote_some
+
+    def own(one, two):
+        """The instance's."""
+
+    root = Plain()
+    pump = Pump(root)
+    told = pump.call("pb:describe")
+    root.remote_own = own
+    later = pump.call("pb:describe")
+    root.remote_some = own
+    last = pump.call("pb:describe")
+
+    assert ["other", "some"] == [row["name"] for row in told["methods"]]
+    assert told["methods"][0]["params"] is not told["methods"][1]["params"]
+    assert ["other", "own", "some"] == [row["name"] for row in later["methods"]]
+    assert ["The class's.", "The class's."] == [later["methods"][i]["doc"] for i in (0, 2)]
+    assert ["The class's.", "The instance's."] == [last["methods"][i]["doc"] for i in (0, 2)]
+
+
+def test_a_view_and_a_perspective_of_one_class_are_told_apart():
+    """One function under two roles: in one an actor comes first."""
+
+    class Both(pb.Viewable):
+        def shown(self, one, two=1):
+            pass
+
+        perspective_shown = view_shown = shown
+
+    class Lobby(Both):
+        def perspective_other(self):
+            return other
+
+    class Place(pb.Root):
+        def remote_enter(self):
+            return pb.current_call().attach(Lobby())
+
+    other = Both()
+    pump = Pump(Place())
+    mine = pump.call("enter")
+    outcome = ask(mine, "other")
+    pump.run()
+    rows = []
+    for each in (mine, outcome.result()):
+        outcome = ask(each, "pb:describe")
+        pump.run()
+        rows.append({row["name"]: row for row in outcome.result()["methods"]}["shown"])
+
+    assert [["one", "two"], ["two"]] == [[each["name"] for each in row["params"]] for row in rows]

@@ -155,6 +155,28 @@ def test_a_turn_ends_when_its_time_is_over():
     assert list(range(1, 101)) == root.seen
 
 
+@pytest.mark.parametrize("size", [None, 100], ids=["frames", "a batch"])
+def test_a_turn_takes_no_longer_than_its_time_and_one_method(size):
+    """Of methods that take longer than a turn may, each has one of its own."""
+    root = Root()
+    script = Script(root, limits=pb.Limits(turn_s=0.005))
+
+    def slow(value):
+        script.side.now += 0.02
+        root.seen.append(value)
+
+    root.remote_note = slow
+    script.side.now = 100.0
+    script.broker.receive_data(calls(100, size))
+    turns = [len(root.seen)]
+    while script.side.turns:
+        script.side.turns -= 1
+        script.broker.turn()
+        turns.append(len(root.seen))
+
+    assert list(range(1, 101)) == turns[:100]
+
+
 def test_nothing_of_the_backlog_is_run_after_the_end():
     """A BYE that aborts, a violation and a loss end what has arrived too (PB-F33)."""
     root = Root()
