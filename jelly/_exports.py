@@ -128,7 +128,7 @@ def find_cache(walk: Walk, value: Any) -> NewCache | ExtType:
     try:
         ext, states = (walk.tables.home_of(value), None) if is_replica else walk.tables.observe(value)
     except Unjellyable as error:
-        raise Unfit(str(error)) from error.__cause__
+        raise Unfit(str(error)) from error.__cause__ or error
     walk.weight = walk.weight or 1
     walk.referred.append(ext)
     walk.given.setdefault(id(value), []).append(ext)

@@ -162,6 +162,7 @@ class Tracked(Cacheable, RemoteCache):
     def observe_put(self, field: str, key: Any, value: Any) -> None:
         """Give a key of a dict a value."""
         target = self._held(field, dict)
+        _check_key(key)
         if len(target) >= tracking.MAX_FLOODABLE_PUT and key not in target and count_floodable((key,)):
             raise BadArguments(f"a key whose hash can be chosen, beyond {tracking.MAX_FLOODABLE_PUT} others")
         target[key] = value
@@ -170,6 +171,7 @@ class Tracked(Cacheable, RemoteCache):
     def observe_drop(self, field: str, key: Any) -> None:
         """Remove a key of a dict."""
         target = self._held(field, dict)
+        _check_key(key)
         if key not in target:
             raise BadArguments(f"a key that is not in {field} cannot be dropped")
         del target[key]
@@ -193,3 +195,11 @@ class Tracked(Cacheable, RemoteCache):
         if type(target) is not kind:
             raise BadArguments(f"{field} holds no {kind.__name__}")
         return target
+
+
+def _check_key(key: Any) -> None:
+    """Refuse what can be no key: a list, or a copy that has none of its own hash."""
+    try:
+        hash(key)
+    except Exception:
+        raise BadArguments(f"a {type(key).__name__} cannot be a key") from None

@@ -15,6 +15,7 @@ from jelly import Bulk, Oversized
 from .. import messages
 from ..context import serving
 from ..errors import PeerError, RemoteError, TooLarge
+from ..holding.detached import is_detached
 from ..logfields import fields
 from ..wire.outbox import LARGE_PAYLOAD, Outbox
 from ..wire.payloads import Pack, put_message
@@ -151,8 +152,12 @@ class Answers:
         # traceback there calls the parser of Python, which 3.11 cannot bear if it is at work already.
         shown = None if isinstance(error, GeneratorExit) else error
         how = "failed" if shown is not None else "was not finished (GeneratorExit)"
-        if self._tables.may_log(logging.ERROR, "incident"):
-            log.error(
+        level = logging.ERROR
+        if is_detached(error):  # who was served has logged out, or was put out: an incident of nobody's
+            level, shown, how = logging.INFO, None, f"came too late: {error}"
+        if self._tables.may_log(level, "incident"):
+            log.log(
+                level,
                 "incident %s: %s %s %s",
                 incident,
                 what,

@@ -18,6 +18,7 @@ from ..dispatch import Kind
 from ..errors import Forbidden, ProtocolError, TooLarge
 from ..reference import RemoteReference
 from ..wire.ids import CACHED, HOME, REF, REFX, id_ext
+from .detached import Detached
 from .export import Export
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ class ExportTable:
         if not self.is_open:
             raise Unjellyable("is to be handed out over a connection that a hook has just ended")
         if scope.is_over:
-            raise Unjellyable("is handed out by a perspective that has been detached meanwhile")
+            raise Detached("is handed out by a perspective that has been detached meanwhile")
         if number is None:
             number = self.take_id()
         seen_through = scope

@@ -13,6 +13,7 @@ from jelly import MalformedJelly, Unjellyable
 
 from .. import messages
 from ..errors import Cancelled, ConnectionLost, Forbidden, Gone, ProtocolError, TooLarge, Unsupported
+from ..holding.detached import Detached
 from ..stream import RemoteStream
 from ..wire.ids import STREAM, id_ext
 from ..wire.payloads import PAYLOADS, put_message, refused
@@ -103,7 +104,7 @@ class Streams:
         if not self.tables.is_open:
             raise Unjellyable("is to be streamed over a connection that a hook has just ended")
         if scope.direct.is_over:
-            raise Unjellyable("is streamed by a perspective that has been detached meanwhile")
+            raise Detached("is streamed by a perspective that has been detached meanwhile")
         most = min(self.limits.max_streams, self.peer_max)
         if len(self.producers) >= most:
             raise TooLarge(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from typing import Any
 
 import pytest
@@ -96,16 +97,18 @@ HONEST: dict[str, Any] = {"title": "a", "players": [1, 2], "score": {"a": 1}}
         ("hide", ("changed",)),
     ],
 )
-def test_an_update_that_breaks_the_rules_changes_nothing_and_makes_the_replica_stale(method, args):
+def test_an_update_that_breaks_the_rules_changes_nothing_and_makes_the_replica_stale(method, args, caplog):
     """PB-T4. The field names come from a peer: only what the class declares may be reached by them."""
     liar = Liar(**HONEST)
     pump, replica = believe(liar)
     replica._seen = []
     before = copy.deepcopy(vars(replica))
 
-    liar.observers.send(method, *args)
-    pump.run()
+    with caplog.at_level(logging.INFO):
+        liar.observers.send(method, *args)
+        pump.run()
 
+    assert [("INFO", None)] == [(record.levelname, record.exc_info) for record in caplog.records]
     assert pb.is_stale(replica)
     assert before == vars(replica)
     assert type(replica) is Board
