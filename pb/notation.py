@@ -81,7 +81,7 @@ def _pieces(value: Any, depth: int) -> Iterator[str]:
     if depth > _MAX_DEPTH:
         yield "…"
     elif value is None or isinstance(value, bool | str):
-        yield json.dumps(value)
+        yield _quoted(value)
     elif isinstance(value, int | float):
         yield repr(value)
     elif isinstance(value, bytes):
@@ -105,6 +105,10 @@ def _pieces(value: Any, depth: int) -> Iterator[str]:
         yield "["
         yield from _listed(value, depth)
         yield "]"
+
+
+def _quoted(value: str | bool | None) -> str:
+    return json.dumps(value).replace("\x7f", r"\u007f")  # the one control character that JSON leaves raw
 
 
 def _listed(items: list[Any], depth: int) -> Iterator[str]:
@@ -141,7 +145,7 @@ def _ext(code: int, data: bytes, depth: int) -> Iterator[str]:
 
 def _bytes(data: bytes) -> str:
     if data.isascii() and data.decode("ascii").isprintable() and len(data) <= 1024:
-        return f"b{json.dumps(data.decode('ascii'))}"
+        return f"b{_quoted(data.decode('ascii'))}"
     more = f"… {len(data)} bytes" if len(data) > _KEPT_BYTES else ""
     return f"0x{data[:_KEPT_BYTES].hex()}{more}"
 
@@ -172,13 +176,13 @@ def _uuid(data: bytes) -> str:
 
 
 def _text(name: str) -> Callable[[bytes], str]:
-    return lambda data: f"{name}({json.dumps(data[:1024].decode('ascii', 'replace'))[1:-1]})"
+    return lambda data: f"{name}({_quoted(data[:1024].decode('ascii', 'replace'))[1:-1]})"
 
 
 _SHOWN: Final[dict[int, Callable[[bytes], str]]] = {
     _BIGINT: _bigint,
     _DURATION: _duration,
     _UUID: _uuid,
-    _OPAQUE: lambda data: f"OPAQUE({json.dumps(data[:1024].decode('utf-8', 'replace'))})",
+    _OPAQUE: lambda data: f"OPAQUE({_quoted(data[:1024].decode('utf-8', 'replace'))})",
     **{code: _text(name) for code, name in _TEXTS.items()},
 }

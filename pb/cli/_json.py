@@ -17,7 +17,23 @@ _EXACT: Final = 2**53
 
 def dumps(value: object, indent: int | None = None) -> str:
     """Return a value as one JSON text; what no notation exists for is shown as `{"$object": type}`."""
-    return json.dumps(_plain(value, ()), ensure_ascii=False, indent=indent)
+    return written(_plain(value, ()), indent)
+
+
+def written(plain: object, indent: int | None = None) -> str:
+    """Return what JSON has as its text: readable, and so that no terminal obeys what a peer has put there."""
+    text = json.dumps(plain, ensure_ascii=False, indent=indent)
+    return "\n".join(map(_escaped, text.split("\n")))
+
+
+def _escaped(line: str) -> str:
+    if line.isprintable():
+        return line
+    return "".join(char if char.isprintable() else _code(char) for char in line)
+
+
+def _code(char: str) -> str:
+    return r"\u007f" if char == "\x7f" else json.dumps(char)[1:-1]  # JSON leaves DEL as it is
 
 
 def loads(text: str) -> Any:

@@ -9,8 +9,6 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
 
-from ._shown import shown
-
 __all__ = ["add_arguments", "reach", "report"]
 
 _CONNECT_S: Final = 30.0
@@ -91,7 +89,7 @@ def report(command: str, run: Callable[[], Awaitable[int]]) -> int:
     except (pb.Error, jelly.InsecureJelly, jelly.Unjellyable, OSError, ValueError, TypeError) as error:
         name, text = getattr(error, "remote_type", type(error).__name__), str(error)
         line = text if text.startswith(name) else f"{name}: {text}"
-        print(f"pb {command}: {shown(line)}", file=sys.stderr)
+        print(f"pb {command}: {jelly.printable(line)}", file=sys.stderr)
         return 1
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 
-from . import _reach
+from . import _json, _reach
 
 __all__ = ["add_arguments", "run"]
 
@@ -32,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
 
             print(interface(args.typescript, description), end="")
         else:
-            print(json.dumps(dataclasses.asdict(description), indent=2, ensure_ascii=False))
+            print(_json.written(dataclasses.asdict(description), 2))
         return 0
 
     return _reach.report("describe", show)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from . import _reach
-from ._shown import shown
+from jelly import printable
+
+from . import _json, _reach
 
 __all__ = ["add_arguments", "run"]
 
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
                 if args.summary:
                     seen[f"{_what(held)}  {_whose(held)}"] += 1
                 else:
-                    print(json.dumps(held) if args.json else _line(held))
+                    print(_json.written(held) if args.json else _line(held))
         for what, count in seen.most_common():
             print(f"{count:9d}  {what}")
         return 0
@@ -45,13 +45,13 @@ def run(args: argparse.Namespace) -> int:
 
 def _line(held: Mapping[str, Any]) -> str:
     line = f"{held['age_s']:9.1f} s  {_what(held)} {held['id']:d} x{held['count']:d}  {_whose(held)}"
-    return f"{line}  made at {shown(held['made_at'])}" if held["made_at"] else line
+    return f"{line}  made at {printable(held['made_at'])}" if held["made_at"] else line
 
 
 def _what(held: Mapping[str, Any]) -> str:
-    return shown(f"{held['type'] or '-'} ({held['kind']})")
+    return printable(f"{held['type'] or '-'} ({held['kind']})")
 
 
 def _whose(held: Mapping[str, Any]) -> str:
     who = "/".join(each for each in (held["identity"], held["service"], held["perspective"]) if each)
-    return shown(f"held by {held['holder']}" + (f" as {who}" if who else ""))
+    return printable(f"held by {held['holder']}" + (f" as {who}" if who else ""))

@@ -68,8 +68,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the application; return 0 when it was told to stop, or 1 with the reason on stderr."""
+    stderr = logging.StreamHandler()
+    stderr.addFilter(_is_news)
     logging.basicConfig(
-        level=args.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+        level=args.log_level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        handlers=[stderr],
     )
     import cred
     import pb
@@ -91,6 +95,11 @@ def run(args: argparse.Namespace) -> int:
     except (cred.CredError, OSError, ValueError, RuntimeError, pb.Error) as error:
         print(f"pb run: {error}", file=sys.stderr)
         return 1
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Tell whether a record says what is not said on stdout: where it listens is, for whoever starts it."""
+    return getattr(record, "pb_event", "") != "server.listening"
 
 
 def load(path: str) -> pb.Application:

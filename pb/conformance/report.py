@@ -36,10 +36,15 @@ def line(result: Result) -> str:
     text = f"{_MARKS[result.outcome]} {case.name}  {case.title}  [{' '.join(case.rules)}]"
     if result.outcome == PASSED:
         return text
-    text += f"\n    {result.text}"
+    text += f"\n    {_printable(result.text)}"
     if result.outcome == FAILED:
-        text += "".join(f"\n      {entry}" for entry in result.log[-12:])
+        text += "".join(f"\n      {_printable(entry)}" for entry in result.log[-12:])
     return text
+
+
+def _printable(text: str) -> str:
+    """Escape what the side under test has said, so that no terminal obeys it."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def summary(results: Sequence[Result]) -> str:

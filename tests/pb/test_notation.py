@@ -71,3 +71,15 @@ def test_nothing_that_is_refused_makes_it_fail():
         for row in json.loads((VECTORS / name).read_text()):
             if "hex" in row:
                 assert isinstance(show(bytes.fromhex(row["hex"])), str)
+
+
+def test_a_terminal_gets_no_control_character_of_a_peer():
+    """JSON leaves DEL as it is."""
+    for value in (
+        "\x7f\x9b\u202e",
+        {"\x7f": 1},
+        msgpack.ExtType(12, b"\x7f"),
+        msgpack.ExtType(25, b"\x7f"),
+        b"\x7f",
+    ):
+        assert show(msgpack.packb(value)).isprintable()

@@ -121,6 +121,60 @@ def test_no_word_of_a_server_commands_the_terminal(capsys):
     assert "pb call: pb.BadArguments: \\x1b[2J\\x07\\u202e\\nhi" == error
 
 
+UNSEEN = "\x00\x1b\r\n\x7f\x85\x90\x9b2J\x9c\u202e\u2028\u2066\ufeff\U000e0001"
+
+
+class Evil(pb.Root):
+    """Tells terminals what to do."""
+
+    def remote_text(self):
+        return UNSEEN
+
+    def remote_map(self):
+        return {UNSEEN: [UNSEEN, (UNSEEN,)], "é": "€"}
+
+    async def remote_items(self):
+        yield UNSEEN
+
+    def remote_error(self):
+        raise pb.Forbidden(UNSEEN)
+
+    async def remote_ends(self):
+        yield 1
+        raise pb.Forbidden(UNSEEN)
+
+
+@pytest.mark.parametrize("method", ["text", "map", "items", "error", "ends"])
+def test_no_value_of_a_server_commands_the_terminal_either(method, capsys):
+    """C1 is as good as an escape to a terminal, and JSON itself lets it, DEL and marks of direction pass."""
+    served(Evil(), ["call", "{url}", method])
+    out, err = capsys.readouterr()
+
+    assert set() == {char for char in out + err if char != "\n" and not char.isprintable()}
+    assert r"\u009b2J" in out or r"\x9b2J" in err
+    if method == "map":
+        assert {"$tuple": [UNSEEN]} == json.loads(out)[UNSEEN][1]  # it is JSON all the same
+        assert '"é": "€"' in out
+    if method in ("text", "items"):
+        assert UNSEEN == json.loads(out)
+
+
+def test_what_a_server_says_of_itself_does_not_either(capsys):
+    """Its words are cut and escaped where they arrive, and once more where they are printed."""
+
+    class Root(pb.Root):
+        def remote_x(self):
+            pass
+
+    Root.__doc__ = Root.remote_x.__doc__ = f"It says {UNSEEN}"
+    assert [0, 0, 0] == served(
+        Root(), ["ls", "{url}"], ["describe", "{url}"], ["describe", "--typescript", "Root", "{url}"]
+    )
+    out, err = capsys.readouterr()
+
+    assert set() == {char for char in out + err if char != "\n" and not char.isprintable()}
+
+
 def test_ls_lists_what_may_be_called(capsys):
     """With what its author says."""
     assert [0] == served(Root(), ["ls", "{url}"])

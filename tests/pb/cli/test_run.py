@@ -51,6 +51,7 @@ def test_it_serves_until_it_is_told_to_stop():
     assert (0, "detached guest\n") == (status, stdout)
     assert "served has no store" in stderr
     assert "served has stopped" in stderr
+    assert "listens" not in stderr  # it was said
 
 
 def test_ctrl_c_is_as_good_as_sigterm():
