@@ -28,6 +28,7 @@ def let_in(link: Link, check: Callable[[asyncio.BaseTransport], None] | None, ro
     watch_blocking(link)
     try:
         if places is not None:
+            broker.tables.source_bound = places.source_bound
             places.enter(link)
         if check is not None:
             check(link.transport)

@@ -223,7 +223,7 @@ class Link(asyncio.BufferedProtocol):
     def ended(self, error: ProtocolError | None) -> None:
         """Write what is left and close."""
         if error is not None:
-            logged.ends(self.broker.tables.peer_name, error)
+            logged.ends(self.broker.tables.peer_name, error, self.places)
         if self.transport is not None:
             self.write_now()
             self.transport.close()

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
 from pb.errors import Forbidden, ProtocolError
 from pb.logfields import fields
 
 from .sparing import Sparing
 
+if TYPE_CHECKING:
+    from .places import Places
+
 log = logging.getLogger("pb")
 
 
-def ends(peer: str, error: ProtocolError) -> None:
-    """Log that a connection ends because of an error."""
+def ends(peer: str, error: ProtocolError, places: Places | None) -> None:
+    """Log that a connection ends because of an error, unless many from there just have."""
+    if places is not None and not places.source_bound.allows(logging.WARNING, "connection.failed", peer):
+        return
     # The text, not the error: it holds on to frames, and so to this connection.
     told = fields("connection.failed", peer=peer, error=error, code=error.code)
     log.warning("connection with %s ends: %s", peer, str(error), extra=told)

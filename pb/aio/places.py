@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from pb.bounds.source_bound import SourceBound
 from pb.errors import Forbidden
 
 from .sparing import Sparing
@@ -53,6 +54,7 @@ class Places:
     Attributes:
         in_door: how many are shaking hands.
         sparing: says whether one more refusal is logged.
+        source_bound: says whether one more line is logged that connections from one address have caused.
     """
 
     def __init__(self, most: int, clock: Callable[[], float], knock: Knock | None) -> None:
@@ -61,6 +63,7 @@ class Places:
         self._links: set[Link] = set()
         self.in_door = 0
         self.sparing = Sparing(clock)
+        self.source_bound = SourceBound(clock)
 
     def __len__(self) -> int:
         return len(self._links)

@@ -99,6 +99,7 @@ class Server:
                 os.unlink(self._address.path)
             except FileNotFoundError:
                 pass  # the loop removes it itself from Python 3.13 on
+        self._places.source_bound.close()
         if not self._closed.done():
             self._closed.set_result(None)
 

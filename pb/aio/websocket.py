@@ -314,7 +314,7 @@ class WebSocket(asyncio.Protocol):
         """Log what ends the connection: the first, others follow from it."""
         if self._why is None:
             self._why = why
-            logged.ends(peer_name(self.network), why)
+            logged.ends(peer_name(self.network), why, None if self.link is None else self.link.places)
 
     def _break_off(self, code: int, reason: str, error: ProtocolError | None = None) -> None:
         """End it with the close code that stands for that of a BYE, and hear no more."""

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ..logfields import fields
+from .source_bound import SourceBound
 
 log = logging.getLogger("pb")
 
@@ -24,12 +25,14 @@ class LogBound:
 
     Args:
         clock: monotonic seconds.
+        wider: the bound of all connections from where this one is, of which its lines take too; None: none.
     """
 
-    __slots__ = ("_clock", "_kinds")
+    __slots__ = ("_clock", "_kinds", "_wider")
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], wider: SourceBound | None = None) -> None:
         self._clock = clock
+        self._wider = wider
         # Since when lines are counted, how many there were, and their level: as many as there are events.
         self._kinds: dict[str, tuple[float, int, int]] = {}
 
@@ -48,6 +51,8 @@ class LogBound:
             self._tell(event, peer)
             since, count = now, 0
         self._kinds[event] = (since, count + 1, level)
+        if count > MAX_LINES or (self._wider is not None and not self._wider.allows(level, event, peer)):
+            return False
         if count == MAX_LINES:
             log.log(
                 level,
@@ -66,11 +71,12 @@ class LogBound:
 
     def _tell(self, event: str, peer: str) -> None:
         _, count, level = self._kinds[event]
-        if count > MAX_LINES:
+        omitted = count - MAX_LINES
+        if omitted > 0 and (self._wider is None or self._wider.allows(level, event, peer, omitted)):
             log.log(
                 level,
                 "%d more of these with %s were not logged: %s",
-                count - MAX_LINES,
+                omitted,
                 peer,
                 event,
                 extra=fields(event, peer=peer),

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..bounds.log_bound import LogBound
+from ..bounds.source_bound import SourceBound
 from ..caches.observing import Observing
 from .export_table import ExportTable
 from .import_table import ImportTable
@@ -53,12 +54,13 @@ class Tables(ExportTable, ImportTable):
         )
         ImportTable.__init__(self, max_refs=max_refs, make_reference=make_reference, wake=wake)
         self.peer_name = "the peer"
+        self.source_bound: SourceBound | None = None
         self._lines: LogBound | None = None  # most peers cause no line at all
 
     def may_log(self, level: int, event: str) -> bool:
         """Return whether a line that the peer has caused is to be written; else it is counted."""
         if self._lines is None:
-            self._lines = LogBound(self._clock)
+            self._lines = LogBound(self._clock, self.source_bound)
         return self._lines.allows(level, event, self.peer_name)
 
     def close(self) -> list[Export]:
