@@ -9,7 +9,7 @@ from zope.interface import implementer
 
 from ._directory import Directory
 from .channel import Channel
-from .errors import LoginFailed, UntrustedServer
+from .errors import LoginFailed, NotOffered, UntrustedServer
 from .identity import IdentityRecord
 from .interfaces import ICredentials, IExchange, IProver, IVerifier
 from .names import identity_name
@@ -24,9 +24,13 @@ class Anonymous:
     mechanism = MECHANISM
 
     def begin(self, offered: Sequence[str], channel: Channel) -> Anonymous:
-        """Return itself. Raises UntrustedServer where the server offers no anonymous login."""
+        """Return itself. Raises NotOffered where the server offers no anonymous login."""
         if MECHANISM not in offered:
-            raise UntrustedServer(f"the server does not offer {MECHANISM}")
+            raise NotOffered.of(
+                MECHANISM,
+                offered,
+                "a login without a name needs a server that takes it; give a user and a password or key",
+            )
         return self
 
     def start(self) -> bytes:

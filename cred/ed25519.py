@@ -20,7 +20,7 @@ from ._msgpack import pack, unpack_map
 from .channel import Channel
 from .credential import ED25519 as KIND
 from .credential import Credential
-from .errors import BadName, LoginFailed, UntrustedServer
+from .errors import BadName, LoginFailed, NotOffered, UntrustedServer
 from .identity import IdentityRecord, PasswordRecord
 from .interfaces import ICredentials, IExchange, IProver, IVerifier
 from .names import identity_name
@@ -63,6 +63,12 @@ def public_credential(key: Ed25519PublicKey | bytes | str, label: str = "") -> C
     return Credential(KIND, found.public_bytes_raw().hex(), label)
 
 
+_REMEDY: Final = (
+    "a login with a key needs pbs://, wss:// or a unix socket, or within one machine "
+    "insecure=True at both ends; one with a password needs none of these there"
+)
+
+
 @implementer(ICredentials)
 class PrivateKey:
     """A name and an Ed25519 key, for any number of logins.
@@ -101,12 +107,14 @@ class PrivateKey:
         """Return the client's side of one login.
 
         Raises:
-            UntrustedServer: the mechanism is not offered, or the channel is neither bound nor a local one.
+            NotOffered: the mechanism is not offered, or the channel is neither bound nor a local one.
         """
         if MECHANISM not in offered:
-            raise UntrustedServer(f"the server does not offer {MECHANISM}")
+            raise NotOffered.of(MECHANISM, offered, _REMEDY)
         if not channel.bindings and not channel.unbound_ok:
-            raise UntrustedServer("the channel cannot be bound: who is in between could use the signature")
+            raise NotOffered(
+                f"the channel cannot be bound: who is in between could use the signature; {_REMEDY}"
+            )
         return Ed25519Prover(self.user, self._key, channel, self._random)
 
 

@@ -3,11 +3,19 @@
 Three families, told apart by who may read them:
 
 * `LoginFailed`, `NotPermitted`: for the peer. One text whatever the reason, which stays in `.reason`.
-* `UntrustedServer` and its subclass: at the client, about the server. Close the connection.
+* `UntrustedServer` and its subclasses: at the client, about the server. Close the connection, unless it is
+  `NotOffered`.
 * everything else: local, for the program that made the mistake.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_WAYS: Final = ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "ED25519", "EXTERNAL", "ANONYMOUS")
 
 
 class CredError(Exception):
@@ -56,6 +64,21 @@ class UntrustedServer(CredError):
 
     Close the connection and use nothing that came over it.
     """
+
+
+class NotOffered(UntrustedServer):
+    """Say that one cannot log in in this way over this connection. Nothing was sent.
+
+    The connection can be used: the program may log in in another way. Nothing may do that by itself, for
+    whoever is between chooses what a server seems to offer.
+    """
+
+    @classmethod
+    def of(cls, mechanism: str, offered: Sequence[str], remedy: str) -> NotOffered:
+        """Return the error of a mechanism that is not among those offered."""
+        ways = [each for each in _WAYS if each in offered]  # its other words are not shown
+        what = f"only {', '.join(ways)}" if ways else "no way to log in that is known here"
+        return cls(f"the server does not offer {mechanism} over this connection, {what}; {remedy}")
 
 
 class DowngradeDetected(UntrustedServer):

@@ -14,7 +14,7 @@ from zope.interface import implementer
 from ._directory import Directory
 from .channel import Channel
 from .credential import TLS_KEY, TLS_SUBJECT, UNIX_UID
-from .errors import BadName, LoginFailed, UntrustedServer
+from .errors import BadName, LoginFailed, NotOffered, UntrustedServer
 from .identity import IdentityRecord
 from .interfaces import ICredentials, IExchange, IProver, IVerifier
 from .names import identity_name
@@ -38,9 +38,13 @@ class External:
         self.user = identity_name(user, stored=False) if user else ""
 
     def begin(self, offered: Sequence[str], channel: Channel) -> External:
-        """Return itself. Raises UntrustedServer where the server does not offer it."""
+        """Return itself. Raises NotOffered where the server does not offer it."""
         if MECHANISM not in offered:
-            raise UntrustedServer(f"the server does not offer {MECHANISM}")
+            raise NotOffered.of(
+                MECHANISM,
+                offered,
+                "it needs a unix socket or a client certificate, and a server that takes it",
+            )
         return self
 
     def start(self) -> bytes:

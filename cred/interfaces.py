@@ -101,7 +101,8 @@ class ICredentials(Interface):  # type: ignore[misc]
             channel: a Channel.
 
         Raises:
-            UntrustedServer: nothing that fits is offered, or less than this channel deserves.
+            NotOffered: nothing that fits is offered; the connection stays.
+            UntrustedServer: less is offered than this channel deserves.
         """
 
 

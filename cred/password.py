@@ -8,7 +8,7 @@ from zope.interface import implementer
 
 from ._directory import Directory
 from .channel import Channel
-from .errors import DowngradeDetected, UntrustedServer
+from .errors import DowngradeDetected, NotOffered
 from .identity import IdentityRecord, PasswordRecord
 from .interfaces import ICredentials, IExchange, IProver, IVerifier
 from .names import identity_name
@@ -53,7 +53,7 @@ class Password:
 
         Raises:
             DowngradeDetected: the channel could be bound and the server does not offer to.
-            UntrustedServer: no mechanism for passwords is offered.
+            NotOffered: no mechanism for passwords is offered.
         """
         binding = channel.bindings[0] if channel.bindings else None
         plus = binding is not None and SCRAM_PLUS in offered
@@ -63,7 +63,9 @@ class Password:
                     f"the server does not offer {SCRAM_PLUS} though the channel can be bound"
                 )
             if SCRAM not in offered:
-                raise UntrustedServer(f"the server does not offer {SCRAM}")
+                raise NotOffered.of(
+                    SCRAM, offered, "a login with a password needs a server that takes passwords"
+                )
         return ScramClient(
             self.user,
             self._password,

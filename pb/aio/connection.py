@@ -108,6 +108,8 @@ class Connection:
 
         Raises:
             LoginFailed: refused; the server does not say why. After three times it closes the connection.
+            cred.NotOffered: one cannot log in in this way over this connection. Nothing was sent, and
+                another way may be tried.
             cred.UntrustedServer: the server did not prove itself. The connection has been closed.
             Forbidden: somebody may listen, and `insecure=True` was not spelled out.
         """

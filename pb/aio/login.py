@@ -82,7 +82,10 @@ async def login(connection: Connection, credentials: Any, call: Any = call_remot
             call,
             asyncio.to_thread,
         )
-    except cred.UntrustedServer:
+    except cred.NotOffered:  # nothing was sent: the program may know another way (PB-A2)
+        raise
+    except cred.UntrustedServer as error:
+        link.broker.connection_lost(f"this side ended it: {error}")
         link.abort()
         raise
 
@@ -171,6 +174,7 @@ def connect(
     Raises (when awaited or entered):
         LoginFailed: refused; the server does not say why.
         Forbidden: logged in, and no key for that perspective, or it does not want this client now.
+        cred.NotOffered: one cannot log in in this way there; the text says what this way needs.
         cred.UntrustedServer: the server did not prove that it knows the password.
         OSError, TimeoutError, BadURL, ProtocolError: as for `open_connection`.
     """

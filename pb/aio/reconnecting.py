@@ -128,6 +128,8 @@ class LastingConnection(Connection):
         await self._wait_until_ready()
         try:
             return await self.restoring.login(self, credentials)
+        except cred.NotOffered:  # nothing was sent
+            raise
         except cred.UntrustedServer as error:
             self._finish(_S.FAILED, error)
             raise

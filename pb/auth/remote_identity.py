@@ -100,6 +100,7 @@ async def log_in(
 
     Raises:
         LoginFailed: refused; the server does not say why.
+        cred.NotOffered: this way is not offered; nothing was sent.
         cred.UntrustedServer: it did not prove itself. Close the connection.
         ProtocolError: its answers are none.
     """

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime
 
 import cred
+import pb
+from pb.auth.root import AuthRoot
 
 from ..auth.rooms import House
 
@@ -29,6 +31,19 @@ async def filled(**options):
     await house.fill()
     await house.authorizer.add_credential("alice", key().credential)
     return house
+
+
+class Liar(AuthRoot):
+    """Offers all that an honest server does, and lets everybody in without a proof."""
+
+    def make_root(self, face):
+        super().make_root(face)
+        return Unproven()
+
+
+class Unproven(pb.Root):
+    def remote_login(self, mechanism, initial):
+        return {"data": b"v=AAAA", "identity": Unproven(), "user": "alice"}
 
 
 def client_files(tmp_path):

@@ -16,7 +16,7 @@ from pb.aio.url import Address
 from ..auth.doors import PASSWORD, hash_of
 from ..auth.rooms import Client, settle
 from ..peers import frame, hello
-from .keys import filled, key, openssh_key
+from .keys import Liar, filled, key, openssh_key
 from .loops import Place, run
 
 
@@ -72,16 +72,11 @@ def test_a_key_is_not_used_over_plain_tcp_unless_it_is_spelled_out_at_both_ends(
                 if at_server and at_client:
                     assert "alice" == (await connection.login(credentials=key())).name
                 else:
-                    with pytest.raises(cred.UntrustedServer):
+                    with pytest.raises(cred.NotOffered, match=r"pbs://.*insecure=True at both ends"):
                         await connection.login(credentials=key())
-                    assert not connection.is_open or await closed(connection)
+                    assert "alice" == (await connection.login("alice", PASSWORD)).name
 
     run(main())
-
-
-async def closed(connection):
-    await connection.wait_closed()
-    return True
 
 
 def test_a_wrong_password_leaves_the_connection_and_the_third_ends_it(place, loop):
@@ -237,22 +232,44 @@ def test_a_login_on_a_connection_that_has_ended_says_so():
     run(main())
 
 
-def test_a_server_that_did_not_prove_itself_is_left(tmp_path):
+def test_a_server_that_did_not_prove_itself_is_left():
     """The connection ends: whatever came over it is not from whom it seems."""
 
-    class Liar(pb.Root):
-        def remote_login(self, mechanism, initial):
-            return {"data": b"v=AAAA", "identity": Liar(), "user": "alice"}
-
     async def main():
-        async with pb.serve(Liar(), "memory://liar") as server:
+        async with pb.serve(Liar((await filled()).authorizer), "memory://liar") as server:
             connection = await pb.open_connection(server.url)
             with pytest.raises(cred.UntrustedServer):
                 await connection.login("alice", PASSWORD)
+            with pytest.raises(pb.NotExecuted, match="this side ended it: the server ended the login before"):
+                await connection.root.login("x", b"")
             await asyncio.wait_for(connection.wait_closed(), 5)
+            with pytest.raises(pb.NotExecuted, match="this side ended it: the server ended the login before"):
+                await connection.login("alice", PASSWORD)
             with pytest.raises(cred.UntrustedServer):
                 await pb.connect(server.url, "alice", PASSWORD, "chat")
             await settle(lambda: not server.connections)
+
+    run(main())
+
+
+@pytest.mark.parametrize("reconnect", [False, True])
+def test_a_way_that_is_not_offered_leaves_the_connection_for_another(reconnect):
+    """Nothing was sent: who has several ways tries the next, and is told what each needs (PB-A2)."""
+
+    async def main():
+        house = await filled()
+        async with (
+            pb.serve(house.application.root, "memory://ways") as server,
+            pb.open_connection(server.url, reconnect=reconnect) as connection,
+        ):
+            only = "over this connection, only SCRAM-SHA-256, ED25519; a login without a name needs"
+            for ways, text in (
+                ({}, f"does not offer ANONYMOUS {only}"),
+                ({"credentials": cred.External()}, "does not offer EXTERNAL .* a unix socket"),
+            ):
+                with pytest.raises(cred.NotOffered, match=text):
+                    await connection.login(**ways)
+            assert "alice" == (await connection.login("alice", PASSWORD)).name
 
     run(main())
 

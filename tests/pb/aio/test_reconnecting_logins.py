@@ -13,9 +13,9 @@ import pb
 
 from ..auth.doors import PASSWORD
 from ..auth.rooms import Client, settle
-from .keys import filled
+from .keys import Liar, filled
 from .loops import run
-from .lost import Lobby, Spot, back, quick, record
+from .lost import Spot, back, quick, record
 
 
 def test_it_logs_in_and_attaches_again(tmp_path, loop):
@@ -188,7 +188,7 @@ def test_a_server_that_does_not_prove_itself_ends_it_for_good(tmp_path):
     """It is the same whether it is found out at the first login or at the twentieth."""
 
     async def main():
-        async with Spot(Lobby(), tmp_path) as spot:  # no login is there at all
+        async with Spot(Liar((await filled()).authorizer), tmp_path) as spot:
             connection = await pb.open_connection(spot.url, reconnect=quick())
             with pytest.raises(cred.UntrustedServer):
                 await connection.login("alice", PASSWORD)
