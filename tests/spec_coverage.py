@@ -30,6 +30,7 @@ ELSEWHERE: Final[dict[str, str]] = {
     "PB-F42": "tests/pb/aio/test_websocket.py",
     "PB-F44": "tests/pb/aio/test_tls.py",
     "PB-F46": "tests/pb/aio/test_websocket_flood.py",
+    "PB-F48": "tests/pb/wire/test_envelopes.py",
     "PB-F29": "tests/pb/calling/test_closing.py",
     "PB-F33": "tests/pb/calling/test_closing.py",
     "PB-F35": "tests/pb/faults/test_cuts.py",

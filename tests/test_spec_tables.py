@@ -164,6 +164,8 @@ def test_limits_of_values_are_the_same_for_connections() -> None:
     [
         ("frame body before HELLO, bytes", messages.HELLO_MAX_FRAME),
         ("envelopes in a batch", messages.MAX_BATCH),
+        ("bytes of an envelope without its payload", messages.MAX_ENVELOPE_BYTES),
+        ("of the envelopes of a batch", messages.MAX_BATCH_BYTES),
         ("largest id", messages.MAX_ID),
         ("PING token, bytes", messages.MAX_TOKEN_BYTES),
         ("method name, bytes", messages.MAX_METHOD_BYTES),

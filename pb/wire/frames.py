@@ -37,6 +37,9 @@ _PAYLOAD_INDEX: Final = {
     messages.ITEMS: 2,
     messages.END: 2,
 }
+_ARRAY_WIDTH: Final = {0xDC: 3, 0xDD: 5}
+_BIN: Final = (0xC4, 0xC5, 0xC6)
+_LONGEST_INT: Final = 9
 _INT_WIDTH: Final = {0xCC: 2, 0xCD: 3, 0xCE: 5, 0xCF: 9, 0xD0: 2, 0xD1: 3, 0xD2: 5, 0xD3: 9}
 
 Envelope = list[object]
@@ -178,6 +181,8 @@ def unpack_frame(body: bytes | bytearray | memoryview, is_first: bool = False) -
             envelope = _unpack_large(memoryview(body))
             if envelope is not None:
                 return iter((envelope,))
+            if size > messages.MAX_ENVELOPE_BYTES:
+                check_envelopes(memoryview(body))
         problem = preflight(body, _ENVELOPE_DEPTH)
         if problem is not None:
             raise ProtocolError(f"frame: {problem}", messages.BYE_MALFORMED)
@@ -192,13 +197,74 @@ def unpack_frame(body: bytes | bytearray | memoryview, is_first: bool = False) -
         if type(first) is int:
             return iter((frame,))
         if type(first) is list and not is_first:
-            if len(frame) > messages.MAX_BATCH:
-                raise ProtocolError(
-                    f"a batch of {len(frame)} messages; at most {messages.MAX_BATCH} are allowed",
-                    messages.BYE_TOO_LARGE,
-                )
+            _checked_batch(len(frame))
             return iter(frame)
     raise ProtocolError("a frame that is neither a message nor a batch of messages", messages.BYE_MALFORMED)
+
+
+def check_envelopes(body: memoryview) -> None:
+    """Look how much of a long frame is outside of payloads, before anything of it is made (PB-F48).
+
+    What is no envelope at all is left to who unpacks it.
+
+    Raises:
+        ProtocolError: it is more than envelopes may take.
+    """
+    unpacker = msgpack.Unpacker(max_buffer_size=len(body))
+    unpacker.feed(body)
+    count, total = 1, 0
+    try:
+        if _is_array(body[_ARRAY_WIDTH.get(body[0], 1)]):
+            count = _checked_batch(unpacker.read_array_header())
+        for _ in range(count):
+            start = unpacker.tell()
+            unpacker.skip()
+            outside = _outside(body[start : unpacker.tell()])
+            _check_bytes(outside, messages.MAX_ENVELOPE_BYTES, "a message")
+            total += outside
+        _check_bytes(total, messages.MAX_BATCH_BYTES, "a batch")
+    except ProtocolError:
+        raise
+    except Exception:  # whatever msgpack raises, and IndexError
+        return
+
+
+def _check_bytes(found: int, most: int, what: str) -> None:
+    if found > most:
+        raise ProtocolError(
+            f"{what} of {found} bytes beside payloads; at most {most} are allowed", messages.BYE_TOO_LARGE
+        )
+
+
+def _checked_batch(count: int) -> int:
+    if count > messages.MAX_BATCH:
+        raise ProtocolError(
+            f"a batch of {count} messages; at most {messages.MAX_BATCH} are allowed", messages.BYE_TOO_LARGE
+        )
+    return count
+
+
+def _is_array(head: int) -> bool:
+    return 0x90 <= head <= 0x9F or head in _ARRAY_WIDTH
+
+
+def _outside(body: memoryview) -> int:
+    """Return how many bytes of an envelope are not its payload, if it has one."""
+    unpacker = msgpack.Unpacker(max_buffer_size=len(body))
+    unpacker.feed(body)
+    unpacker.read_array_header()
+    start = unpacker.tell()
+    unpacker.skip()
+    stop = unpacker.tell()
+    code = msgpack.unpackb(body[start:stop]) if stop - start <= _LONGEST_INT else None
+    index = _PAYLOAD_INDEX.get(code) if type(code) is int else None
+    if index is None:
+        return len(body)
+    for _ in range(index - 1):
+        unpacker.skip()
+    start = unpacker.tell()
+    unpacker.skip()
+    return len(body) - (unpacker.tell() - start if body[start] in _BIN else 0)
 
 
 def head_of(code: int, size: int) -> bytes:

@@ -91,6 +91,8 @@ def read_hello(envelope: list[Any], ours: Limits) -> Hello:
         told[key] = value
     if told["max_frame"] < messages.HELLO_MAX_FRAME:
         raise ProtocolError(f"HELLO with max_frame below {messages.HELLO_MAX_FRAME}")
+    if not told["max_calls"]:
+        raise ProtocolError("HELLO with max_calls 0: no call would ever be made")
     if told["max_depth"] < messages.MIN_DEPTH:
         raise ProtocolError(f"HELLO with max_depth below {messages.MIN_DEPTH}: no error could be told")
     if told["max_exts"] < messages.MIN_EXTS:

@@ -147,7 +147,8 @@ class Outbox:
             batch.clear()
             return
         size = sum(map(len, batch)) + 3
-        if count <= messages.MAX_BATCH and size <= self.max_frame:
+        most = min(self.max_frame, messages.MAX_BATCH_BYTES)
+        if count <= messages.MAX_BATCH and size <= most:
             self.frames.append(_batch_frame(batch))
             batch.clear()
             return
@@ -155,7 +156,7 @@ class Outbox:
         size = 3
         for index, envelope in enumerate(batch):
             size += len(envelope)
-            if index > first and (size > self.max_frame or index - first == messages.MAX_BATCH):
+            if index > first and (size > most or index - first == messages.MAX_BATCH):
                 self.frames.append(_batch_frame(batch[first:index]))
                 first = index
                 size = 3 + len(envelope)

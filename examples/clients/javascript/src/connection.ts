@@ -157,8 +157,8 @@ export class Connection {
     queueMicrotask(() => {
       this.isFlushing = false;
       const finished = this.calls.takeFinished(), released = this.imports.takeReleased();
-      if (finished.length) this.send([messages.FINISH, finished]);
-      if (released.length) this.send([messages.RELEASE, released]);
+      for (const [code, ids] of [[messages.FINISH, finished], [messages.RELEASE, released]] as const)
+        for (let i = 0; i < ids.length; i += 400) this.send([code, ids.slice(i, i + 400)]); // PB-F48
     });
   }
   private reference(object: object, encoding: Encoding): ReturnType<Sender["reference"]> {

@@ -1,0 +1,125 @@
+"""What is around payloads is small, and that is seen before any of it is made (PB-F48)."""
+
+from __future__ import annotations
+
+import msgpack
+import pytest
+
+import pb
+from pb import messages
+from pb.errors import ProtocolError
+from pb.wire import frames
+from pb.wire.frames import unpack_frame
+
+from ..pump import Script, packed
+
+MIB = 1 << 20
+PAYLOAD = packed([[], {}])
+
+
+def array(count, item):
+    """Return an array of so many equal items, as bytes."""
+    return b"\xdd" + count.to_bytes(4, "big") + item * count
+
+
+def call(options=b"\x80", payload=PAYLOAD, method="x"):
+    """Return a CALL with options that are bytes already."""
+    return b"\x96\x01\x01\x00" + msgpack.packb(method) + msgpack.packb(payload) + options
+
+
+TOO_LARGE = {
+    "GONE of many": b"\x92\x08" + array(4_000_000, b"\x05"),
+    "RELEASE of many": b"\x92\x06" + array(200_000, b"\x01"),
+    "FINISH of many": b"\x92\x05" + array(70_000, b"\x01"),
+    "an option of lists": call(b"\x81\xa1z" + array(2_000_000, b"\x91\x90")),
+    "the same behind a large payload": call(b"\x81\xa1z" + array(500_000, b"\x90"), bytes(MIB)),
+    "many needs": call(b"\x81\xa5needs" + array(100_000, b"\x01")),
+    "one of a batch": b"\x92\x92\x0d\x01" + b"\x92\x08" + array(100_000, b"\x05"),
+    "the batch of many that may be": b"\xdc\x00\x20" + (b"\x92\x08" + array(40_000, b"\x05")) * 32,
+    "a batch of too many": array(MIB, b"\x90"),
+    "PING with a list": b"\x92\x0d" + array(100_000, b"\x90"),
+    "of a code that nobody knows": b"\x92\x63" + array(100_000, b"\x90"),
+    "with a list for a code": b"\x92" + array(100_000, b"\x01") + b"\x01",
+}
+
+
+@pytest.mark.parametrize("body", TOO_LARGE.values(), ids=TOO_LARGE.keys())
+@pytest.mark.parametrize("kind", [bytes, memoryview])
+def test_what_takes_too_much_beside_payloads_is_refused_before_it_is_made(body, kind, monkeypatch):
+    """Lists of ids, options that nobody knows, a code: each may hold millions of values in a legal frame."""
+    whole = []
+    unpackb = msgpack.unpackb
+
+    def unpacked(data, **options):
+        whole.append(len(data))
+        return unpackb(data, **options)
+
+    monkeypatch.setattr(frames.msgpack, "unpackb", unpacked)
+    with pytest.raises(ProtocolError, match="at most") as caught:
+        unpack_frame(kind(body))
+
+    assert messages.BYE_TOO_LARGE == caught.value.code
+    assert [] == [size for size in whole if size > 9]
+
+
+ALLOWED = {
+    "GONE of as many as fit": b"\x92\x08" + array(60_000, b"\x05"),
+    "a large payload": call(payload=bytes(MIB)),
+    "a large payload behind a long name": call(payload=bytes(MIB), method="x" * 300),
+    "a large payload and options": call(b"\x81\xa1z" + array(50_000, b"\x01"), bytes(MIB)),
+    "a batch of large payloads": b"\xdc\x00\x03" + call(payload=bytes(MIB)) * 3,
+    "a batch of large payloads that is short": b"\x93" + call(payload=bytes(MIB)) * 3,
+    "a batch with much in each": b"\xdc\x00\x10" + (b"\x92\x08" + array(60_000, b"\x05")) * 16,
+    "in long forms": b"\xdd\0\0\0\x05\xcc\x01\xcd\0\x01\0\xda\0\x01x" + msgpack.packb(bytes(MIB)),
+}
+
+
+@pytest.mark.parametrize("body", ALLOWED.values(), ids=ALLOWED.keys())
+def test_what_takes_as_much_as_it_may_is_unpacked(body):
+    """Whatever the payloads take, and in whichever form lengths were written."""
+    found = list(unpack_frame(body))
+    whole = msgpack.unpackb(body, max_array_len=MIB)
+    assert (whole if type(whole[0]) is list else [whole]) == [
+        [bytes(field) if type(field) is memoryview else field for field in each] for each in found
+    ]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\xdd",
+        b"\x91" * 100_000,
+        b"\x92\x08" + array(100_000, b"\x05") + b"\x01",
+        b"\xc1" * 100_000,
+        b"\xdd\xff\xff\xff\xff" + bytes(70_000),
+    ],
+    ids=["cut", "deep", "tail", "reserved", "promises"],
+)
+def test_what_is_no_message_ends_the_connection_all_the_same(body):
+    """With the word that says best what it is."""
+    with pytest.raises(ProtocolError):
+        unpack_frame(body + bytes(70_000) if len(body) == 1 else body)
+
+
+def test_such_a_frame_ends_the_connection():
+    """And nothing of it is acted on."""
+    script = Script(pb.Root())
+    script.side.input((len(TOO_LARGE["GONE of many"])).to_bytes(4, "big") + TOO_LARGE["GONE of many"])
+    assert [[15, 5]] == [message[:2] for message in script.heard()]
+
+
+def test_batches_that_are_sent_keep_to_it():
+    """Whatever the messages in them have beside payloads."""
+
+    script = Script(pb.Root(), info={"max_frame": 4 * MIB})
+    for _ in range(64):
+        script.broker.outbox.put(b"\x92\x08" + array(40_000, b"\x05"))
+    sent = script.side.output()
+    made = []
+    while sent:
+        end = 4 + int.from_bytes(sent[:4], "big")
+        made.append(sent[4:end])
+        sent = sent[end:]
+
+    assert 3 <= len(made)
+    assert 64 == sum(len(list(unpack_frame(each))) for each in made)
