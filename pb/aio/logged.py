@@ -43,10 +43,16 @@ def no_handshake(peer: str, kind: str, error: Exception, sparing: Sparing) -> No
             "connection with %s refused: the handshake of %s failed: %s%s",
             peer,
             kind,
-            ascii(str(error)[:200])[1:-1],
+            _why(error),
             sparing.omitted(),
             extra=fields("connection.refused", peer=peer, error=error),
         )
+
+
+def _why(error: Exception) -> str:
+    if getattr(error, "reason", "") == "UNSUPPORTED_PROTOCOL":
+        return "the peer speaks an older TLS only; 1.3 is expected"  # OpenSSL does not tell which
+    return ascii(str(error)[:200])[1:-1]
 
 
 def closing(peer: str, awaited: int) -> None:

@@ -7,6 +7,7 @@ of URLs and of what a frame means, except how a BYE begins. Spec: spec/2-frames.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from typing import Any, Final
 
@@ -94,6 +95,8 @@ class WebSocket(asyncio.Protocol):
         self.link: Any = None  # once the handshake is over
         self.is_closing = False
         self._handshake_s = limits.hello_timeout_s
+        self._drain_s = limits.drain_s
+        self._ends_at = math.inf  # from our BYE on: a close of WebSocket is part of leaving (PB-L8)
         self._budget = Budget(asyncio.get_running_loop().time, limits)
         self._messages = 0  # complete ones, each of which earns 1 for the budget
         self._why: ProtocolError | None = None  # we have ended it
@@ -148,7 +151,8 @@ class WebSocket(asyncio.Protocol):
         if self._is_ending:
             self.network.close()
         if self.is_closing and self._timer is None:
-            self._set_timer(_END_S)
+            left_s = self._ends_at - asyncio.get_running_loop().time()
+            self._set_timer(min(_END_S, max(0.0, left_s)))
 
     # --- what the network tells
 
@@ -210,6 +214,7 @@ class WebSocket(asyncio.Protocol):
             body = bytes(memoryview(leaving)[start + 4 : end])
             if body.startswith(_BYE):
                 self._close_code = _CLOSE_OFFSET + body[2]
+                self._ends_at = asyncio.get_running_loop().time() + self._drain_s
             if self.protocol.state is OPEN:
                 self.protocol.send_binary(body)
             start = end

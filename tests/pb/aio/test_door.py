@@ -276,3 +276,20 @@ def test_a_handshake_of_tls_that_fails_is_logged(tmp_path, loop, caplog):
     (told,) = [record for record in caplog.records if "handshake of TLS" in record.getMessage()]
     assert "connection.refused" == told.pb_event
     assert told.pb_peer.startswith("127.0.0.1:")
+
+
+def test_an_older_tls_is_refused_and_the_log_says_so(tmp_path, loop, caplog):
+    """The words of OpenSSL alone would not tell what is to be done (spec 2.1)."""
+    caplog.set_level("INFO", "pb")
+    older = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    older.check_hostname, older.verify_mode = False, ssl.CERT_NONE
+    older.maximum_version = ssl.TLSVersion.TLSv1_2
+
+    async def test(server, auth):
+        with pytest.raises(OSError):
+            await asyncio.open_connection(*address_of(server), ssl=older)
+        await settle(lambda: not len(auth.strangers))
+
+    run(counting("pbs", tmp_path, test), loop)
+    (told,) = [record for record in caplog.records if "handshake of TLS" in record.getMessage()]
+    assert "failed: the peer speaks an older TLS only; 1.3 is expected" in told.getMessage()

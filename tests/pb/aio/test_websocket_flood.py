@@ -11,6 +11,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side
 
 import pb
+from pb import messages
 from pb.aio.websocket import WebSocket
 
 from ..peers import call
@@ -221,5 +222,32 @@ def test_nobody_is_answered_who_has_gone(loop):
                 await asyncio.sleep(0)
             assert network.is_closing()
             assert network.pongs <= 2 * (256 + 2048 // 6)
+
+    run(main(), loop)
+
+
+class Silent(Network):
+    """A network on which nothing is answered; it notes that it was cut."""
+
+    def __init__(self):
+        super().__init__()
+        self.cut = asyncio.Event()
+
+    def abort(self):
+        self.left = 0
+        self.cut.set()
+
+
+def test_who_never_answers_a_close_has_no_longer_than_the_drain(loop):
+    """What WebSocket has to say at the end is part of leaving, not ten seconds on top (PB-L8)."""
+
+    async def main():
+        network = Silent()
+        with on(network, pb.Limits(drain_s=0.01)) as socket:
+            bye = msgpack.packb([messages.BYE, messages.BYE_GOING_AWAY, "", 0])
+            socket.write(len(bye).to_bytes(4, "big") + bye)
+            socket.close()
+            await asyncio.wait_for(network.cut.wait(), 5)  # half of what a close alone may take
+            assert (4001).to_bytes(2, "big") in network.written
 
     run(main(), loop)
