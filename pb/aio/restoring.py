@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from jelly import RemoteCache
 from jelly.flavours import row_of
-from pb.auth.remote_identity import RemoteIdentity
+from pb.auth.remote_identity import RemoteIdentity, perspective_of
 from pb.caches.offering import RESYNC, Offering
-from pb.errors import ConnectionLost, Forbidden, Gone, NoSuchMethod, NoSuchObject, PeerError
+from pb.errors import ConnectionLost, Forbidden, Gone, NoSuchMethod, NoSuchObject, PeerError, ProtocolError
 from pb.logfields import fields
 from pb.reference import RemoteReference
 from pb.tracked import Tracked
@@ -99,10 +99,12 @@ class KeptIdentity(RemoteIdentity):
                 self._attached.remove(attached)
                 continue
             try:
-                reference = await call_now(
-                    self._reference, "attach", attached.service, attached.perspective, attached.client
+                reference = perspective_of(
+                    await call_now(
+                        self._reference, "attach", attached.service, attached.perspective, attached.client
+                    )
                 )
-            except (Forbidden, Gone) as error:
+            except (Forbidden, Gone, ProtocolError) as error:
                 log.warning(
                     "%r of %s cannot be attached again: %s",
                     attached.service,

@@ -50,9 +50,10 @@ class RemoteIdentity:
             Forbidden: no key for it, or the perspective does not want this client; the text says what was
                 asked for.
             Gone: logged out, or the identity was disabled.
+            ProtocolError: the server has answered with something else.
         """
         try:
-            return await self._call(self._reference, "attach", service, perspective, client)
+            return perspective_of(await self._call(self._reference, "attach", service, perspective, client))
         except Forbidden as error:
             which = f"{service!r}" if perspective is None else f"{perspective!r} of {service!r}"
             raise Forbidden(f"{self.name!r} cannot attach {which}: {error}; see keys()") from None
@@ -80,6 +81,15 @@ class RemoteIdentity:
 
     def __repr__(self) -> str:
         return f"<RemoteIdentity {self.name!r}>"
+
+
+def perspective_of(answer: object) -> RemoteReference:
+    """Return what a server has answered to attach(). Raises ProtocolError: it is no object of its own."""
+    if isinstance(answer, RemoteReference):
+        return answer
+    raise ProtocolError(
+        f"the answer to attach() is no perspective: expected a reference, found {type(answer).__name__}"
+    )
 
 
 async def log_in(

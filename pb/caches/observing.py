@@ -102,7 +102,7 @@ class Observing:
     def begin(self, export: Export, observer: RemoteReference) -> object:
         """Return the state a replica starts with; from here on the object tells the observer of changes.
 
-        Raises whatever the object raises, which then observes nothing.
+        Raises whatever the object raises; then it is to be taken back.
         """
         handle = ObserverHandle(export)
         observer._pb_import = handle  # type: ignore[assignment]
@@ -113,13 +113,12 @@ class Observing:
         if tables.late is None:
             tables.late = []
             self.outbox.shut()
-        try:
-            return export.object.get_state_to_cache_and_observe_for(export.scope.perspective, observer)
-        except BaseException:
-            handle.dead = DeadReference
-            export.observer = None
-            self._forget_unsent(export)
-            raise
+        return export.object.get_state_to_cache_and_observe_for(export.scope.perspective, observer)
+
+    def take_back(self, export: Export) -> None:
+        """End what has begun, perhaps by half: the state could not be had, and the observer may be kept."""
+        self.end(export)
+        self._forget_unsent(export)
 
     def end(self, export: Export) -> None:
         """Tell the object that an observer is gone: once, and whatever it raises is only logged."""

@@ -194,8 +194,9 @@ class ExportTable:
             if taken is not None:
                 taken.catch_up(export, state)
         except BaseException as error:
-            del self.exports[export.id]
+            self.exports.pop(export.id, None)
             self._forget_object(export)
+            self.observing.take_back(export)
             if not isinstance(error, Exception):
                 raise
             raise Unjellyable(

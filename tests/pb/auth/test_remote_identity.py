@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgpack
 import pytest
 
 import cred
@@ -133,6 +134,16 @@ def test_a_login_that_is_given_up_is_given_up():
     task.step()
     task.coroutine.close()
     assert ["login"] == asked
+
+
+@pytest.mark.parametrize("answer", [None, 7, [ref(5)], "chat", msgpack.ExtType(5, b"\x09")])
+def test_a_perspective_that_is_none_is_a_protocol_error(answer):
+    """The program would call methods of an int, or wait for items of a stream that nobody has asked for."""
+    step = {"data": b"", "identity": ref(1), "user": "guest"}
+    impostor = Impostor(lambda method, args: step if method == "login" else answer, auth=("ANONYMOUS",))
+    identity = impostor.login(cred.Anonymous())
+    with pytest.raises(pb.ProtocolError, match="expected a reference, found "):
+        impostor.guest.until(identity.attach("chat"), impostor.carry)
 
 
 @pytest.mark.parametrize("keys", [None, 7, [["a"]], [1], [["a", "b", "c"]], "ab"])
