@@ -34,7 +34,7 @@ def run(main: Coroutine[Any, Any, Any], loop: str = "asyncio", limit_s: float = 
 
     with asyncio.Runner(loop_factory=FACTORIES[loop]) as runner:
         result = runner.run(bounded())
-    assert [] == unhandled
+    assert not unhandled, unhandled
     return result
 
 
