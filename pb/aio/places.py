@@ -61,6 +61,7 @@ class Places:
         self._most = most
         self._knock = knock
         self._links: set[Link] = set()
+        self._is_closed = False
         self.in_door = 0
         self.sparing = Sparing(clock)
         self.source_bound = SourceBound(clock)
@@ -83,11 +84,19 @@ class Places:
 
         Raises:
             Forbidden: it is one too many; the peer is to be told so, and it counts until it has gone.
+            ConnectionError: the server was closed between its arrival and this.
         """
+        if self._is_closed:
+            raise ConnectionError("the server has been closed")
         if isinstance(link.entered, Place):
             link.entered.arrived()
         self._links.add(link)
         self._check(0)
+
+    def close(self) -> list[Link]:
+        """Let nobody in any more; return those who are there."""
+        self._is_closed = True
+        return list(self._links)
 
     def discard(self, link: Link) -> None:
         """Count out a connection whose transport is gone."""

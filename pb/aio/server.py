@@ -87,7 +87,7 @@ class Server:
         Takes at most `Limits.drain_s`. Closing twice does nothing; cancelled, it ends them at once.
         """
         self._listener.close()
-        links = list(self._places)
+        links = self._places.close()  # who arrived just now, and is none of them, is sent away
         try:
             await asyncio.gather(*(link.close(messages.BYE_GOING_AWAY) for link in links))
         except asyncio.CancelledError:

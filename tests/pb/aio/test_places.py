@@ -165,3 +165,17 @@ def test_one_is_counted_once_from_the_door_on_until_it_has_gone():
     assert (["b", "a"], 1, 0) == (left, len(places), places.in_door)
     places.discard(visitor)
     assert 0 == len(places)
+
+
+def test_who_arrives_while_the_server_closes_is_sent_away():
+    """It is none of those that are told of the end, and would be served by nobody's server for ever."""
+    places = Places(2, Clock(), None)
+    there, late = (Side(name, None, None, pb.Limits()) for name in ("there", "late"))
+    for each in (there, late):
+        each.entered = None
+    places.enter(there)
+
+    assert [there] == places.close()
+    with pytest.raises(ConnectionError, match="has been closed"):
+        places.enter(late)
+    assert [there] == list(places)
