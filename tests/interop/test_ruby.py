@@ -45,6 +45,17 @@ def test_the_vectors_of_a_leaf():
     assert ruby("check_vectors.rb", str(ROOT / "spec" / "vectors")).endswith(" 0 failed\n")
 
 
+def test_an_error_of_the_server_s_prints_harmlessly():
+    """Ruby prints the message of what nobody rescues; the text is there as it was sent (PB-E8)."""
+    made = r'PB::RemoteError.new({"type" => "a.B", "msg" => "x\n\e[2J\u009b\u202e\u2028 ü"})'
+    asked = f'require "pb"; error = {made}; print error.message, "|", error.text.dump'
+    done = subprocess.run(
+        ["ruby", "-I", str(CLIENT), "-e", asked], capture_output=True, encoding="utf-8", timeout=HARD_END_S
+    )
+
+    assert r'a.B: x\n\e[2J\u009B\u202E\u2028 ü|"x\n\e[2J\u009B\u202E\u2028 \u00FC"' == done.stdout
+
+
 @pytest.mark.parametrize("scheme", ["pb", "pb+unix"])
 def test_a_live_server(scheme, tmp_path):
     """Calls, references, errors, and a clean end."""

@@ -14,13 +14,15 @@ module PB
   class OutcomeUnknown < ConnectionLost; end   # it may have run
   class BadPayload < Error; end                # what came is more than a leaf takes
 
-  # An error of the other side. `type` is its wire name, such as "pb.NoSuchMethod".
+  # An error of the other side. `type` is its wire name, such as "pb.NoSuchMethod", `text` what it says of it.
+  # `message`, which Ruby prints, is both, with escapes for what a terminal or a log could take for its own (PB-E8).
   class RemoteError < Error
-    attr_reader :type, :bases, :data
+    attr_reader :type, :text, :bases, :data
 
     def initialize(map)
-      @type, @bases, @data = map["type"], map["bases"] || [], map["data"]
-      super(map["msg"].to_s.empty? ? @type : "#{@type}: #{map["msg"]}")
+      @type, @text, @bases, @data = map["type"], map["msg"].to_s, map["bases"] || [], map["data"]
+      said = @text.empty? ? @type : "#{@type}: #{@text}"
+      super(said.scrub.gsub(/[\p{C}\p{Zl}\p{Zp}]/) { |unseen| unseen.dump[1..-2] })
     end
   end
 
