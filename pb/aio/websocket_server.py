@@ -88,7 +88,7 @@ class ServerSocket(WebSocket):
         limits: for one message, and for the handshake.
         sockets: where it is listed until its link is: those that are not open yet, and answers of HTTP.
         knock: counts it in, where that was not done before.
-        sparing: says whether one more failed handshake is logged.
+        sparing: says whether one more failed handshake, or refused request, is logged.
 
     Attributes:
         entered: what counts it out.
@@ -156,23 +156,28 @@ class ServerSocket(WebSocket):
             return
         if origin is not None and not is_allowed(origin, host, self._is_secure, self._web.origins):
             # The peer's own words are not repeated to it, and shown to us cut short.
-            log.warning(
-                "refused a page from %s at %s; Web(origins=[...]) allows pages from elsewhere",
-                ascii(origin[:100]),
-                peer_name(self.network),
-                extra=fields("request.refused", peer=peer_name(self.network), code=int(HTTPStatus.FORBIDDEN)),
-            )
+            peer, code = peer_name(self.network), int(HTTPStatus.FORBIDDEN)
+            if self._sparing.may_log():
+                log.warning(
+                    "refused a page from %s at %s; Web(origins=[...]) allows pages from elsewhere%s",
+                    ascii(origin[:100]),
+                    peer,
+                    self._sparing.omitted(),
+                    extra=fields("request.refused", peer=peer, code=code),
+                )
             text = "pages from there may not connect here.\n"
             self._respond(self.protocol.reject(HTTPStatus.FORBIDDEN, text))
             return
         response = self.protocol.accept(request)
         if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
-            log.info(
-                "refused a request of %s: HTTP %d",
-                peer_name(self.network),
-                response.status_code,
-                extra=fields("request.refused", peer=peer_name(self.network), code=response.status_code),
-            )
+            if self._sparing.may_log():
+                log.info(
+                    "refused a request of %s: HTTP %d%s",
+                    peer_name(self.network),
+                    response.status_code,
+                    self._sparing.omitted(),
+                    extra=fields("request.refused", peer=peer_name(self.network), code=response.status_code),
+                )
             self._respond(response)
             return
         self.protocol.send_response(response)

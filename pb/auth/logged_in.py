@@ -85,12 +85,13 @@ class LoggedIn(jelly.Referenceable, Login):
         try:
             live = await self._auth.authorizer.attach(self._identity, service, perspective, prepare=prepare)
         except cred.NotPermitted as error:
-            log.info(
-                "attach refused for %s: %s",
-                ascii(self.name),
-                error.reason,
-                extra=fields("attach.refused", identity=self.name, service=service, error=error),
-            )
+            if attachment.scope.tables.may_log(logging.INFO, "attach.refused"):
+                log.info(
+                    "attach refused for %s: %s",
+                    ascii(self.name),
+                    error.reason,
+                    extra=fields("attach.refused", identity=self.name, service=service, error=error),
+                )
             raise Forbidden(str(error)) from None
         except cred.AttachRefused as error:
             raise Forbidden(str(error)) from None

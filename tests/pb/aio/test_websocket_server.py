@@ -134,3 +134,33 @@ def test_closing_the_server_ends_what_has_not_begun(loop):
             assert b"" == await asking
 
     run(main(), loop)
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["Origin: http://elsewhere.example", "Sec-WebSocket-Protocol: other"],
+    ids=["a page from elsewhere", "another protocol"],
+)
+def test_requests_that_are_refused_fill_no_log(header, loop, caplog):
+    """Whoever can connect can send them without end."""
+    caplog.set_level(logging.INFO, "pb")
+    lines = [
+        "GET / HTTP/1.1",
+        "Host: localhost",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+        header,
+    ]
+
+    async def main(server):
+        port = int(server.url.rpartition(":")[2])
+        for _ in range(60):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write("\r\n".join([*lines, "", ""]).encode())
+            assert b"HTTP/1.1 4" in await reader.read(-1)
+            writer.close()
+
+    over(main, loop, web=pb.Web())
+    assert 20 <= sum(record.getMessage().startswith("refused a ") for record in caplog.records) <= 40

@@ -9,6 +9,7 @@ import pytest
 
 import cred
 import pb
+from pb.bounds.log_bound import MAX_LINES
 
 from .doors import hash_of
 from .rooms import Client, Room, play, settle
@@ -162,3 +163,16 @@ def test_an_attached_that_returns_no_perspective_is_an_incident(quiet):
         assert 0 == house.chat.attach_count("alice")
 
     play("nothing", act)
+
+
+def test_attaching_in_vain_fills_no_log(caplog):
+    """Whoever has logged in may try without end."""
+    caplog.set_level(logging.INFO, "pb")
+
+    async def act(house, connection, identity):
+        for _ in range(MAX_LINES + 20):
+            with pytest.raises(pb.Forbidden):
+                await identity.attach("chat", "bob")
+
+    play("in-vain", act)
+    assert MAX_LINES == sum(record.getMessage().startswith("attach refused") for record in caplog.records)
