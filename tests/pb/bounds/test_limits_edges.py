@@ -64,6 +64,7 @@ FIXED = {
 # Those that need a clock, a network or a login are tried where there is one.
 TIMES = "pb/aio/test_limit_times.py::test_as_long_as_a_limit_says_is_waited_and_no_longer"
 THROTTLE, STRANGERS = "cred/test_throttle.py::test_", "pb/auth/test_strangers.py::test_"
+ENVELOPES = "pb/wire/test_envelopes.py::test_the_last_byte_that_may_be_is_taken_and_one_more_is_not"
 SCRAM = "cred/test_scram_messages.py::test_the_limits_themselves_are_taken"
 HASH = "cred/test_passwords.py::test_the_limits_themselves_fit"
 ELSEWHERE = {
@@ -80,6 +81,8 @@ ELSEWHERE = {
     "useless_per_s": (
         "pb/bounds/test_budget.py::test_the_budget_fills_again_with_time_and_never_over_its_edge"
     ),
+    "bytes of an envelope without its payload": ENVELOPES,
+    "of the envelopes of a batch": ENVELOPES,
     "name of an identity, bytes": "cred/test_names.py::test_the_longest_name_is_taken",
     "password, bytes": "cred/test_passwords.py::test_the_longest_password_is_taken",
     "message of SCRAM, bytes": SCRAM,

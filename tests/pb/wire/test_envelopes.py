@@ -123,3 +123,20 @@ def test_batches_that_are_sent_keep_to_it():
 
     assert 3 <= len(made)
     assert 64 == sum(len(list(unpack_frame(each))) for each in made)
+
+
+@pytest.mark.parametrize("is_batch", [False, True], ids=["a message", "a batch"])
+def test_the_last_byte_that_may_be_is_taken_and_one_more_is_not(is_batch):
+    """An honest peer may rely on all of it."""
+    full = b"\x92\x08" + array(messages.MAX_ENVELOPE_BYTES - 7, b"\x05")
+    count = messages.MAX_BATCH_BYTES // len(full)
+    if is_batch:
+        assert count == len(list(unpack_frame(b"\xdc\x00" + bytes((count,)) + full * count)))
+    else:
+        assert 1 == len(list(unpack_frame(full)))
+    with pytest.raises(ProtocolError, match="at most"):
+        unpack_frame(
+            b"\xdc\x00" + bytes((count + 1,)) + full * count + b"\x92\x0d\x01"
+            if is_batch
+            else b"\x92\x08" + array(messages.MAX_ENVELOPE_BYTES - 6, b"\x05")
+        )
