@@ -46,7 +46,7 @@ NO_METHODS = [
 NO_METHODS += ["number", "secret", "admin", "perspective_admin", "view_admin", "kept_", "1echo"]
 
 
-@pytest.mark.parametrize("name", [*NO_METHODS, "x" * 129, "x" * 3_000_000], ids=lambda name: ascii(name[:20]))
+@pytest.mark.parametrize("name", [*NO_METHODS, "x" * 129, "x" * 60_000], ids=lambda name: ascii(name[:20]))
 def test_a_name_that_is_no_method_reaches_nothing(name):
     """Dotted names, dunder names and attributes that are no methods were each somebody's hole."""
     side = victim()
