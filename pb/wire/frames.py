@@ -199,34 +199,38 @@ def unpack_frame(body: bytes | bytearray | memoryview, is_first: bool = False) -
         if type(first) is list and not is_first:
             _checked_batch(len(frame))
             return iter(frame)
-    raise ProtocolError("a frame that is neither a message nor a batch of messages", messages.BYE_MALFORMED)
+    raise _neither()
 
 
 def check_envelopes(body: memoryview) -> None:
     """Look how much of a long frame is outside of payloads, before anything of it is made (PB-F48).
 
-    What is no envelope at all is left to who unpacks it.
+    Only what is not msgpack is left to who unpacks it, and who sees that before anything is made too.
 
     Raises:
-        ProtocolError: it is more than envelopes may take.
+        ProtocolError: it is more than envelopes may take, or no array.
     """
+    if not _is_array(body[0]):
+        raise _neither()
     unpacker = msgpack.Unpacker(max_buffer_size=len(body))
     unpacker.feed(body)
     count, total = 1, 0
-    try:
-        if _is_array(body[_ARRAY_WIDTH.get(body[0], 1)]):
-            count = _checked_batch(unpacker.read_array_header())
-        for _ in range(count):
-            start = unpacker.tell()
+    if _is_array(body[_ARRAY_WIDTH.get(body[0], 1)]):
+        count = _checked_batch(unpacker.read_array_header())
+    for _ in range(count):
+        start = unpacker.tell()
+        try:
             unpacker.skip()
-            outside = _outside(body[start : unpacker.tell()])
-            _check_bytes(outside, messages.MAX_ENVELOPE_BYTES, "a message")
-            total += outside
-        _check_bytes(total, messages.MAX_BATCH_BYTES, "a batch")
-    except ProtocolError:
-        raise
-    except Exception:  # whatever msgpack raises, and IndexError
-        return
+        except Exception:  # at least eight types come out of msgpack
+            return
+        outside = _outside(body[start : unpacker.tell()])
+        _check_bytes(outside, messages.MAX_ENVELOPE_BYTES, "a message")
+        total += outside
+    _check_bytes(total, messages.MAX_BATCH_BYTES, "a batch")
+
+
+def _neither() -> ProtocolError:
+    return ProtocolError("a frame that is neither a message nor a batch of messages", messages.BYE_MALFORMED)
 
 
 def _check_bytes(found: int, most: int, what: str) -> None:
@@ -249,16 +253,23 @@ def _is_array(head: int) -> bool:
 
 
 def _outside(body: memoryview) -> int:
-    """Return how many bytes of an envelope are not its payload, if it has one."""
+    """Return how many bytes of an envelope are not its payload: all, where none is in its place.
+
+    So too where it is no array, or has fewer elements than its code asks for: that is found out later, and
+    until then whatever it holds would have been made.
+    """
     unpacker = msgpack.Unpacker(max_buffer_size=len(body))
     unpacker.feed(body)
-    unpacker.read_array_header()
-    start = unpacker.tell()
-    unpacker.skip()
-    stop = unpacker.tell()
-    code = msgpack.unpackb(body[start:stop]) if stop - start <= _LONGEST_INT else None
+    try:
+        count = unpacker.read_array_header()
+        start = unpacker.tell()
+        unpacker.skip()
+        stop = unpacker.tell()
+        code = msgpack.unpackb(body[start:stop]) if stop - start <= _LONGEST_INT else None
+    except Exception:  # no array, an empty one, or a code that is no value at all
+        return len(body)
     index = _PAYLOAD_INDEX.get(code) if type(code) is int else None
-    if index is None:
+    if index is None or index >= count:
         return len(body)
     for _ in range(index - 1):
         unpacker.skip()

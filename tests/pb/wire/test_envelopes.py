@@ -40,6 +40,12 @@ TOO_LARGE = {
     "PING with a list": b"\x92\x0d" + array(100_000, b"\x90"),
     "of a code that nobody knows": b"\x92\x63" + array(100_000, b"\x90"),
     "with a list for a code": b"\x92" + array(100_000, b"\x01") + b"\x01",
+    "CALL without what it asks for": b"\x92\x01" + array(65_530, b"\x90"),
+    "ANSWER without a payload": b"\x92\x02" + array(65_530, b"\x90"),
+    "ITEMS that end before it": b"\xdc\x00\x02\xcc\x0a" + array(65_530, b"\x90"),
+    "a map in a batch": b"\x92\x92\x0d\x01" + b"\x81\xa0" + array(65_530, b"\x90"),
+    "a code that is no text": b"\x92\xa1\xff" + array(65_530, b"\x90"),
+    "nothing and much in a batch": b"\x92\x90\x91" + array(65_531, b"\x90"),
 }
 
 
@@ -47,19 +53,38 @@ TOO_LARGE = {
 @pytest.mark.parametrize("kind", [bytes, memoryview])
 def test_what_takes_too_much_beside_payloads_is_refused_before_it_is_made(body, kind, monkeypatch):
     """Lists of ids, options that nobody knows, a code: each may hold millions of values in a legal frame."""
-    whole = []
-    unpackb = msgpack.unpackb
-
-    def unpacked(data, **options):
-        whole.append(len(data))
-        return unpackb(data, **options)
-
-    monkeypatch.setattr(frames.msgpack, "unpackb", unpacked)
+    whole = sizes_unpacked(monkeypatch)
     with pytest.raises(ProtocolError, match="at most") as caught:
         unpack_frame(kind(body))
 
     assert messages.BYE_TOO_LARGE == caught.value.code
     assert [] == [size for size in whole if size > 9]
+
+
+def sizes_unpacked(monkeypatch):
+    """Return a list that gets the size of each thing that is unpacked from now on."""
+    sizes = []
+    unpackb = msgpack.unpackb
+
+    def unpacked(data, **options):
+        sizes.append(len(data))
+        return unpackb(data, **options)
+
+    monkeypatch.setattr(frames.msgpack, "unpackb", unpacked)
+    return sizes
+
+
+@pytest.mark.parametrize(
+    "start", [b"\x81\xa0", b"\x81\x90", b"\xde\x00\x01\x01"], ids=["text", "a list", "an integer"]
+)
+def test_a_large_frame_that_is_no_array_is_refused_before_it_is_made(start, monkeypatch):
+    """Of a map nothing counts as a payload, and nothing is looked for in it (PB-F4)."""
+    whole = sizes_unpacked(monkeypatch)
+    with pytest.raises(ProtocolError, match="neither a message nor a batch") as caught:
+        unpack_frame(start + array(65_530, b"\x90"))
+
+    assert messages.BYE_MALFORMED == caught.value.code
+    assert [] == whole
 
 
 ALLOWED = {
