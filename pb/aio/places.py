@@ -83,13 +83,13 @@ class Places:
         """Count in a connection whose transport is there, until it is discarded.
 
         Raises:
-            Forbidden: it is one too many; the peer is to be told so, and it counts until it has gone.
-            ConnectionError: the server was closed between its arrival and this.
+            Forbidden: it is one too many, and counts until it has gone; or the server was closed between its
+                arrival and this. The peer is to be told so.
         """
-        if self._is_closed:
-            raise ConnectionError("the server has been closed")
         if isinstance(link.entered, Place):
             link.entered.arrived()
+        if self._is_closed:
+            raise Forbidden("the server is being closed; try again later")
         self._links.add(link)
         self._check(0)
 

@@ -8,7 +8,7 @@ import pytest
 
 import pb
 from pb import messages
-from pb.dispatch import Kind, bind_error, find_method, is_method_name, signature_of
+from pb.dispatch import KNOWN, Kind, bind_error, find_method, is_method_name, signature_of
 
 from .cached import REGISTRY, Shop, Weapon
 from .pump import Pump
@@ -297,6 +297,65 @@ def test_what_does_not_tell_what_it_takes_is_no_fault_of_this_side():
     """Builtins, for example."""
     assert "(...)" == signature_of(dict.pop)
     assert "(*args)" == signature_of(Peculiar().remote_all)
+
+
+class Lazy:
+    """Can be called, and fails whoever looks closer."""
+
+    def __getattr__(self, name):
+        raise RuntimeError("not loaded yet")
+
+    def __call__(self, a):
+        return a
+
+
+class Holder(pb.Referenceable):
+    def __init__(self):
+        self.remote_lazy = Lazy()
+
+
+class Picture(pb.Viewable):
+    def view_show(self, *args, key):
+        return key
+
+
+def test_what_fails_when_it_is_asked_what_it_takes_fails_one_call():
+    """And not the connection with all its other calls."""
+    pump = Pump(Holder())
+
+    with pytest.raises(pb.BadArguments, match=r"it takes \(\.\.\.\)"):
+        pump.call("lazy", 1, 2, 3)
+    assert 5 == pump.call("lazy", 5)
+
+
+def test_of_a_view_that_takes_any_arguments_all_are_told():
+    """The actor is one of them, and is not taken for all."""
+    assert "(*args, key)" == signature_of(Picture().view_show, True)
+
+
+def test_names_that_nothing_has_are_not_kept():
+    """A peer may think of any number, and Python 3.12 keeps for ever what is interned."""
+
+    class Dynamic(pb.Referenceable):
+        def __getattr__(self, name):
+            return len
+
+    find_method(Target(), "remote_", "plain")
+    with pytest.raises(pb.NoSuchMethod):
+        find_method(Target(), "remote_", "no_such")
+    assert len is find_method(Dynamic(), "remote_", "anything")
+
+    assert "plain" in KNOWN["remote_"]
+    assert not {"no_such", "anything"} & KNOWN["remote_"].keys()
+
+
+def test_as_many_names_are_known_as_programs_have():
+    """Beyond, all are looked up anew."""
+    names = [f"m{number}" for number in range(1100)]
+    many = type("Many", (), {f"remote_{name}": len for name in names})()
+
+    assert all(len is find_method(many, "remote_", name) for name in [*names, *names])
+    assert len(KNOWN["remote_"]) <= 1024
 
 
 def test_names_after_a_private_parameter_can_be_reached_by_name():
