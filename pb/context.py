@@ -64,7 +64,10 @@ class CurrentCall:
 
     Attributes:
         connection: the connection it came over, as the face made it.
-        perspective: on whose behalf it is made; None where no one has logged in.
+        perspective: on whose behalf it is made; None where no one has logged in. A method has it until it is
+            answered, even if the attachment ends meanwhile. A task that outlives its call has it no longer
+            than the attachment lasts, for it would keep all that belongs to a user who has left; what needs
+            to know it later takes it along.
         answer_wanted: whether the caller waits for a result.
         trace: the trace that the caller says it belongs to, or that a hook has put it in; None for none.
     """

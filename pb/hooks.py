@@ -261,7 +261,7 @@ def names_of(scope: Any) -> tuple[str, str, str]:
     """Return identity, service and perspective of a scope, "" where there is none. Never fails."""
     perspective = scope.perspective
     if perspective is None:
-        return scope.identity, "", ""
+        return scope.names or (scope.identity, "", "")
     try:
         name = str(getattr(perspective, "perspective_name", ""))
         service = str(getattr(getattr(perspective, "service", None), "name", ""))

@@ -273,6 +273,7 @@ class Serving(Finding, Cancelling):
             args.insert(0, scope.perspective)  # the actor: never the peer's to choose
         token = serving.set((scope, id, export.id, method))
         limit = None if at is None else inherited.set(due(at))
+        scope.direct.running += 1  # a method may end what it runs under, and runs on under it
         try:
             try:
                 if kwargs or export.guards is not None or type(function) is not MethodType:
@@ -306,6 +307,7 @@ class Serving(Finding, Cancelling):
             serving.reset(token)
             if limit is not None:
                 inherited.reset(limit)
+            scope.direct.leave()
 
     def run_late(self, id: int, *what: Any) -> None:
         """Run a call that did not begin when it came."""

@@ -16,6 +16,7 @@ from jelly.flavours import row_of
 
 from .. import messages
 from ..errors import DeadReference, Forbidden
+from ..hooks import names_of
 from ..reference import Import, RemoteReference
 from ..wire.ids import STREAM
 
@@ -39,6 +40,7 @@ class Scope:
         has_begun: whether the perspective itself was handed out: before, an attachment does not end because
             something else was released.
         is_over: whether the attachment has ended: nothing more is handed out under it.
+        names: identity, service and perspective, once `perspective` was let go; hooks tell them still.
         direct: the scope of what is not passed on, also seen from its relay.
     """
 
@@ -52,6 +54,7 @@ class Scope:
         "has_begun",
         "identity",
         "is_over",
+        "names",
         "on_empty",
         "perspective",
         "running",
@@ -76,7 +79,8 @@ class Scope:
         self.exports: dict[int, Export] | None = None if is_base else {}
         self.has_begun = False
         self.identity = ""  # who has logged in to get it, for those who are told
-        self.running = 0  # calls under it that have not been answered
+        self.names: tuple[str, str, str] | None = None
+        self.running = 0  # calls under it that have not been answered, and streams
         self.is_over = False
         self.on_empty: Any = None  # called when the last of what was handed out has been released
         self.direct = self
@@ -90,13 +94,13 @@ class Scope:
     def leave(self) -> None:
         """Count a call out; an attachment ends when nothing is held under it and nothing runs."""
         self.running -= 1
-        self.check_empty()
+        if self.exports is not None and not self.exports:  # looked at here, for nearly always there is more
+            self.check_empty()
 
     def check_empty(self) -> None:
         """End the attachment if the peer has released all that it was given and no call runs under it."""
-        if self.on_empty is None:
-            if self.is_over:
-                self.forget()
+        if self.on_empty is None:  # it has ended
+            self.forget()
         elif self.has_begun and not self.exports and not self.running and not self.is_over:
             self.on_empty()
 
@@ -107,7 +111,8 @@ class Scope:
         whoever keeps such a reference, the client of an attachment for one, neither would ever go.
         """
         self.on_empty = None
-        if not self.running:
+        if not self.running and self.perspective is not None:
+            self.names = names_of(self)
             self.perspective = self._relayed = None
 
     def relay(self) -> Scope:
