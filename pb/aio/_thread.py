@@ -78,6 +78,7 @@ class Flush:
         if not self.loop.is_closed():
             return error
         link.thread = _NO_THREAD
+        link.broker.outbox.move(_NO_THREAD)  # else updates are appended without a look, and nobody takes them
         return RuntimeError(LOOP_CLOSED)
 
     def _write(self) -> None:

@@ -8,6 +8,8 @@ import pytest
 
 import pb
 
+from ..cached import REGISTRY, Shop
+
 
 class Echo(pb.Root):
     def remote_echo(self, value):
@@ -42,3 +44,40 @@ def test_what_is_used_in_a_second_run_says_what_to_do(use, reconnect):
     for _ in range(3):
         with pytest.raises(RuntimeError, match=r"another asyncio\.run\(\).*open it in the one that uses it"):
             asyncio.run(asyncio.wait_for(use_it(), 5))
+
+
+def test_an_observer_whose_loop_is_closed_keeps_no_update_from_the_others():
+    """Each time it is said what to do, and nothing is kept for a connection that will never be written."""
+    shop = Shop()
+    group = shop.stock._observers
+    kept = []
+
+    async def hold(name, count):
+        server = await pb.serve(shop, f"memory://{name}", registry=REGISTRY)
+        kept.append(server)
+        for _ in range(count):
+            connection = await pb.open_connection(f"memory://{name}", registry=REGISTRY)
+            kept.append(connection)
+            yield await connection.root.get("stock")
+
+    async def first_run():
+        kept.extend([replica async for replica in hold("closed-loop", 1)])
+
+    async def second_run():
+        replicas = [replica async for replica in hold("open-loop", 2)]
+        closed, one, other = group
+        for observer in (closed, other):  # between the two that live
+            group.discard(observer)
+            group.add(observer)
+        assert [one, closed, other] == list(group)
+        for n in range(1, 5):
+            with pytest.raises(RuntimeError, match=r"another asyncio\.run\(\)"):
+                group.send("set", n)
+            await asyncio.sleep(0.01)
+            assert [n, n] == [replica.n for replica in replicas]
+        assert len(closed._pb_import.scope.broker.outbox.batch) <= 1
+        for each in kept[-3:]:
+            await each.close()
+
+    asyncio.run(first_run())
+    asyncio.run(second_run())
