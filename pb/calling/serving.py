@@ -276,7 +276,9 @@ class Serving(Finding, Cancelling):
         scope.direct.running += 1  # a method may end what it runs under, and runs on under it
         try:
             try:
-                if kwargs or export.guards is not None or type(function) is not MethodType:
+                # What `guards` says is of the methods of the object's own class.
+                is_own = type(function) is MethodType and function.__self__ is export.object
+                if kwargs or export.guards is not None or not is_own:
                     check_arguments(export, function, method, args, kwargs)
                     if function is None:
                         self._relay(id, export, method, args, kwargs)

@@ -184,6 +184,13 @@ def attached():
     return root
 
 
+class Lender(pb.Root):
+    """Its own methods have no private parameters; what it lends from another object does."""
+
+    def __init__(self):
+        self.remote_lent = Guarded().remote_after
+
+
 @pytest.mark.parametrize(
     ("name", "args", "result"),
     [
@@ -229,6 +236,14 @@ def test_a_private_parameter_cannot_be_reached_by_place(name, args):
     """It is the method's own affair (PB-E9)."""
     with pytest.raises(pb.BadArguments, match=f"'{name}'"):
         Pump(attached()).call(name, *args)
+
+
+def test_nor_where_the_method_is_one_of_another_object():
+    """The class of the object that was exported knows nothing of it."""
+    pump = Pump(Lender())
+    assert [1, 0] == pump.call("lent", 1)
+    with pytest.raises(pb.BadArguments, match="'lent'"):
+        pump.call("lent", 1, 2)
 
 
 @pytest.mark.parametrize("name", ["after", "keyword", "rest", "only", "static", "open", "instance", "later"])

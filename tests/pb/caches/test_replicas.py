@@ -43,6 +43,27 @@ def test_a_question_is_answered_by_the_replica(step):
     assert 3 == replica.n
 
 
+class Lent:
+    def set(self, n, _force=False):
+        self.got = n, _force
+
+
+@STEPS
+def test_a_method_of_another_object_keeps_its_private_parameters(step):
+    """The class of the replica knows nothing of it."""
+    shop = Shop()
+    pump = Pump(shop, registry=REGISTRY, step=step)
+    replica = pump.call("get", "stock")
+    lent = Lent()
+    replica.observe_set = lent.set
+    shop.stock._observers.send("set", 1)
+    pump.run()
+    assert ((1, False), False) == (lent.got, pb.is_stale(replica))
+    shop.stock._observers.send("set", 2, True)
+    pump.run()
+    assert ((1, False), True) == (lent.got, pb.is_stale(replica))
+
+
 @STEPS
 @pytest.mark.parametrize(
     "update",
