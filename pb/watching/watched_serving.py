@@ -25,8 +25,8 @@ _NOTHING: Final[Called] = (0, None, None, None)
 def _told_of(export: Export) -> Called:
     """Return what hooks are told of an object: id, kind, class, and the object itself where it is a login.
 
-    A login is nobody's perspective, and has a name all the same. Of others nothing is kept that would keep
-    them, for hooks may keep what they are told.
+    A login is nobody's perspective, and has a name all the same. Of others nothing is kept here: this
+    stands in the row of the object itself.
     """
     of = export.object
     export.told = told = export.id, export.kind, type(of), of if isinstance(of, Login) else None
