@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import functools
 import inspect
+import weakref
 from collections.abc import Callable, Mapping
 from sys import intern
 from types import FunctionType, MethodType
@@ -117,10 +118,8 @@ def signature_of(function: Callable[..., Any], has_actor: bool = False) -> str:
     """Return the names that a peer may fill, as `(a, b=...)`: of a default, only that there is one."""
     is_bound = isinstance(function, MethodType)
     target = function.__func__ if isinstance(function, MethodType) else function
-    # Of other things that can be called there may be one for each call.
-    find = _signature if isinstance(target, FunctionType) else _signature.__wrapped__
     try:
-        return find(target, is_bound + has_actor)
+        return str(_signature(target, is_bound + has_actor))
     except Exception:  # it does not tell; or is an object that can be called, and runs code of its own here
         return "(...)"
 
@@ -130,7 +129,25 @@ class _Default:
         return "..."
 
 
-@functools.lru_cache(maxsize=4096)
+def _remembered(look: Callable[[Any, int], Any]) -> Callable[[Any, int], Any]:
+    """Remember what `look` says of a function for as long as the function lives: one may be made per call."""
+    known: weakref.WeakKeyDictionary[FunctionType, dict[int, Any]] = weakref.WeakKeyDictionary()
+
+    @functools.wraps(look)
+    def find(function: Any, bound: int) -> Any:
+        if not isinstance(function, FunctionType):
+            return look(function, bound)
+        found = known.get(function)
+        if found is None:
+            found = known[function] = {}
+        if bound not in found:
+            found[bound] = look(function, bound)
+        return found[bound]
+
+    return find
+
+
+@_remembered
 def _signature(function: Callable[..., Any], bound: int) -> str:
     # Remembered: a peer can ask without end, and looking takes longer than refusing.
     found = [*inspect.signature(function).parameters.values()]
@@ -177,7 +194,7 @@ def _guards(cls: type, prefix: str) -> Mapping[str, int] | None:
     return guards or None
 
 
-@functools.lru_cache(maxsize=4096)
+@_remembered
 def _most_positional(function: object, bound: int) -> int | None:
     """Return how many positional arguments come before the first private one; None if there is none.
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import gc
+import weakref
 
 import pytest
 
@@ -376,3 +378,23 @@ def test_as_many_names_are_known_as_programs_have():
 def test_names_after_a_private_parameter_can_be_reached_by_name():
     """They are published."""
     assert [1, 0, 3] == Pump(Guarded()).call("between", 1, c=3)
+
+
+def test_a_function_made_for_one_call_is_not_kept():
+    """Nor what it closes over, whether its arguments fit or not."""
+    made = []
+
+    class Maker(pb.Root):
+        def __getattr__(self, name):
+            if name != "remote_made":
+                raise AttributeError(name)
+            closed = Guarded()
+            made.append(weakref.ref(closed))
+            return lambda a, _b=0: [a, closed is not None]
+
+    pump = Pump(Maker())
+    assert [1, True] == pump.call("made", 1)
+    with pytest.raises(pb.BadArguments):
+        pump.call("made")
+    gc.collect()
+    assert [None] * len(made) == [each() for each in made]
