@@ -77,11 +77,19 @@ def test_pipelining_takes_one_round_trip_as_ever(tmp_path):
 
     async def work(house, spot, connection):
         for _ in range(2):
-            root, writes = connection.root, Writes(connection._link)
-            assert "a" == await root.room().next().next().add("a")
-            assert 2 == writes.count, "the calls, and that the results are not needed any longer"
-            assert "b" == await root.take(root.room().next(), "b")
-            assert 4 == writes.count
+            root = connection.root
+            for make, expected in (
+                (lambda root: root.room().next().next().add("a"), "a"),
+                (lambda root: root.take(root.room().next(), "b"), "b"),
+            ):
+                writes = Writes(connection._link)
+                outcome = make(root)
+                await asyncio.sleep(0)
+                assert 1 == writes.count and not outcome.done()
+                assert expected == await outcome
+                # That results are not needed any longer is said once; twice if answers come in two parts.
+                assert writes.count <= 3
+                connection._link.transport = writes.transport
             lose(connection)
             await back(connection)
 
