@@ -16,15 +16,6 @@ from .wire.web_stream import WebStream
 __all__ = ["Dump"]
 
 _NAMES: Final = {message.code: message.name for message in messages.MESSAGES}
-# Where the payload stands in each message that has one.
-_PAYLOADS: Final = {
-    messages.CALL: 4,
-    messages.ANSWER: 2,
-    messages.ERROR: 2,
-    messages.OBSERVE: 4,
-    messages.ITEMS: 2,
-    messages.END: 2,
-}
 _FOREIGN: Final = {
     b"\x16\x03\x01": "TLS: what is in it can be seen at its ends only",
     b"\x16\x03\x03": "TLS: what is in it can be seen at its ends only",
@@ -124,7 +115,7 @@ class Dump:
         name = _NAMES.get(code) if isinstance(code, int) else None
         if name is None or code is None:  # the second for the type checker
             return f"unknown: {show_value(envelope, self._max_chars)}"
-        payload_at = _PAYLOADS.get(code)
+        payload_at = messages.PAYLOAD_INDEX.get(code)
         words = [name]
         for index, field in enumerate(envelope[1:], 1):
             if index == payload_at and isinstance(field, bytes):

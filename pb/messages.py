@@ -71,6 +71,9 @@ MESSAGES: Final = (
     Message(BYE, "BYE", (4,)),
 )
 
+# Where the payload stands in each message that has one.
+PAYLOAD_INDEX: Final = {CALL: 4, ANSWER: 2, ERROR: 2, OBSERVE: 4, ITEMS: 2, END: 2}
+
 BYE_NORMAL: Final = 0
 BYE_GOING_AWAY: Final = 1
 BYE_VERSION: Final = 2

@@ -131,8 +131,7 @@ class CallWatch:
 
     Attributes:
         clock: tells the time, in seconds.
-        start, end: what is told of the start and the end of a call; None where nobody wants to know. Told by
-            whoever has the call, which saves a call for each; what they raise is for `log_failure`.
+        start, end: what is told of the start and the end of a call; None where nobody wants to know.
         arounds: what is asked for something to be entered around a method; call `enter` where there are such.
     """
 
@@ -170,6 +169,15 @@ class CallWatch:
                     type(each).__name__,
                     extra=fields("hook.failed", method="around"),
                 )
+
+    def begun(self, call: CallEvent) -> None:
+        """Tell that it begins."""
+        start = self.start
+        if start is not None:
+            try:
+                start(call)
+            except Exception:
+                log_failure("call_started", start)
 
     def ended(self, call: CallEvent, outcome: Outcome, size: int = 0) -> None:
         """Tell how it has ended; again, it does nothing.

@@ -11,7 +11,7 @@ from ..context import Inherited, inherited, serving
 from ..hooks import CallEvent
 from ..promises.pipelining import Piped, Unheard, call_result
 from ..promises.promised import Promised
-from .watch import CallWatch, Watch, log_failure
+from .watch import CallWatch, Watch
 
 if TYPE_CHECKING:
     from jelly import Bulk
@@ -99,17 +99,7 @@ class MadeCall(CallEvent):
         outcome = self._outcome
         if calls.later:
             calls.later.pop(outcome, None)
-        if self._ended is None:  # `CallWatch.ended`, spelled out
-            told = calls.told
-            arriving = calls.arriving
-            is_its_own = arriving is not None and arriving[1] == self._id
-            self._ended = "answered", told.clock(), len(arriving[2]) if is_its_own else 0  # type: ignore[index]
-            end = told.end
-            if end is not None:
-                try:
-                    end(self)
-                except Exception:
-                    log_failure("call_ended", end)
+        calls.told.ended(self, "answered", self._size_of_answer())
         self._outcome = None
         outcome.set_result(value)
 
@@ -118,11 +108,14 @@ class MadeCall(CallEvent):
         calls = self._calls
         outcome = self._outcome
         calls.later.pop(outcome, None)
-        arriving = calls.arriving
-        is_its_own = arriving is not None and arriving[1] == self._id
-        calls.told.raised(self, error, len(arriving[2]) if is_its_own else 0)  # type: ignore[index]
+        calls.told.raised(self, error, self._size_of_answer())
         self._outcome = None
         outcome.set_exception(error)
+
+    def _size_of_answer(self) -> int:
+        """Return the bytes of the answer that is being received; 0 where it ends without one of its own."""
+        arriving = self._calls.arriving
+        return len(arriving[2]) if arriving is not None and arriving[1] == self._id else 0
 
     def give_up(self) -> None:
         """Note that nobody waits any longer."""
@@ -164,12 +157,7 @@ class WatchedCalls(Calls):
         call._begun = scope, method, told.clock(), object_id
         call._ended = None
         call.trace = None if passed is None else passed.trace
-        start = told.start
-        if start is not None:
-            try:
-                start(call)
-            except Exception:
-                log_failure("call_started", start)
+        told.begun(call)
         call._id = 0
         return call
 
@@ -187,20 +175,7 @@ class WatchedCalls(Calls):
         if type(outcome) is MadeCall:  # it had to wait
             return _make(self, handle, method, args, kwargs, outcome, scope, at)
         passed = inherited.get()
-        told = self.told  # what follows is `_begin`, spelled out
-        call = MadeCall()
-        call._calls = self
-        call._outcome = outcome
-        call._begun = handle.scope, method, told.clock(), handle.id
-        call._ended = None
-        call.trace = None if passed is None else passed.trace
-        start = told.start
-        if start is not None:
-            try:
-                start(call)
-            except Exception:
-                log_failure("call_started", start)
-        call._id = 0
+        call = self._begin(handle.scope, method, handle.id, passed, outcome)
         token = None if passed is None and call.trace is None else _put_in(call, passed)
         try:
             id = _make(self, handle, method, args, kwargs, call, scope, at)

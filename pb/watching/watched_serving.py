@@ -8,7 +8,6 @@ from ..caches.replica import Replica
 from ..calling.serving import Serving
 from ..context import Inherited, inherited
 from ..hooks import CallEvent, Login, Outcome, names_of
-from .watch import log_failure
 
 if TYPE_CHECKING:
     from ..calling.running import Held, Served
@@ -117,40 +116,12 @@ class Watching:
     ) -> None:
         """Decode the arguments of a call and run it, unless it is refused."""
         of: Any = self
-        passed = inherited.get()
-        if passed is not None or not id or export is None or function is None:
-            self._start_other(id, export, scope, function, method, payload, refusal, ttl_ms)
-            return
-        told = of.told  # what follows is `_begin`, spelled out for what nearly all calls are
-        call = ServedCall()
-        call._begun = scope, method, told.clock(), export.told or _told_of(export), id, len(payload)
-        call._ended = call.trace = None
-        start = told.start
-        if start is not None:
-            try:
-                start(call)
-            except Exception:
-                log_failure("call_started", start)
-        of.begun[id] = call
-        if call.trace is None:
-            of.start(id, export, scope, function, method, payload, refusal, ttl_ms)
-            return
-        token = inherited.set(Inherited(trace=call.trace))
-        try:
-            of.start(id, export, scope, function, method, payload, refusal, ttl_ms)
-        finally:
-            inherited.reset(token)
-
-    def _start_other(
-        self, id: int, export: Any, scope: Any, function: Any, method: str, payload: Any, *rest: Any
-    ) -> None:
-        of: Any = self
         if not id:
-            self._start_quiet(export, scope, function, method, payload, *rest)
+            self._start_quiet(export, scope, function, method, payload, refusal, ttl_ms)
             return
         token = self._begin(id, export, scope, function, method, len(payload))
         try:
-            of.start(id, export, scope, function, method, payload, *rest)
+            of.start(id, export, scope, function, method, payload, refusal, ttl_ms)
         finally:
             if token is not None:
                 inherited.reset(token)
@@ -185,12 +156,7 @@ class Watching:
         call._begun = scope, method, told.clock(), called, id, size
         call._ended = None
         call.trace = trace = None if passed is None else passed.trace
-        start = told.start
-        if start is not None:
-            try:
-                start(call)
-            except Exception:
-                log_failure("call_started", start)
+        told.begun(call)
         if not id:  # nothing else leads from what it calls to it
             return inherited.set(Inherited(None if passed is None else passed.at, call.trace, call))
         of.begun[id] = call
@@ -244,17 +210,7 @@ class Watching:
         call: Any = of.begun.pop(id, None)
         if call is None:
             return told
-        watch = of.told
-        if type(told) is not bytes or call._ended is not None:
-            watch.answered(call, told)
-            return told
-        call._ended = "answered", watch.clock(), len(told)  # as nearly always: the same, spelled out
-        end = watch.end
-        if end is not None:
-            try:
-                end(call)
-            except Exception:
-                log_failure("call_ended", end)
+        of.told.answered(call, told)
         return told
 
     def _fail(self, id: int, scope: Any, error: BaseException, relayed: bool = False) -> Any:

@@ -28,15 +28,7 @@ _ENVELOPE_DEPTH = 8
 PREFLIGHT_FROM = 1024
 _LENGTH = struct.Struct(">I").unpack_from
 
-# Where the payload stands in each message that has one.
-_PAYLOAD_INDEX: Final = {
-    messages.CALL: 4,
-    messages.ANSWER: 2,
-    messages.ERROR: 2,
-    messages.OBSERVE: 4,
-    messages.ITEMS: 2,
-    messages.END: 2,
-}
+_PAYLOAD_INDEX: Final = messages.PAYLOAD_INDEX
 _ARRAY_WIDTH: Final = {0xDC: 3, 0xDD: 5}
 _BIN: Final = (0xC4, 0xC5, 0xC6)
 _LONGEST_INT: Final = 9
