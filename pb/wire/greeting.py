@@ -6,6 +6,7 @@ Spec: spec/2-frames.md, HELLO; spec/9-login.md, "Strangers".
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from .. import messages
@@ -80,8 +81,7 @@ class Greeting:
         name = RECEIVES[self.row(broker.state)].get(code)
         if name is None:
             return None
-        owners = (broker, broker.calls, broker.serving, broker.updates, broker.holdings, self, broker.streams)
-        found: Receiver = next(getattr(owner, name) for owner in owners if hasattr(owner, name))
+        found: Receiver = attrgetter(name)(broker)
         broker.receivers[code] = found
         if broker.state is State.OPEN:
             for size in messages.MESSAGES[code].arity:

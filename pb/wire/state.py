@@ -41,39 +41,39 @@ class State(enum.Enum):
 
 
 _OPEN: Final = {
-    CALL: "receive_call",
-    ANSWER: "receive_answer",
-    ERROR: "receive_error",
-    CANCEL: "receive_cancel",
-    FINISH: "receive_finish",
-    RELEASE: "receive_release",
-    OBSERVE: "receive_observe",
-    GONE: "receive_gone",
-    PULL: "receive_pull",
-    ITEMS: "receive_items",
-    END: "receive_end",
-    STOP: "receive_stop",
+    CALL: "serving.receive_call",
+    ANSWER: "calls.receive_answer",
+    ERROR: "calls.receive_error",
+    CANCEL: "serving.receive_cancel",
+    FINISH: "serving.receive_finish",
+    RELEASE: "holdings.receive_release",
+    OBSERVE: "updates.receive_observe",
+    GONE: "holdings.receive_gone",
+    PULL: "streams.receive_pull",
+    ITEMS: "streams.receive_items",
+    END: "streams.receive_end",
+    STOP: "streams.receive_stop",
     PING: "receive_ping",
     PONG: "receive_pong",
     BYE: "receive_bye",
 }
 
-# state -> message code -> name of what receives it.
+# state -> message code -> what receives it, seen from the broker.
 RECEIVES: Final[dict[State, dict[int, str]]] = {
     State.GREETING: {HELLO: "receive_hello"},
     # There is nothing yet that could be observed, answered or gone.
     State.STRANGER: {
-        CALL: "receive_stranger_call",
-        CANCEL: "receive_cancel",
-        FINISH: "receive_finish",
-        RELEASE: "receive_release",
+        CALL: "greeting.receive_stranger_call",
+        CANCEL: "serving.receive_cancel",
+        FINISH: "serving.receive_finish",
+        RELEASE: "holdings.receive_release",
         PING: "receive_ping",
         PONG: "receive_pong",
         BYE: "receive_bye",
     },
     State.OPEN: _OPEN,
     # A call that crossed our BYE is dropped: the caller learns from `last` that it did not run.
-    State.LEAVING: {**_OPEN, CALL: "drop_call", OBSERVE: "receive_update"},
+    State.LEAVING: {**_OPEN, CALL: "serving.drop_call", OBSERVE: "updates.receive_update"},
     # Of new ones only those are run that may serve a call of ours (PB-F47).
     State.DRAINING: {**_OPEN, CALL: "receive_late_call", OBSERVE: "receive_late_observe"},
     State.CLOSED: {},
