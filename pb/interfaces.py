@@ -16,7 +16,7 @@ class IFace(Interface):  # type: ignore[misc]
     entered = Attribute("what counts it out where `IRootFactory.knock` has counted it in; else None")
     thread = Attribute("stands for the thread of its loop; what is equal is the same thread")
     flushed = Attribute(
-        "a list; while it is not empty, appending the face to it does what `wants_write` does"
+        "a `Flushed`; while it is not empty, appending the face to it does what `wants_write` does"
     )
 
     def clock():  # type: ignore[no-untyped-def,misc]
@@ -60,6 +60,9 @@ class IFace(Interface):  # type: ignore[misc]
 
     def wants_write():  # type: ignore[no-untyped-def,misc]
         """Take the output soon: there was none, and now there is. Called in the thread of the loop."""
+
+    def write_failed(error):  # type: ignore[no-untyped-def]
+        """Report that `Outbox.direct` has raised an error; whoever had something to say need not know."""
 
     def write_now():  # type: ignore[no-untyped-def,misc]
         """Take the output and write it before returning: there is much of it."""

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from pb.wire.codec import Codec
+from pb.wire.flushed import Flushed
 
 from .writing import write_out
 
@@ -55,7 +56,7 @@ class Flush:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self.links: list[Link] = []
+        self.links = Flushed()
 
     def add(self, link: Link) -> None:
         """Write what this connection has to say, soon."""
@@ -82,11 +83,10 @@ class Flush:
         return RuntimeError(LOOP_CLOSED)
 
     def _write(self) -> None:
-        links = self.links[:]
-        self.links.clear()
-        write_out(links, self._failed)
+        write_out(self.links.take(), self.failed)
 
-    def _failed(self, error: Exception) -> None:
+    def failed(self, error: Exception) -> None:
+        """Report that something could not be written."""
         self.loop.call_exception_handler({"message": "a write failed", "exception": error})
 
 

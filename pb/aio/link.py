@@ -82,7 +82,6 @@ class Link(asyncio.BufferedProtocol):
         "broker",
         "calls",
         "clock",
-        "direct",
         "dropped",
         "entered",
         "flushed",
@@ -112,7 +111,6 @@ class Link(asyncio.BufferedProtocol):
         self.clock = clock_of(self.loop)  # monotonic seconds
         self.thread = get_ident()
         self._transport: Any = None
-        self.direct: Callable[[bytes], None] | None = None  # writes, while nothing has to be looked after
         self.ready: asyncio.Future[None] | None = None  # made by who waits for the peer's HELLO
         self.lost: asyncio.Future[None] | None = None  # made by who waits for the end
         self.entered: Callable[[], None] | None = None
@@ -158,8 +156,8 @@ class Link(asyncio.BufferedProtocol):
 
     def _settle(self) -> None:
         """See whether all that is to be done with a message is to write it."""
-        is_simple = not (self._owned or self._pulse.stalled_since or self.broker.is_metered)
-        self.direct = self._transport.write if is_simple and self._transport is not None else None
+        is_simple = not (self._owned or self._pulse.looks_on or self.broker.is_metered)
+        self.outbox.direct = self._transport.write if is_simple and self._transport is not None else None
 
     def wake_at(self, time: float) -> None:
         """End the calls that are due, at a time."""
@@ -195,6 +193,10 @@ class Link(asyncio.BufferedProtocol):
     def wants_write(self) -> None:
         """Write soon, together with all else that this turn of the loop produces."""
         self._flush.add(self)
+
+    def write_failed(self, error: Exception) -> None:
+        """Have the loop report it."""
+        self._flush.failed(error)
 
     def wants_release(self) -> None:
         """Write soon; called by the garbage collector, from any thread."""

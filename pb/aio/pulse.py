@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from pb import messages
 from pb.errors import ProtocolError
 from pb.limits import tick_interval_s
+from pb.wire.outbox import LARGE_PAYLOAD
 from pb.wire.state import State
 from pb.wire.stranger import LOGIN_TIMEOUT_S
 
@@ -26,6 +27,8 @@ _LEAST_BYTES_PER_S: Final = 8
 # it said meanwhile is read first.
 _LATE_S: Final = 1.0
 _READ_S: Final = 0.1
+# What one message adds to the output that waits, its frame and those of WebSocket and TLS around it included.
+_MOST_BYTES: Final = 2 * LARGE_PAYLOAD
 
 
 class Pulse:
@@ -172,6 +175,15 @@ class Pulse:
         broker.calls.start_waiting()
         broker.serving.start_held()
         broker.streams.go_on()
+
+    @property
+    def looks_on(self) -> bool:
+        """Whether each write is looked at: nothing is taken at present, or one may be too much at once.
+
+        A write that is not looked at must end nothing: it may be in the middle of a change told to many.
+        """
+        limits = self._link.broker.limits
+        return bool(self.stalled_since) or limits.most_bytes_waiting < limits.write_high_bytes + _MOST_BYTES
 
     async def drained(self) -> None:
         """Wait until there is room for more that wants no answer, or the transport is gone."""

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from pb.wire.outbox import frame_of
 
 from .transports import write_buffers
 
 if TYPE_CHECKING:
     from .link import Link
-
-_LENGTH: Final = struct.Struct(">I").pack
 
 
 def write_out(links: Iterable[Link], failed: Callable[[Exception], object] | None = None) -> None:
@@ -28,16 +27,15 @@ def write_out(links: Iterable[Link], failed: Callable[[Exception], object] | Non
             # here to the transport.
             outbox = link.outbox
             batch = outbox.batch
-            if len(batch) == 1 and link.direct is not None and not (outbox.frames or link.dropped):
+            if len(batch) == 1 and outbox.direct is not None and not (outbox.frames or link.dropped):
                 message = batch.pop()
                 if message is not told:
-                    told = message
-                    frame = _LENGTH(len(message)) + message
+                    told, frame = message, frame_of(message)
                 outbox.due = False
                 outbox.has_spoken = True
                 calls = link.calls
                 calls.written_id = calls.next_id - 1
-                link.direct(frame)
+                outbox.direct(frame)
             else:
                 _write_other(link)
         except Exception as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from zope.interface import implementer
@@ -15,6 +15,7 @@ from pb.reference import RemoteReference
 from pb.security import Security
 from pb.watching.watching import kind_of_broker
 from pb.wire.codec import Codec
+from pb.wire.flushed import Flushed
 
 from .streams import Plain, Stream
 from .tasks import Gate, Outcome, Signal, Task
@@ -67,17 +68,19 @@ class Side:
         sleepers: who sleeps, and until when.
         watchers: what is called at the end.
         releases: how often it was told that a reference waits to be released.
+        failures: what `Outbox.direct` has raised, for who gives it one.
         runs_at_once: whether handlers take their first step when they are made.
         has_ended, error: whether the broker has ended the connection, and why.
     """
 
     thread = 0
-    flushed: Sequence[Any] = ()
 
     def __init__(
         self, name: str, root: Any, registry: jelly.Registry | Codec | None, limits: Limits, **options: Any
     ) -> None:
         self.connection = f"the connection of {name}"
+        self.flushed = Flushed()
+        self.failures: list[Exception] = []
         self.now = 0.0
         self.wakes: list[float] = []
         self.tasks: list[Task] = []
@@ -156,6 +159,10 @@ class Side:
 
     def write_now(self) -> None:
         """Do nothing: the pump looks by itself."""
+
+    def write_failed(self, error: Exception) -> None:
+        """Note it."""
+        self.failures.append(error)
 
     def wake_at(self, time: float) -> None:
         """Note it."""

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import messages
+
+if TYPE_CHECKING:
+    from .flushed import Flushed
 
 # From here on a payload travels as its own frame, written next to its header and never copied.
 LARGE_PAYLOAD = 16 * 1024
@@ -26,11 +29,14 @@ class Outbox:
     Attributes:
         batch: envelopes that will share a frame.
         frames: what is to be written before them.
-        due: whether somebody is about to take.
+        due: whether somebody is about to take. Where nobody is, nothing is queued.
+        direct: writes one frame past what is queued, so only where nothing is; None while each write has to
+            be looked after.
         face: whose output it is.
         flushed: those whose output is about to be taken: while there are any, the face may be appended to it
             instead of being woken.
         thread: that of the face.
+        told: stands for the change that was written by `direct` last.
         open_to: the thread in which an update may be appended to `batch` as it is, None while there is none:
             before HELLO, while a snapshot is being made (`Observing`), and after the end.
         follows: whether an answer has come, or a handler begun, and who has waited may put more.
@@ -41,6 +47,7 @@ class Outbox:
     __slots__ = (
         "_bytes",
         "batch",
+        "direct",
         "due",
         "face",
         "flushed",
@@ -50,16 +57,19 @@ class Outbox:
         "max_frame",
         "open_to",
         "thread",
+        "told",
         "wake",
         "write_now",
     )
 
     def __init__(self, face: Any) -> None:
         self.face = face
-        self.flushed: list[Any] = face.flushed
+        self.flushed: Flushed = face.flushed
         self.thread: object = face.thread
         self.open_to: object = None
         self.max_frame = messages.HELLO_MAX_FRAME
+        self.direct: Callable[[bytes], None] | None = None
+        self.told: object = None
         self.due = False
         self.follows = False
         self.has_spoken = False  # whether something was taken since the last tick of the keepalive
@@ -162,6 +172,11 @@ class Outbox:
                 size = 3 + len(envelope)
         self.frames.append(_batch_frame(batch[first:]))
         batch.clear()
+
+
+def frame_of(envelope: bytes) -> bytes:
+    """Return one packed envelope as a frame of its own."""
+    return _LENGTH(len(envelope)) + envelope
 
 
 def _batch_frame(batch: list[bytes]) -> bytes:

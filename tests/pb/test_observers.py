@@ -11,6 +11,7 @@ import pb
 from pb.limits import Limits
 from pb.observers import Observers
 from pb.wire.codec import Codec
+from pb.wire.flushed import Flushed
 
 from .cached import REGISTRY, Door, Keeper, Shop, Stock, Tag, Ware
 from .peers import ask
@@ -64,7 +65,7 @@ def test_who_is_about_to_be_written_is_not_woken():
     """The first wakes its face; the others join it, as long as it waits."""
     shop = Shop()
     pumps, replicas = several(shop, 4)
-    waiting, woken = [], []
+    waiting, woken = Flushed(), []
     for box in (pump.server.broker.outbox for pump in pumps):
         box.flushed, box.wake = waiting, lambda: woken.append("face")
     shop.stock._observers.send("set", 2)
@@ -382,7 +383,6 @@ def test_an_observer_is_not_adopted():
     replica = pump.call("get", "stock")
     user = pump.call("enter", "ann")
     (observer,) = shop.stock._observers
-
     with pytest.raises(TypeError, match="remote reference"):
         shop.attachments[0].adopt(observer)
     assert (1, False) == (replica.n, user is None)
