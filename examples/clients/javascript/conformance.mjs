@@ -101,7 +101,7 @@ class Subject extends Referenceable {
     throw new Error("hidden");
   }
   remote_count() {
-    return this.connection.referencesGiven;
+    return this.connection.exports.byId.size;
   }
   remote_stock() {
     return this.stock;

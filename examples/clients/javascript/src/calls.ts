@@ -1,190 +1,190 @@
-/** Our calls: made, held back, named by others before they are answered, settled once. Spec: 3-messages.md,
- * 11-pipelining.md. */
-import type { Connection, Encoding } from "./connection.js";
-import { ConnectionLost, Forbidden, Gone, NotExecuted, NotSendable, OutcomeUnknown } from "./errors.js";
-import { CALL, CANCEL } from "./messages.js";
-import { CallOptions, Kept, keptOf, Pipelined, pipelined, RemoteReference } from "./references.js";
+/** References to objects of the peer, and our calls: made, held back, named before they are answered, settled.
+ * Spec: 3-messages.md, 4-references.md, 11-pipelining.md. */
+import { CALL, CANCEL, Connection, Encoding } from "./connection.js";
+import { NotExecuted, NotSendable, OutcomeUnknown, violated } from "./errors.js";
+import type { Held } from "./imports.js";
+import type { Trace } from "./trace.js";
 import type { State } from "./values.js";
 
-export type Target = RemoteReference | Pipelined;
-interface Settling {
-  resolve: (value: any) => void;
-  reject: (error: unknown) => void;
+export interface CallOptions {
+  signal?: AbortSignal; // ends the call: CANCEL is sent, and the promise is rejected with the reason of the signal
+  ttl?: number; // how many milliseconds the answer is waited for
+  named?: State; // arguments by name
+  meta?: Record<string, string>;
+  trace?: Trace; // which piece of work it is part of
 }
-interface Outgoing extends Settling {
-  id: number;
-  isGivenUp: boolean;
-  beforeBye: boolean;
-  settled: () => void;
+export type Pipe = { [method: string]: (...args: any[]) => Pipelined } & { readonly reference: RemoteReference };
+/** A result to come: a promise of it, whose methods can be called already. */
+export type Pipelined = Pipe & Promise<any>;
+/** The methods of an interface as those of a remote object. */
+export type Remote<T> = T & { readonly reference: RemoteReference };
+
+/** An object of the peer. The same object is the same reference, as long as this one is held. */
+export class RemoteReference {
+  constructor(readonly connection: Connection, readonly held: Held, readonly meta: State = {}) {}
+
+  call(method: string, ...args: unknown[]): Promise<any> { return this.callWith({}, method, ...args); }
+  callWith(options: CallOptions, method: string, ...args: unknown[]): Promise<any> {
+    return this.connection.calls.make(new Outgoing(this.connection, this, method, args, options));
+  }
+  /** Give the reference up now; else that happens when it is collected. */
+  release(): void { this.connection.imports.release(this.held); }
+  /** Its methods as methods, whose results can be called before they have come:
+   * `await ref.pipe().library().find("sicp").title()`. They are sent when the code that makes them waits. */
+  pipe(): Pipe { return piped(this); }
+  /** The same, as the methods of an interface: `await ref.as<Shop>().price("tea")`. */
+  as<T extends object = Record<string, (...args: any[]) => any>>(): Remote<T> {
+    return piped(this);
+  }
 }
-/** What is called, as the application said it. */
-interface Wanted extends Settling {
-  target: Target;
-  method: string;
-  args: unknown[];
-  options: CallOptions;
-  kept?: Kept;
-  outgoing?: Outgoing;
-  forget: () => void; // of the signal
+
+/** A call of ours, from when it is asked for until nobody names its result any more. */
+export class Outgoing {
+  id = 0; // until it is sent
+  isNamed = false; // by other calls before it is sent: then its result is kept
+  canBeNamed = false; // from then until FINISH
+  users = 0; // calls that are not answered and name it, this one among them
+  uses: Outgoing[] = []; // those that it names
+  pins: Held[] = []; // not released before it is answered (PB-R10)
+  isGivenUp = false;
+  isBeforeBye = true;
+  resolve!: (value: any) => void;
+  reject!: (error: unknown) => void;
+  readonly promise = new Promise<any>((resolve, reject) => Object.assign(this, { resolve, reject }));
+  constructor(readonly connection: Connection, readonly target: RemoteReference | Pipelined, readonly method: string,
+    readonly args: unknown[], readonly options: CallOptions = {}) {}
+}
+const toCome = new WeakMap<object, Outgoing>();
+export const keptOf = (x: unknown): Outgoing | undefined => (Object(x) === x ? toCome.get(x as object) : undefined);
+/** A reference or a result to come, whose methods give results to come. */
+function piped(reference: RemoteReference, call?: Outgoing): any {
+  const proxy: any = new Proxy(call?.promise ?? {}, {
+    get: (promise, name) => {
+      if (name === "reference" && !call) return reference;
+      if (name === Symbol.asyncIterator && call) return async function* () { yield* await call.promise; };
+      if (typeof name === "symbol" || ["then", "catch", "finally"].includes(name)) {
+        const found: unknown = Reflect.get(promise, name); // nothing of a reference: it is no promise
+        return typeof found === "function" ? found.bind(promise) : found;
+      }
+      return (...args: unknown[]) => {
+        const next = new Outgoing(reference.connection, call ? proxy : reference, name, args);
+        for (const one of [next.target, ...args].map(keptOf)) if (one) one.isNamed = true;
+        queueMicrotask(() => {
+          if (next.isNamed) next.promise.catch(() => undefined); // those that name it are told
+          void next.connection.calls.make(next);
+        });
+        return piped(reference, next);
+      };
+    },
+  });
+  if (call) toCome.set(proxy, call);
+  return proxy;
 }
 
 export class Calls {
-  private readonly open = new Map<number, Outgoing>();
-  private queue: Wanted[] = []; // what waits for HELLO or for max_calls
-  private finished: number[] = [];
+  readonly open = new Map<number, Outgoing>();
+  finished: number[] = []; // what FINISH has to say
+  private queue: Outgoing[] = []; // what waits for HELLO or for max_calls
   private lastId = 0;
   constructor(private readonly connection: Connection) {}
 
-  get size(): number {
-    return this.open.size;
+  make(call: Outgoing): Promise<any> {
+    const { promise, options: { signal } } = call;
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    if (signal) {
+      const abort = (): void => this.giveUp(call, signal.reason);
+      const forget = (): void => signal.removeEventListener("abort", abort);
+      signal.addEventListener("abort", abort);
+      promise.then(forget, forget);
+    }
+    this.queue.push(call);
+    this.startQueue();
+    return promise;
   }
-  get isFull(): boolean {
-    return this.open.size >= (this.connection.peer?.numbers.max_calls ?? 0);
+  private giveUp(call: Outgoing, reason: unknown): void {
+    call.isGivenUp = true;
+    this.queue = this.queue.filter((one) => one !== call);
+    call.reject(reason);
+    if (this.open.has(call.id)) this.connection.send([CANCEL, call.id]);
   }
-
-  call(target: Target, method: string, args: unknown[], options: CallOptions = {}, kept?: Kept):
-    Promise<any> {
-    return new Promise((resolve, reject) => {
-      const { signal } = options;
-      if (signal?.aborted) return reject(signal.reason);
-      const abort = (): void => this.giveUp(wanted, signal!.reason);
-      const forget = (): void => signal?.removeEventListener("abort", abort);
-      const wanted: Wanted = { target, method, args, options, kept, resolve, reject, forget };
-      signal?.addEventListener("abort", abort);
-      if (this.connection.isClosed || (!this.queue.length && !this.isFull)) this.begin(wanted);
-      else this.queue.push(wanted);
-    });
-  }
-  private giveUp(wanted: Wanted, reason: unknown): void {
-    const { outgoing } = wanted;
-    if (outgoing) outgoing.isGivenUp = true;
-    if (outgoing && this.open.has(outgoing.id)) this.connection.send([CANCEL, outgoing.id]);
-    this.queue = this.queue.filter((one) => one !== wanted);
-    wanted.forget();
-    wanted.reject(reason);
-  }
-  /** A call whose result can be called before it is there. */
-  pipe(target: Target, method: string, args: unknown[]): Pipelined {
-    for (const one of [target, ...args].map(keptOf)) if (one) one.isNamed = true;
-    const kept: Kept = new Kept(new Promise((resolve, reject) =>
-      queueMicrotask(() => this.call(target, method, args, {}, kept).then(resolve, reject))));
-    return pipelined(this, kept);
-  }
-  /** A call with id 0. */
-  notify(target: RemoteReference, method: string, args: unknown[]): void {
+  /** Begin what was held back; all of it if it can only fail. */
+  startQueue(): void {
     const { connection } = this;
-    this.check(target);
-    if (!connection.peer) return void connection.ready.then(() => this.notify(target, method, args));
-    connection.hasTold = true;
-    connection.encode([args, {}], (bytes) => connection.send([CALL, 0, target.entry.id, method, bytes]));
+    const isFree = (): boolean => connection.isEnding || this.open.size < (connection.peer?.numbers.max_calls ?? 0);
+    while (this.queue.length && isFree()) this.begin(this.queue.shift()!);
   }
-  private check(target: RemoteReference): void {
-    const { connection } = this;
-    if (connection.isClosed || (connection.isLeaving && !connection.server.running.size))
-      throw new NotExecuted("the connection has ended or is ending");
-    if (target.entry.gone) throw new Gone("the object was revoked");
-    if (target.entry.released) throw new NotExecuted("the reference was released");
-    if (target.connection !== connection) throw new Forbidden("a reference of another connection");
-  }
-
-  private begin(wanted: Wanted): void {
-    const { target, method, args, options, kept } = wanted;
-    const of = keptOf(target);
-    try {
-      if (of && !of.id)
-        return this.follow(wanted, of.promise.then((found) => { // there, or it cannot be named
-        if (found instanceof RemoteReference) return this.call(found, method, args, options, kept);
+  private begin(call: Outgoing): void {
+    const { target, method, args, options } = call;
+    if ([target, ...args].some((one) => keptOf(one)?.canBeNamed === false)) { // what cannot be named is waited for
+      const made = Promise.all([target, ...args]).then(([found, ...all]) => {
+        if (found instanceof RemoteReference) return found.callWith(options, method, ...all);
         throw new TypeError("the result is no object of the peer");
-      }));
-      if (args.some((one) => keptOf(one)?.id === 0)) {
-        const made = Promise.all(args).then((all) => this.call(target, method, all, options, kept));
-        return this.follow(wanted, made);
-      }
-      this.check(of ? this.connection.root : (target as RemoteReference));
-      this.send(wanted, of);
+      });
+      return void made.then(call.resolve, call.reject);
+    }
+    try {
+      const on = keptOf(target);
+      if (this.connection.isEnding) throw new NotExecuted("the connection has ended or is ending");
+      if (!on) (target as RemoteReference).held.check();
+      this.send(call, on);
     } catch (error) {
-      wanted.forget();
-      wanted.reject(error);
+      call.reject(error);
     }
   }
-  private follow({ resolve, reject, forget }: Wanted, promise: Promise<unknown>): void {
-    promise.then(resolve, reject).finally(forget);
-  }
-  private send(wanted: Wanted, of: Kept | undefined): void {
-    const { connection } = this;
-    const { target, method, args, options: { ttl, named = {}, meta, trace }, kept } = wanted;
-    const keeps = kept?.isNamed && connection.peer!.features.has("pipeline");
-    const encoding: Encoding = { steps: [], names: new Set(), pins: new Set() };
-    const write = (id: number): void => connection.encode([args, named], (bytes) => {
-      const needs = [...encoding.names!].map((one) => one.id);
-      if (encoding.holds && (of || needs.length))
-        throw new NotSendable(`a ${encoding.holds} in a call on a result to come`);
+  private send(call: Outgoing, on: Outgoing | undefined): void {
+    const { connection } = this, { target, method, args, options: { ttl, named = {}, meta, trace } } = call;
+    const keep = call.isNamed && connection.peer!.features.has("pipeline");
+    const id = this.lastId + 1, names = new Set<Outgoing>(), encoding = new Encoding(names);
+    connection.encode([args, named], (bytes) => {
+      const needs = [...names].map((one) => one.id);
+      if (on) names.add(on);
+      if (encoding.holds && names.size) throw new NotSendable(`a ${encoding.holds} in a call on a result to come`);
       const opts: State = {
-        ...(keeps && { keep: true }), ...(needs.length && { needs }), ...(meta && { meta }),
-        ...(trace && { trace }),
+        ...(keep && { keep }), ...(needs.length && { needs }), ...(meta && { meta }), ...(trace && { trace }),
         ...(ttl !== undefined && { ttl: Math.max(0, Math.floor(ttl)) }),
       };
-      const envelope = [CALL, id, of ? -of.id : (target as RemoteReference).entry.id, method, bytes];
+      const envelope = [CALL, id, on ? -on.id : (target as RemoteReference).held.id, method, bytes];
       connection.send(Object.keys(opts).length ? [...envelope, opts] : envelope);
     }, encoding);
-    const outgoing = (wanted.outgoing = this.add(wanted, write));
-    if (keeps) kept.id = outgoing.id;
-    const uses = new Set(of ? [of, ...encoding.names!] : encoding.names);
-    const pins = uses.size ? [...encoding.pins!] : []; // not released while what names them waits (PB-R10)
-    for (const one of uses) one.users++;
-    for (const one of pins) one.pins++;
-    outgoing.settled = () => {
-      wanted.forget();
-      for (const one of uses) this.unname(one);
-      for (const one of pins)
-        if (--one.pins === 0 && one.released) connection.imports.giveBack(one.id, one.count);
-      if (keeps) this.unname(kept);
-    };
+    this.lastId = id;
+    this.open.set(id, call);
+    call.pins = names.size ? [...encoding.pins] : [];
+    call.uses = keep ? [...names, call] : [...names];
+    for (const one of call.pins) one.pins++;
+    for (const one of call.uses) one.users++;
+    Object.assign(call, { id, canBeNamed: keep, isBeforeBye: !connection.byeSent });
   }
-  /** Send something that is answered. */
-  add({ resolve, reject }: Settling, send: (id: number) => void): Outgoing {
-    const id = this.lastId + 1;
-    send(id);
-    const outgoing: Outgoing =
-      { id, resolve, reject, isGivenUp: false, beforeBye: !this.connection.byeSent, settled: () => {} };
-    this.open.set((this.lastId = id), outgoing);
-    return outgoing;
+  /** ANSWER or ERROR has come. */
+  answer(id: number, payload: Uint8Array, isError: boolean): void {
+    const { imports, registry } = this.connection, call = this.open.get(id) ?? violated("an answer to no call");
+    const { value, violation } = imports.decode(payload, isError ? "error" : "any", !call.isGivenUp);
+    // Not made where a function has `call` within reach: an error keeps alive what those on its stack can reach.
+    const error = violation ?? (isError ? registry.buildError(value) : undefined);
+    this.settle(call, error, value);
+    this.startQueue();
+    this.connection.checkDrained();
   }
-  private unname(kept: Kept): void {
-    if (--kept.users > 0) return;
-    queueMicrotask(() => { // what waits for the answer may still name it now
-      if (kept.users > 0 || !kept.id || this.connection.isClosed) return;
-      this.finished.push(kept.id);
-      kept.id = 0;
-      this.connection.flushLater();
-    });
-  }
-  /** What FINISH has to say now. */
-  takeFinished(): number[] {
-    return this.finished.splice(0);
-  }
-
-  /** The call that was answered; whether anybody still wants that is its `isGivenUp`. */
-  get(id: number): Outgoing | undefined {
-    return this.open.get(id);
-  }
-  settle(call: Outgoing, error: Error | undefined, value?: unknown): void {
+  private settle(call: Outgoing, error: Error | undefined, value?: unknown): void {
     this.open.delete(call.id);
     if (error) call.reject(error);
     else call.resolve(value);
-    call.settled();
+    for (const held of call.pins) this.connection.imports.unpin(held);
+    for (const one of call.uses) one.users--;
+    queueMicrotask(() => call.uses.forEach((one) => this.finish(one))); // what waits for it may name it now
   }
-  /** Begin what was held back; all of it if it can only fail. */
-  startQueue(isOver = false): void {
-    while (this.queue.length && (isOver || !this.isFull)) this.begin(this.queue.shift()!);
+  private finish(call: Outgoing): void {
+    if (call.users > 0 || !call.canBeNamed) return;
+    call.canBeNamed = false;
+    this.finished.push(call.id);
+    this.connection.flushLater();
   }
   /** The peer has run none above `last` of those sent before our own BYE. */
-  notRun(last: number, text: string): void {
+  notRun(last: number): void {
     for (const call of [...this.open.values()])
-      if (call.id > last && call.beforeBye) this.settle(call, new NotExecuted(text));
+      if (call.id > last && call.isBeforeBye) this.settle(call, new NotExecuted("the peer is leaving"));
   }
-  end(error: ConnectionLost): void {
-    for (const call of [...this.open.values()]) this.settle(call, new OutcomeUnknown(error.message));
-    this.startQueue(true);
+  end(text: string): void {
+    for (const call of [...this.open.values()]) this.settle(call, new OutcomeUnknown(text));
+    this.startQueue();
   }
 }

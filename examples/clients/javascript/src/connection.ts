@@ -1,328 +1,263 @@
-/** One connection: its two ends, frames and batches, and how it is left. Spec: 2-frames.md. */
+/** One connection: its messages, its two ends, and how it is left. Spec: 2-frames.md, 3-messages.md, registry.md. */
 import { replicaOf } from "./caches.js";
-import { Calls } from "./calls.js";
+import { Calls, keptOf, Outgoing, RemoteReference } from "./calls.js";
 import {
-  Busy, Cancelled, ConnectionLost, ErrorMap, Forbidden, Gone, malformed, NoSuchObject, NotExecuted, NotSendable,
-  ProtocolError, TooLarge,
+  ConnectionLost, ErrorMap, Forbidden, malformed, NotSendable, ProtocolError, raise, TooLarge, violated,
 } from "./errors.js";
 import { Exports } from "./exports.js";
-import { Imports } from "./imports.js";
-import * as messages from "./messages.js";
-import { checkMessage, Hello, hello, OURS, readHello, violated } from "./messages.js";
+import { Held, Imports } from "./imports.js";
 import { Reader } from "./reader.js";
-import { Import, Kept, keptOf, RemoteReference } from "./references.js";
 import { Registry } from "./registry.js";
-import { CallOptionsIn, Server } from "./serving.js";
+import { OptionsIn, Server } from "./serving.js";
 import type { Transport } from "./transports.js";
-import { pack, Sender, Writer } from "./writer.js";
+import { isMap, utf8 } from "./values.js";
+import { pack, Refer, Writer } from "./writer.js";
+
+export const [HELLO, CALL, ANSWER, ERROR, CANCEL, FINISH, RELEASE, OBSERVE] = [0, 1, 2, 3, 4, 5, 6, 7];
+export const [GONE, PULL, ITEMS, END, STOP, PING, PONG, BYE] = [8, 9, 10, 11, 12, 13, 14, 15];
+
+type Check = (x: any) => boolean;
+const isText: Check = (x) => typeof x === "string";
+const isInteger: Check = Number.isSafeInteger;
+const isCount: Check = (x) => isInteger(x) && x >= 0;
+const isId: Check = (x) => isCount(x) && x > 0;
+const isBin: Check = (x) => x instanceof Uint8Array;
+const isToken: Check = (x) => typeof x === "bigint" || isInteger(x) || (isText(x) && utf8(x).length <= 64);
+const listOf = (check: Check, least = 1): Check => (x) => Array.isArray(x) && x.length >= least && x.every(check);
+/** A map whose known keys are so; of others nothing is known. */
+const keyed = (checks: Record<string, Check>): Check => (x) =>
+  isMap(x) && Object.entries(checks).every(([key, check]) => !Object.hasOwn(x, key) || check(x[key]));
+const isOptions = keyed({
+  keep: (x) => typeof x === "boolean", needs: listOf(isId, 0), ttl: isCount,
+  trace: keyed({ traceparent: isText, tracestate: isText }), meta: (x) => isMap(x) && Object.values(x).every(isText),
+});
+type Message = [least: number, fields: Check[], take: (on: Connection, ...fields: any[]) => void];
+/** By code: how many fields have to be there, what each is, and what is done with them. */
+const MESSAGES: Record<number, Message> = {
+  [CALL]: [4, [isCount, isInteger, isText, isBin, isOptions], (on, id, ...call) => on.takeCall(CALL, id, call)],
+  [ANSWER]: [2, [isId, isBin], (on, id, payload) => on.calls.answer(id, payload, false)],
+  [ERROR]: [2, [isId, isBin], (on, id, payload) => on.calls.answer(id, payload, true)],
+  [CANCEL]: [1, [isId], (on, id) => (id > on.seen ? violated("CANCEL of no call") : on.server.cancel(id))],
+  [FINISH]: [1, [listOf(isId)], (on, ids) => on.server.finish(ids)],
+  [RELEASE]: [1, [listOf(isId)], (on, pairs) => on.exports.release(pairs)],
+  [OBSERVE]: [4, [isCount, isId, isText, isBin, isOptions], (on, id, ...call) => on.takeCall(OBSERVE, id, call)],
+  [GONE]: [1, [listOf(isCount)], (on, ids) => ids.forEach((id: number) => on.imports.kill(id, false))], // 0 is ignored
+  [PULL]: [2, [isId, isId], (on, id, n) => on.exports.producer(id)?.grant(n)],
+  [ITEMS]: [2, [isId, isBin], (on, id, payload) => on.imports.stream(id).items(payload)],
+  [END]: [1, [isId, isBin], (on, id, payload) => on.imports.endStream(id, payload)],
+  [STOP]: [1, [isId], (on, id) => on.exports.producer(id)?.stop()],
+  [PING]: [1, [isToken], (on, token) => on.send([PONG, token])],
+  [PONG]: [1, [isToken], () => undefined],
+  [BYE]: [3, [isCount, isText, isCount], (on, code, text, last) => on.takeBye(code, text, last)],
+};
+
+/** key of HELLO: the least it can be, what its absence means, what we announce. */
+const NUMBERS: Record<string, [number, number, number]> = {
+  max_frame: [4096, 65536, 4194304], max_calls: [4, 16, 1024], max_refs: [0, 1024, 100000], max_depth: [4, 64, 64],
+  max_exts: [256, 20480, 20480], max_floodable_keys: [0, 4096, 4096], window: [0, 0, 16], max_streams: [0, 16, 256],
+  idle: [0, 0, 0],
+};
+const numbers = <T>(of: (row: [number, number, number]) => T): Record<string, T> =>
+  Object.fromEntries(Object.entries(NUMBERS).map(([key, row]) => [key, of(row)]));
+export const OURS = numbers(([, , ours]) => ours);
+const isInfo = keyed({
+  agent: isText, features: listOf(isText, 0), auth: listOf(isText, 0), cb: listOf(isText, 0),
+  ...numbers(([least]): Check => (x) => isCount(x) && x >= least),
+});
+/** What the peer said of itself. */
+export interface Hello { auth?: string[]; cb?: string[]; features: Set<string>; numbers: Record<string, number> }
+function readHello([code, magic, version, info, ...more]: any[]): Hello {
+  if (code !== HELLO || magic !== "PB" || info === undefined || more.length) violated("the first frame is no HELLO");
+  if (!Number.isSafeInteger(version) || !isInfo(info)) violated("HELLO is [0, 'PB', version, info]");
+  if (version < 1) throw new ProtocolError(2, "a version is 1 or more");
+  return { ...info, features: new Set(info.features), numbers: { ...numbers(([, absent]) => absent), ...info } };
+}
 
 export interface ConnectionOptions {
-  /** What the peer may call as our root. */
-  root?: object;
+  root?: object; // what the peer may call
   registry?: Registry;
-  /** Told of errors whose details the peer does not get, with the reference that it got. */
-  log?: (ref: string, error: unknown) => void;
-  agent?: string;
+  log?: (ref: string, error: unknown) => void; // told of errors that the peer gets a reference for only
 }
-/** What is noted while a payload is encoded. */
-export interface Encoding {
-  /** What is to be done if it is not sent, and when it is. */
-  steps: { back: () => void; commit?: () => void }[];
-  /** Results to come that it names, and references that it sends home: of calls only. */
-  names?: Set<Kept>;
-  pins?: Set<Import>;
-  /** A cache or stream is in it. */
-  holds?: string;
-  /** When the time of the call is over that it answers. */
-  ends?: number;
+/** What is noted while a payload is encoded: what is to be done if it is not sent, and when it is; the references that
+ * it sends home; the cache or stream in it. `names`: results to come that it may name, and then does; `ends`: when the
+ * time of the call is over that it answers. */
+export class Encoding {
+  back: (() => void)[] = [];
+  sent: (() => void)[] = [];
+  pins = new Set<Held>();
+  holds = "";
+  constructor(readonly names?: Set<Outgoing>, readonly ends?: number) {}
 }
-const CLOGGED = 262144, STUCK = 16777216;
+const AGENT = "perspective-broker-js/0.1", STUCK_BYTES = 16777216;
 
 export class Connection {
+  private lose!: (error: Error) => void;
+  private open!: () => void;
   readonly registry: Registry;
   /** Resolves with the reason when the connection has ended. */
-  readonly closed: Promise<Error>;
-  /** Resolves when the peer's HELLO is there. */
-  readonly ready: Promise<void>;
+  readonly closed = new Promise<Error>((resolve) => (this.lose = resolve));
+  /** Resolves when the peer's HELLO is there, or never will be. */
+  readonly ready = new Promise<void>((resolve) => (this.open = resolve));
   readonly ownHello: Uint8Array;
   peerHello: Uint8Array | undefined;
   peer: Hello | undefined;
   isClosed = false;
   /** The peer's root. */
-  readonly root: RemoteReference;
-  /** @internal */ readonly exports: Exports;
-  /** @internal */ readonly imports = new Imports(this);
-  /** @internal */ readonly calls = new Calls(this);
-  /** @internal */ readonly server = new Server(this);
-  /** @internal */ readonly log: (ref: string, error: unknown) => void;
-  /** @internal */ byeSent = false;
-  /** @internal Whether anything was sent that wants no answer: when that has ended, nobody knows. */
-  hasTold = false;
+  readonly root = new RemoteReference(this, new Held(0));
+  // What is below is for the other parts.
+  readonly exports: Exports;
+  readonly imports = new Imports(this);
+  readonly calls = new Calls(this);
+  readonly server = new Server(this);
+  readonly log: (ref: string, error: unknown) => void;
+  byeSent = false;
+  hasTold = false; // whether an update was sent that wants no answer: when that has ended, nobody knows
+  seen = 0; // the highest id of the peer's calls
+  private started = 0; // the highest one that was begun
   private byeReceived = false;
   private isFlushing = false;
-  private seen = 0; // the highest id of the peer's calls
-  private started = 0; // the highest one that was begun
-  private pinger: ReturnType<typeof setInterval> | undefined;
-  private drainTimer: ReturnType<typeof setTimeout> | undefined;
-  private lose!: (error: Error) => void;
-  private open!: () => void;
+  private readonly timers: ReturnType<typeof setTimeout>[] = [];
 
   constructor(readonly transport: Transport, options: ConnectionOptions = {}) {
     this.registry = options.registry ?? new Registry();
     this.log = options.log ?? ((ref, error) => console.error(`pb: internal error ${ref}:`, error));
-    this.closed = new Promise((resolve) => (this.lose = resolve));
-    this.ready = new Promise((resolve) => (this.open = resolve));
     this.exports = new Exports(this, options.root);
-    const entry: Import = { id: 0, count: 0, pins: 0, gone: false, released: false, handle: undefined! };
-    this.root = new RemoteReference(this, entry);
-    entry.handle = new WeakRef(this.root);
-    this.ownHello = pack(hello(options.agent ?? "perspective-broker-js/0.1"));
-    transport.start({
-      body: (body) => this.receive(body),
-      fault: (error) => this.fail(error),
-      lost: () => this.end(new ConnectionLost("the connection was lost")),
-    });
+    this.ownHello = pack([HELLO, "PB", 1, { agent: AGENT, features: ["cache", "pipeline", "stream"], ...OURS }]);
+    const lost = (): void => this.end(new ConnectionLost("the connection was lost"));
+    transport.start({ body: (body) => this.receive(body), fault: (error) => this.fail(error), lost });
     transport.send(this.ownHello);
   }
-
-  /** How many objects the peer holds; of the root nothing is counted. */
-  get referencesGiven(): number {
-    return [...this.exports.byId.keys()].filter((id) => id > 0).length;
-  }
   /** Take an object away from the peer: calls on it are answered with pb.Gone, replicas become stale. */
-  revoke(object: object): void {
-    this.exports.revoke(object);
+  revoke = (object: object): void => this.exports.revoke(object);
+  /** Whether no new call can be made: it would serve none of the peer's (PB-F31). */
+  get isEnding(): boolean { return this.isClosed || ((this.byeSent || this.byeReceived) && !this.server.running.size); }
+  private get awaitsNothing(): boolean {
+    return !(this.calls.open.size || this.exports.producers.size || this.imports.streams.size);
   }
-  /** Whether more output waits than should. */
-  get isClogged(): boolean {
-    return this.transport.buffered() > CLOGGED;
-  }
-  /** @internal Whether a new call of the peer can serve nothing any more, and so is refused (PB-F47). */
-  get isOver(): boolean {
-    const { calls, exports: { producers }, imports: { consumers } } = this;
-    return this.byeReceived && !(this.hasTold || calls.size || producers.size || consumers.size);
-  }
-  /** Whether either side has said BYE. */
-  get isLeaving(): boolean {
-    return this.byeSent || this.byeReceived;
-  }
+  /** Whether a new call of the peer can serve nothing any more, and so is refused (PB-F47). */
+  get servesNothing(): boolean { return this.byeReceived && !this.hasTold && this.awaitsNothing; }
 
-  // --- sending
-
-  /** @internal */
   send(envelope: unknown[]): void {
     if (this.isClosed) return;
     const body = pack(envelope);
     const most = this.peer?.numbers.max_frame ?? 4096;
     if (body.length > most) throw new TooLarge(`max_frame of the peer is ${most}, found ${body.length}`);
     this.transport.send(body);
-    if (this.transport.buffered() > STUCK) this.fail(new ProtocolError(6, "the peer does not read"));
+    if (this.transport.buffered() > STUCK_BYTES) this.fail(new ProtocolError(6, "the peer does not read"));
   }
-  /** @internal Encode a payload and queue its frame in one step; what it counted is undone if that fails. */
-  encode(value: unknown, send: (bytes: Uint8Array) => void, encoding: Encoding = { steps: [] }): void {
-    const back = (): void => encoding.steps.splice(0).reverse().forEach((step) => step.back());
-    const { max_depth: depth = 4, max_exts: exts = 0 } = this.peer?.numbers ?? {};
-    const sender: Sender = {
-      reference: (object) => this.reference(object, encoding),
-      describe: (error) => this.describe(error),
-    };
+  /** Encode a payload and queue its frame in one step; what it counted is undone if that fails. */
+  encode(value: unknown, send: (bytes: Uint8Array) => void, encoding = new Encoding()): void {
+    const { max_depth: depth, max_exts: exts } = this.peer!.numbers;
+    const refer: Refer = (object) => this.refer(object, encoding);
+    const describe = (error: unknown): ErrorMap => this.registry.describeError(error, this.log);
     try {
-      send(new Writer(sender, this.registry, { depth, exts }, back).payload(value));
+      send(new Writer(refer, describe, this.registry, { depth, exts }).payload(value));
     } catch (error) {
-      back();
+      for (const undo of encoding.back.reverse()) undo();
       throw error;
     }
-    for (const step of encoding.steps) step.commit?.();
+    for (const one of encoding.sent) one();
   }
-  private describe(error: unknown): ErrorMap {
-    return this.registry.errors.tell(error, this.log);
-  }
-  /** @internal Send an error; where it cannot be sent, why that is. Returns what was told. */
+  /** Send an error; where it cannot be sent, why that is. Returns what was told. */
   sendError(code: number, id: number, error: unknown): ErrorMap {
-    const map = this.describe(error);
-    if (id === 0) return map;
+    const map = this.registry.describeError(error, this.log);
     try {
-      this.encode(map, (bytes) => this.send([code, id, bytes]));
+      if (id) this.encode(map, (bytes) => this.send([code, id, bytes]));
       return map;
     } catch (failure) {
-      const other = this.describe(failure);
-      this.encode(other, (bytes) => this.send([code, id, bytes]));
-      return other;
+      return this.sendError(code, id, failure);
     }
   }
-  /** @internal What is given back or finished goes out together, when this job is done. */
+  /** What is given back or finished goes out together, when this job is done. */
   flushLater(): void {
     if (this.isFlushing) return;
     this.isFlushing = true;
     queueMicrotask(() => {
       this.isFlushing = false;
-      const finished = this.calls.takeFinished(), released = this.imports.takeReleased();
-      for (const [code, ids] of [[messages.FINISH, finished], [messages.RELEASE, released]] as const)
+      const finished = this.calls.finished.splice(0), owed = [...this.imports.owed].flat();
+      this.imports.owed.clear();
+      for (const [code, ids] of [[FINISH, finished], [RELEASE, owed]] as const)
         for (let i = 0; i < ids.length; i += 400) this.send([code, ids.slice(i, i + 400)]); // PB-F48
     });
   }
-  private reference(object: object, encoding: Encoding): ReturnType<Sender["reference"]> {
-    const kept = keptOf(object);
-    const replica = replicaOf(object);
-    if (object instanceof RemoteReference) {
-      if (object.connection !== this)
-        throw new Forbidden("a reference of another connection is not passed on");
-      if (object.entry.gone) throw new Gone("the object was revoked");
-      if (object.entry.released) throw new NotExecuted("the reference was released");
-      encoding.pins?.add(object.entry);
-      return [2, object.entry.id];
-    }
-    if (kept) {
-      if (!encoding.names || !kept.id) throw new NotSendable("a result to come can be an argument only");
-      encoding.names.add(kept);
-      return [3, kept.id];
-    }
-    if (replica) {
-      if (replica.owner !== this) throw new Forbidden("a replica of another connection");
-      if (replica.stale) throw new NotSendable("a stale replica");
-      return [2, replica.id];
-    }
-    return this.exports.ext(object, encoding);
+  /** How an object is sent as a reference, if it is. */
+  private refer(object: object, encoding: Encoding): ReturnType<Refer> {
+    const kept = keptOf(object), replica = replicaOf(object);
+    if (!kept && !replica && !(object instanceof RemoteReference)) return this.exports.refer(object, encoding);
+    return () => {
+      const { connection } = kept ?? replica ?? (object as RemoteReference);
+      if (connection !== this) throw new Forbidden("what came over another connection is not passed on");
+      if (kept && !(encoding.names && kept.canBeNamed)) throw new NotSendable("a result to come is an argument only");
+      if (kept) encoding.names!.add(kept);
+      if (kept) return [3, kept.id];
+      if (replica) return replica.isStale ? raise(new NotSendable("a stale replica")) : [2, replica.id];
+      const { held } = object as RemoteReference;
+      held.check();
+      encoding.pins.add(held);
+      return [2, held.id];
+    };
   }
-
-  // --- receiving
 
   private receive(body: Uint8Array): void {
     if (this.isClosed) return;
     try {
-      if (body.length === 0 || body.length > (this.peer ? OURS.max_frame : 4096))
-        throw malformed("a frame of that length", 5);
+      if (body.length < 1 || body.length > (this.peer ? OURS.max_frame : 4096)) throw malformed("bad frame size", 5);
       const found = new Reader(body, undefined, undefined, { depth: 8, exts: 0, floodable: 0 }).envelope();
       if (!Array.isArray(found) || !found.length) throw malformed("a frame that is no envelope");
       if (!this.peer) return this.greet(found, body);
-      if (!Array.isArray(found[0])) return this.take(found);
-      if (found.length > 1024) throw malformed("a batch of more than 1024", 5);
-      for (const one of found) {
-        if (this.isClosed) return;
-        if (!Array.isArray(one)) violated("a batch holds envelopes");
-        this.take(one as unknown[]);
-      }
+      const envelopes = Array.isArray(found[0]) ? found : [found];
+      if (envelopes.length > 1024) throw malformed("a batch of more than 1024", 5);
+      for (const envelope of envelopes) if (!this.isClosed) this.take(envelope);
     } catch (error) {
-      this.fail(error instanceof ProtocolError ? error : new ProtocolError(9, "internal error"));
       if (!(error instanceof ProtocolError)) this.log("-", error);
+      this.fail(error instanceof ProtocolError ? error : new ProtocolError(9, "internal error"));
     }
   }
   private greet(envelope: unknown[], body: Uint8Array): void {
     this.peer = readHello(envelope);
     this.peerHello = body.slice();
     const { idle } = this.peer.numbers;
-    const ping = (): void => this.send([messages.PING, 0]);
-    if (idle) this.pinger = setInterval(ping, Math.min((idle * 1000) / 3, 2 ** 31 - 1));
-    (this.pinger as { unref?: () => void } | undefined)?.unref?.();
+    if (idle) this.timers.push(setInterval(() => this.send([PING, 0]), Math.min(idle * 333, 2 ** 31 - 1)));
     this.open();
     this.calls.startQueue();
   }
-  private take(envelope: any[]): void {
-    checkMessage(envelope);
-    const [code, a, b, c, d, options = {}] = envelope;
-    switch (code) {
-      case messages.CALL: case messages.OBSERVE:
-        return this.takeCall(code === messages.OBSERVE, a, b, c, d, options);
-      case messages.ANSWER: case messages.ERROR: return this.takeAnswer(a, b, code === messages.ERROR);
-      case messages.CANCEL: return a > this.seen ? violated("CANCEL of no call") : this.server.cancel(a);
-      case messages.FINISH: return this.server.finish(a);
-      case messages.RELEASE: return this.exports.release(a);
-      case messages.GONE: return this.imports.gone(a);
-      case messages.PULL: return this.exports.producer(a)?.grant(b);
-      case messages.STOP: return this.exports.producer(a)?.stop();
-      case messages.ITEMS: return this.takeItems(a, b);
-      case messages.END: return this.takeEnd(a, b);
-      case messages.PING: return this.send([messages.PONG, a]);
-      case messages.BYE: return this.takeBye(a, b, c);
-    }
+  /** Refuse what is no message that may come after HELLO (PB-F8), or do what it says. */
+  private take(envelope: unknown): void {
+    const [code, ...found] = Array.isArray(envelope) ? envelope : violated("a batch holds envelopes");
+    const [least, fields, take] = (typeof code === "number" && MESSAGES[code]) || violated("no message code");
+    const isFit = found.length >= least && found.length <= fields.length && found.every((field, i) => fields[i](field));
+    if (!isFit) violated(`message ${code} of no known form`);
+    take(this, ...found);
   }
-  private takeCall(isUpdate: boolean, id: number, target: number, method: string, payload: Uint8Array,
-    options: CallOptionsIn): void {
+  takeCall(code: number, id: number, [target, method, payload, options = {}]: any[]): void {
     if (id && id <= this.seen) violated("an id that is not above all earlier ones");
-    if (id) this.seen = id;
-    if (this.byeSent && !this.byeReceived && (!isUpdate || id)) return; // LEAVING
-    if (id) this.started = id;
-    if (!isUpdate) return this.server.call(id, target, method, payload, options);
-    const replica = this.imports.replica(target);
-    const { value, violation } = this.imports.decode(payload, "call", undefined, replica !== undefined);
-    const apply = (): unknown => {
-      if (!replica) throw new NoSuchObject("no such cache");
-      if (violation) throw violation;
-      if (id && this.isOver) throw new Busy("both sides have said BYE");
-      return replica.apply(method, value[0], value[1]);
-    };
-    if (id) return this.server.update(id, apply);
-    if (!replica) return;
-    const stale = (): void => this.imports.makeStale(replica);
-    try {
-      const result = apply();
-      if (result instanceof Promise) result.catch(stale);
-    } catch {
-      stale();
-    }
+    this.seen = id || this.seen;
+    if (this.byeSent && !this.byeReceived && (code === CALL || id)) return; // LEAVING
+    this.started = id || this.started;
+    this.server[code === CALL ? "call" : "update"](id, target, method, payload, options as OptionsIn);
   }
-  private takeAnswer(id: number, payload: Uint8Array, isError: boolean): void {
-    const call = this.calls.get(id) ?? violated("an answer to no call");
-    const shape = isError ? "error" : "any";
-    const { value, violation } = this.imports.decode(payload, shape, undefined, !call.isGivenUp);
-    // Not made where `call` is within reach: an error keeps alive what the functions on its stack can reach.
-    const error = violation ?? (isError ? this.registry.errors.build(value) : undefined);
-    this.calls.settle(call, error, value);
-    this.calls.startQueue();
-    this.checkDrained();
-  }
-  private takeItems(id: number, payload: Uint8Array): void {
-    const consumer = this.imports.consumers.get(id) ?? violated("ITEMS for what is no stream");
-    const { value, violation } = this.imports.decode(payload, "items", undefined, !consumer.stopped);
-    if (violation) return consumer.fail(violation);
-    if (!consumer.deliver(value, payload.length)) throw new ProtocolError(6, "more items than credit");
-  }
-  private takeEnd(id: number, payload: Uint8Array | undefined): void {
-    const consumer = this.imports.consumers.get(id) ?? violated("END of what is no stream");
-    const found = payload && this.imports.decode(payload, "error");
-    this.imports.consumers.delete(id);
-    consumer.finish(found && (found.violation ?? this.registry.errors.build(found.value)));
-    this.checkDrained();
-  }
-
-  // --- the end
-
-  private takeBye(code: number, text: string, last: number): void {
+  takeBye(code: number, text: string, last: number): void {
     if (this.byeReceived && code < 2) violated("a second BYE");
     this.byeReceived = true;
-    this.calls.notRun(last, "the peer is leaving");
-    if (code > 1)
-      return this.end(new ConnectionLost(`the peer ended the connection: BYE ${code} ${text.slice(0, 200)}`));
-    this.sendBye(0, "");
-    this.calls.startQueue(!this.server.running.size);
-    this.checkDrained();
-  }
-  private sendBye(code: number, text: string): void {
-    if (code < 2 && this.byeSent) return;
-    try {
-      this.send([messages.BYE, code, text, this.started]);
-    } catch {
-      // the transport takes no more
-    }
-    this.byeSent = true;
+    this.calls.notRun(last);
+    if (code > 1) this.end(new ConnectionLost(`the peer ended the connection: BYE ${code} ${text.slice(0, 200)}`));
+    else this.drain(30);
   }
   /** Say goodbye, let what runs come to its end, and close; resolves when the connection has ended. */
   async close(drainSeconds = 30): Promise<void> {
-    if (!this.isClosed && !this.byeSent) {
-      this.sendBye(0, "");
-      const isLate = (): void => this.end(new ConnectionLost("the time to drain is over"));
-      this.drainTimer = setTimeout(isLate, drainSeconds * 1000);
-      this.calls.startQueue(!this.server.running.size);
-      this.checkDrained();
-    }
+    if (!this.isClosed && !this.byeSent) this.drain(drainSeconds);
     await this.closed;
   }
-  /** @internal */
+  private drain(seconds: number): void {
+    if (!this.byeSent) this.sendBye(0, "");
+    this.timers.push(setTimeout(() => this.end(new ConnectionLost("the time to drain is over")), seconds * 1000));
+    this.calls.startQueue();
+    this.checkDrained();
+  }
+  /** End it where both have said goodbye, and everything is answered. */
   checkDrained(): void {
-    const { calls, server: { running }, exports: { producers }, imports: { consumers } } = this;
-    const isBusy = (): number => calls.size || running.size || producers.size || consumers.size;
-    if (this.isClosed || !this.byeSent || !this.byeReceived || isBusy()) return;
-    queueMicrotask(() => isBusy() || this.end(new ConnectionLost("the connection was closed")));
+    const isDone = (): boolean => this.byeSent && this.byeReceived && !this.server.running.size && this.awaitsNothing;
+    if (isDone()) queueMicrotask(() => isDone() && this.end(new ConnectionLost("the connection was closed")));
   }
   /** End the connection with a BYE that aborts. */
   fail(error: ProtocolError): void {
@@ -330,15 +265,18 @@ export class Connection {
     this.sendBye(error.code, error.message.slice(0, 1000));
     this.end(error, error.code);
   }
-  private end(error: ConnectionLost, code = 0): void {
+  private sendBye(code: number, text: string): void {
+    this.byeSent = true;
+    this.transport.send(pack([BYE, code, text, this.started]));
+  }
+  private end(error: Error, code = 0): void {
     if (this.isClosed) return;
     this.isClosed = true;
-    clearInterval(this.pinger);
-    clearTimeout(this.drainTimer);
+    for (const timer of this.timers) clearTimeout(timer); // which ends an interval, too
     this.transport.close(code);
-    this.calls.end(error);
+    this.calls.end(error.message);
     this.server.end();
-    this.exports.end(new Cancelled("the connection ended"));
+    this.exports.end();
     this.imports.end();
     this.open();
     this.lose(error);

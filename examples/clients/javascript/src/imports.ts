@@ -1,212 +1,145 @@
-/** What we hold of the peer's: references, replicas and streams, as payloads bring them. Spec:
- * 4-references.md, 7-caches.md. */
-import { Hold, Replica } from "./caches.js";
-import type { Connection } from "./connection.js";
+/** What we hold of the peer's: references, replicas, streams. Spec: 4-references.md, 7-caches.md. */
+import { Replica } from "./caches.js";
+import { RemoteReference } from "./calls.js";
+import { Connection, OURS } from "./connection.js";
 import {
-  BadPayload, checkErrorMap, Gone, malformed, NoSuchObject, PbError, ProtocolError,
+  BadPayload, checkErrorMap, ConnectionLost, Gone, malformed, NoSuchObject, NotExecuted, PbError, ProtocolError, raise,
+  violated,
 } from "./errors.js";
-import { OURS } from "./messages.js";
 import { Reader, Tables } from "./reader.js";
-import { Import, RemoteReference } from "./references.js";
-import type { Entry } from "./registry.js";
-import { Consumer, lostStream, RemoteStream } from "./streams.js";
+import { fill } from "./registry.js";
+import { RemoteStream } from "./streams.js";
 import { isMap, Tuple } from "./values.js";
 
-export type Shape = "call" | "any" | "error" | "items";
-export interface Decoded {
-  value: any;
-  violation: PbError | undefined;
-  streams: Consumer[];
+/** Of one handle, a reference or the proxy of a replica: what was counted for it. */
+export class Held {
+  count = 0;
+  pins = 0; // calls that wait and name it
+  gone = false;
+  released = false;
+  handle: WeakRef<object> | undefined;
+  constructor(readonly id: number, readonly replica?: Replica) {}
+  /** Refuse what can be called or sent home no longer. */
+  check(): void {
+    if (this.gone) throw new Gone("the object was revoked");
+    if (this.released) throw new NotExecuted("the reference was released");
+  }
 }
+type Shape = "call" | "any" | "error" | "items";
+interface Decoded { value?: any; violation?: PbError; streams: RemoteStream[] }
 const isList = (x: unknown): x is unknown[] => Array.isArray(x) && !(x instanceof Tuple);
-const finalized = <T>(done: (held: T) => void): FinalizationRegistry<T> | undefined =>
-  typeof FinalizationRegistry === "function" ? new FinalizationRegistry<T>(done) : undefined;
 
 export class Imports {
-  readonly consumers = new Map<number, Consumer>();
-  private readonly references = new Map<number, Import>();
-  private readonly replicas = new Map<number, Replica>();
-  private readonly released = new Map<number, number>();
-  private readonly lost = finalized<Import>((one) => this.release(one));
-  private readonly lostReplicas = finalized<Hold>((hold) => this.releaseReplica(hold));
-  private readonly lostStreams = finalized<Consumer>((one) => one.stop());
+  readonly streams = new Map<number, RemoteStream>();
+  private readonly held = new Map<number, Held>();
+  readonly owed = new Map<number, number>(); // what RELEASE has to say: ids and counts
+  private readonly dropped = new FinalizationRegistry<() => void>((done) => done());
   constructor(private readonly connection: Connection) {}
 
-  // --- giving back
-
-  giveBack(id: number, count: number): void {
-    if (id === 0 || count === 0 || this.connection.isClosed) return;
-    this.released.set(id, (this.released.get(id) ?? 0) + count);
+  private giveBack(id: number, count: number): void {
+    if (count > 0) this.owed.set(id, (this.owed.get(id) ?? 0) + count);
     this.connection.flushLater();
   }
-  /** What RELEASE has to say now: ids and counts by turns. */
-  takeReleased(): number[] {
-    const pairs = [...this.released].flat();
-    this.released.clear();
-    return pairs;
+  /** The handle is gone, or given up. A replica stays in the table until GONE (PB-C17). */
+  release(held: Held): void {
+    if (held.released || held.id === 0) return;
+    held.released = true;
+    if (!held.replica && this.held.get(held.id) === held) this.held.delete(held.id);
+    if (held.pins === 0) this.giveBack(held.id, held.count);
   }
-  release(one: Import): void {
-    if (one.released || one.id === 0) return;
-    one.released = true;
-    if (this.references.get(one.id) === one) this.references.delete(one.id);
-    if (one.pins === 0) this.giveBack(one.id, one.count);
+  unpin(held: Held): void { if (--held.pins === 0 && held.released) this.giveBack(held.id, held.count); }
+  replica(id: number): Replica | undefined { return this.held.get(id)?.replica; }
+  /** GONE has come, or something like it: a reference can be called no longer, a replica follows no longer. What was
+   * counted for a reference is given back at once, or when its handle is dropped. */
+  kill(id: number, isReleased = true): void {
+    const held = this.held.get(id);
+    if (!held) return;
+    this.held.delete(id);
+    held.gone = true;
+    if (isReleased || held.replica) this.release(held);
+    held.replica?.becomeStale();
   }
-  private releaseReplica(hold: Hold): void {
-    const { replica } = hold;
-    this.giveBack(replica.id, hold.count);
-    hold.count = 0;
-    if (replica.hold === hold) replica.hold = replica.handle = undefined;
-  }
-
-  // --- what happens to them
-
-  replica(id: number): Replica | undefined {
-    return this.replicas.get(id);
-  }
-  makeStale(replica: Replica): void {
-    if (replica.stale) return;
-    replica.stale = true;
-    if (replica.hold) this.releaseReplica(replica.hold);
-    this.replicas.delete(replica.id);
-    for (const listener of replica.listeners) listener("stale", []);
-  }
-  /** GONE: the peer has taken objects away, or confirms that replicas are not followed any longer. */
-  gone(ids: number[]): void {
-    for (const id of ids) {
-      const one = this.references.get(id);
-      if (one) one.gone = true;
-      this.references.delete(id);
-      const replica = this.replicas.get(id);
-      if (replica) this.makeStale(replica);
-    }
+  /** The stream that ITEMS or END are for. */
+  stream(id: number): RemoteStream { return this.streams.get(id) ?? violated("ITEMS or END for what is no stream"); }
+  /** END has come. */
+  endStream(id: number, payload: Uint8Array | undefined): void {
+    const { registry } = this.connection;
+    const stream = this.stream(id), { value, violation } = payload ? this.decode(payload, "error") : ({} as Decoded);
+    this.streams.delete(id);
+    stream.end(violation ?? (value && registry.buildError(value)));
+    this.connection.checkDrained();
   }
   end(): void {
-    for (const one of this.consumers.values()) one.finish(lostStream());
-    for (const replica of [...this.replicas.values()]) this.makeStale(replica);
-    for (const one of this.references.values()) one.released = true;
+    for (const stream of this.streams.values()) stream.end(new ConnectionLost("it ended in the middle of the stream"));
+    for (const id of [...this.held.keys()]) this.kill(id);
   }
 
-  // --- payloads
-
-  /** Decode a payload of a shape; `answer` finds results named in it. What is refused or not wanted is given
-   * back. */
-  decode(bytes: Uint8Array, shape: Shape, answer?: (q: number) => unknown, isWanted = true): Decoded {
-    const back: (() => void)[] = [];
-    const streams: Consumer[] = [];
+  /** Decode a payload; `answer` finds results named in it. What is refused or not wanted is given back. */
+  decode(bytes: Uint8Array, shape: Shape, isWanted = true, answer?: (q: number) => unknown): Decoded {
+    const back: (() => void)[] = [], streams: RemoteStream[] = [];
     const reader = new Reader(bytes, this.tables(back, streams, answer), this.connection.registry);
-    const value = reader.payload();
+    const value: any = reader.payload();
     let { violation } = reader;
     if (!violation) {
       const isCall = isList(value) && value.length === 2 && isList(value[0]) && isMap(value[1]);
       if (shape === "call" && !isCall) throw malformed("a payload of a call is [args, kwargs]");
-      if (shape === "items" && !(isList(value) && value.length))
-        throw malformed("ITEMS holds an array of one item or more");
+      if (shape === "items" && !(isList(value) && value.length)) throw malformed("ITEMS holds an array of items");
       if (shape === "error") violation = checkErrorMap(value);
     }
-    if (violation || !isWanted) for (const one of back) one();
+    if (violation || !isWanted) for (const undo of back.reverse()) undo();
     return { value, violation, streams };
   }
-  discard(bytes: Uint8Array): void {
-    this.decode(bytes, "call", undefined, false);
+  /** Count an occurrence for the handle that lives, or a new one. */
+  private count(id: number, back: (() => void)[], make: (held: Held) => object, replica?: Replica): object {
+    const known = this.held.get(id), alive = known?.released ? undefined : known?.handle?.deref();
+    const held = known && alive ? known : new Held(id, replica), handle = alive ?? make(held);
+    if (!alive) {
+      held.handle = new WeakRef(handle);
+      this.held.set(id, held);
+      this.dropped.register(handle, () => this.release(held));
+    }
+    held.count++;
+    back.push(() => held.count--, () => this.giveBack(id, 1));
+    return handle;
   }
-  private tables(back: (() => void)[], streams: Consumer[], answer?: (q: number) => unknown): Tables {
-    const unfit = (): void => {
-      if (answer) throw new BadPayload("a cache or stream in a pipelined call");
-    };
-    const fresh = (id: number): void => {
-      if (this.references.has(id) || this.replicas.has(id) || this.consumers.has(id))
-        throw malformed("a new id that is in use");
-    };
+  private tables(back: (() => void)[], streams: RemoteStream[], answer?: (q: number) => unknown): Tables {
+    const { connection } = this;
+    const fit = <T>(value: T): T => (answer ? raise(new BadPayload("a cache or stream in a pipelined call")) : value);
+    const check = (isBad: boolean): unknown => isBad && raise(malformed("an id that is in use for something else"));
     return {
       ref: (id, meta) => {
-        if (this.replicas.has(id) || this.consumers.has(id)) throw malformed("REF of what is no object");
-        const [one, handle] = this.reference(id, meta);
-        one.count++;
-        back.push(() => {
-          this.giveBack(id, 1);
-          if (--one.count > 0 || this.references.get(id) !== one) return;
-          this.references.delete(id);
-          this.lost?.unregister(one);
-        });
-        return handle;
+        check(this.replica(id) !== undefined || this.streams.has(id));
+        return this.count(id, back, (held) => new RemoteReference(connection, held, meta));
       },
       home: (id) => {
-        const entry = this.connection.exports.byId.get(id);
-        if (!entry) throw new NoSuchObject("HOME of what is not exported");
-        if (entry.gone) throw new Gone("HOME of what was revoked");
-        return entry.object;
+        const { object, gone } = connection.exports.byId.get(id) ?? raise(new NoSuchObject("HOME of nothing exported"));
+        return gone ? raise(new Gone("HOME of what was revoked")) : object;
       },
-      answer: (q) => {
-        if (!answer) throw new BadPayload("ANSWER where nothing is waited for");
-        return answer(q);
-      },
+      answer: answer ?? (() => raise(new BadPayload("ANSWER where nothing is waited for"))),
       stream: (id) => {
-        fresh(id);
-        if (this.consumers.size >= OURS.max_streams)
-          throw new ProtocolError(6, `max_streams is ${OURS.max_streams}`);
-        const consumer = new Consumer(this.connection, id);
-        this.consumers.set(id, consumer);
-        back.push(() => queueMicrotask(() => consumer.stop())); // behind the error that says why
-        streams.push(consumer);
-        unfit();
-        const handle = new RemoteStream(consumer);
-        this.lostStreams?.register(handle, consumer);
-        return handle;
+        check(this.held.has(id) || this.streams.has(id));
+        if (this.streams.size >= OURS.max_streams) throw new ProtocolError(6, `max_streams is ${OURS.max_streams}`);
+        const stream = new RemoteStream(connection, id);
+        this.streams.set(id, stream);
+        back.push(() => queueMicrotask(() => stream.stop())); // behind the error that says why
+        streams.push(stream);
+        const handle = new Proxy(stream, {});
+        this.dropped.register(handle, () => stream.stop());
+        return fit(handle);
       },
       cache: (id, entry) => {
-        fresh(id);
-        const made = entry && this.newReplica(id, entry);
-        back.push(() => {
-          this.giveBack(id, made ? made.hold.count : 1); // what CACHED behind it has counted, too
-          if (!made) return;
-          made.hold.count = 0;
-          made.replica.stale = true;
-          this.replicas.delete(id);
-        });
-        const fill = (state: unknown): void => {
-          unfit();
-          made?.replica.fill(state);
-        };
-        return { value: made?.handle, fill };
+        check(this.held.has(id) || this.streams.has(id));
+        const replica = entry && new Replica(id, entry, connection);
+        back.push(() => (replica ? this.kill(id) : this.giveBack(id, 1))); // behind all CACHED of it
+        const value = replica && this.count(id, back, () => replica.newHandle(), replica);
+        return { value, fill: (state) => replica && fill(replica.core, replica.entry, fit(state)) };
       },
       cached: (id) => {
-        const replica = this.replicas.get(id);
+        const replica = this.replica(id);
         if (!replica) this.giveBack(id, 1);
         if (!replica) throw new NoSuchObject("CACHED of what is not held");
-        const handle = replica.handle?.deref() ?? this.handleOf(replica);
-        const hold = replica.hold!;
-        hold.count++;
-        back.push(() => {
-          if (--hold.count >= 0) this.giveBack(id, 1);
-          else hold.count = 0; // given back with its CACHE
-        });
-        unfit();
-        return handle;
+        return fit(this.count(id, back, () => replica.newHandle(), replica));
       },
     };
-  }
-  private reference(id: number, meta?: Record<string, unknown>): [Import, RemoteReference] {
-    const known = this.references.get(id);
-    const held = known?.handle.deref();
-    if (known && held && !known.released) return [known, held];
-    const one: Import = { id, count: 0, pins: 0, gone: false, released: false, handle: undefined! };
-    const handle = new RemoteReference(this.connection, one, meta);
-    one.handle = new WeakRef(handle);
-    this.lost?.register(handle, one, one);
-    this.references.set(id, one);
-    return [one, handle];
-  }
-  private newReplica(id: number, entry: Entry): { replica: Replica; handle: object; hold: Hold } {
-    const replica = new Replica(id, entry, this.connection);
-    this.replicas.set(id, replica);
-    const handle = this.handleOf(replica);
-    const hold = replica.hold!;
-    hold.count++;
-    return { replica, handle, hold };
-  }
-  private handleOf(replica: Replica): object {
-    const handle = replica.newHandle();
-    this.lostReplicas?.register(handle, replica.hold!);
-    return handle;
   }
 }

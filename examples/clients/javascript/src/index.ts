@@ -1,11 +1,10 @@
 /** Perspective Broker for browsers and Node: see README.md. */
 export { Connection, type ConnectionOptions } from "./connection.js";
-export { Cacheable, isStale, type Observer, onChange } from "./caches.js";
-export { connect, type ConnectOptions } from "./connect.js";
+export { Cacheable, isStale, onChange } from "./caches.js";
 export * from "./errors.js";
 export { type Credentials, Identity, login, type LoginOptions } from "./login.js";
-export { Reconnecting, type ReconnectOptions } from "./reconnect.js";
-export { type CallOptions, type Pipe, type Pipelined, type Remote, RemoteReference } from "./references.js";
+export { connect, type ConnectOptions, Reconnecting, type ReconnectOptions } from "./reconnect.js";
+export { type CallOptions, type Pipe, type Pipelined, type Remote, RemoteReference } from "./calls.js";
 export { current } from "./serving.js";
 export { RemoteStream } from "./streams.js";
 export { type Trace } from "./trace.js";

@@ -1,85 +1,86 @@
-/** Reading payloads and envelopes. @msgpack/msgpack cannot tell 1.0 from 1, takes bad UTF-8, and reads the
- * inside of an Ext too late for CACHE and too deep for a limit; so it is done here. Spec: 1-values.md. */
-import { Headers, textOf } from "./bytes.js";
+/** Reading payloads and envelopes. @msgpack/msgpack cannot tell 1.0 from 1, takes bad UTF-8, and reads the inside of an
+ * Ext too late for CACHE and too deep for a limit; so it is done here. Spec: 1-values.md. */
 import {
-  BadPayload, checkErrorMap, ErrorMap, malformed, PbError, ProtocolError, TooLarge, Unregistered, Unsupported,
+  BadPayload, checkErrorMap, malformed, PbError, ProtocolError, raise, TooLarge, Unregistered, Unsupported,
 } from "./errors.js";
-import { checkState, Entry, Registry } from "./registry.js";
-import { assign, FrozenSet, isFloodable, isHashable, isMap, SCALARS, State, Tuple } from "./values.js";
+import { Entry, fill, Registry } from "./registry.js";
+import { assign, FrozenSet, isFloodable, isHashable, isMap, SCALARS, shrink, State, textOf, Tuple } from "./values.js";
 
+type OfId = "ref" | "home" | "answer" | "stream" | "cached";
 /** What the references in a payload become. All but `home` and `answer` count, also behind a violation. */
-export interface Tables {
-  ref(id: number, meta?: State): unknown;
-  home(id: number): unknown;
-  answer(q: number): unknown;
-  stream(id: number): unknown;
-  cache(id: number, entry: Entry | undefined): { value: unknown; fill(state: unknown): void };
-  cached(id: number): unknown;
-}
-/** Ext numbers whose data are an id: what it becomes, and the least it can be. */
-const IDS = new Map<number, ["ref" | "home" | "answer" | "stream" | "cached", number]>([
-  [1, ["ref", 1]], [2, ["home", 0]], [3, ["answer", 1]], [5, ["stream", 1]], [10, ["cached", 1]],
-]);
-export interface ReadLimits {
-  depth: number;
-  exts: number;
-  floodable: number;
-}
-export const READ_LIMITS: ReadLimits = { depth: 64, exts: 20480, floodable: 4096 };
-/** A float where only integers are expected: in envelopes. */
-export class Float {}
-class Hole {
-  constructor(readonly part: number) {}
-}
+export type Tables = Record<OfId, (id: number, meta?: State) => unknown> & {
+  cache(id: number, entry?: Entry): { value: unknown; fill(state: unknown): void };
+};
+export const LIMITS = { depth: 64, exts: 20480, floodable: 4096 };
+/** Where a value stands: a NODE of any part may be there, of an earlier part, or none; or neither floats nor Exts. */
+export type Place = "free" | "back" | "key" | "exact";
+/** Ext numbers whose data are an id, and what it becomes. */
+const IDS: Record<number, OfId> = { 1: "ref", 2: "home", 3: "answer", 5: "stream", 10: "cached" };
+/** Ext numbers whose data are an array: where its members stand, and how many there are if that is fixed. */
+const ARRAYS: Record<number, [place: (i: number) => Place, count?: number]> = {
+  4: [(i) => (i === 0 ? "exact" : "back"), 2], 8: [(i) => (i === 0 ? "exact" : "back"), 2],
+  9: [(i) => (i < 2 ? "exact" : "free"), 3], 16: [() => "back"], 17: [() => "key"], 18: [() => "key"],
+  19: [(i) => (i % 2 ? "back" : "key")],
+};
+/** The headers from c0 on: what they begin, and how its value or length is written, or its length itself. */
+const HEADERS = [
+  "constant", "none", "constant", "constant", "bin Uint8", "bin Uint16", "bin Uint32", "ext Uint8", "ext Uint16",
+  "ext Uint32", "float Float32", "float Float64", "int Uint8", "int Uint16", "int Uint32", "int BigUint64", "int Int8",
+  "int Int16", "int Int32", "int BigInt64", "ext 1", "ext 2", "ext 4", "ext 8", "ext 16", "text Uint8", "text Uint16",
+  "text Uint32", "array Uint16", "array Uint32", "map Uint16", "map Uint32",
+].map((one) => {
+  const [kind, how = ""] = one.split(" ");
+  return { kind, get: `get${how}`, bytes: Number(/\D(\d+)/.exec(how)?.[1] ?? 0) / 8, length: Number(how) };
+});
+/** How many bytes each element takes at least. */
+const LEAST: Record<string, number> = { text: 1, bin: 1, ext: 1, array: 1, map: 2 };
 
-export class Reader extends Headers {
+class Hole { constructor(readonly part: number) {} }
+const bad = (text: string): never => raise(malformed(text));
+const checkId = (id: any, least: number): number => (Number.isSafeInteger(id) && id >= least ? id : bad("no id"));
+
+export class Reader {
   /** The first violation: why the payload, though well-formed, is refused. */
   violation: PbError | undefined;
-  private native = 0; // of the value read last, see 1.4
-  private weight = 0;
-  private nesting = 0;
+  private at = 0;
+  private found: any; // of the last header: the value of a number or constant, else how many bytes or members follow
+  private type = 0; // of the last header that began an Ext
+  private scope = { level: 0, native: 0, weight: 0 }; // how deep it is up to here (1.4), within an Ext or part
+  private path = 0; // how many containers are around this place
   private exts = 0;
-  private floodable = 0;
-  private keyed = 0; // how many keys and members are around this place
-  private parts: unknown[] | undefined;
-  private partCount = 0;
-  private depths: number[] = [];
-  private holes: { on: any; key: string | number; part: number }[] = [];
-  private fills: (() => void)[] = [];
-
-  constructor(bytes: Uint8Array, private readonly tables?: Tables, private readonly registry = new Registry(),
-    private readonly limits = READ_LIMITS) {
-    super(bytes);
+  private floodable = 0; // keys and members
+  private parts: unknown[] = []; // of the GRAPH,
+  private partCount = 0; // how many it will have,
+  private readonly depths: number[] = []; // and how deep they are
+  private readonly holes: { on: any; key: string | number; part: number }[] = [];
+  private readonly fills: (() => void)[] = [];
+  private readonly view: any;
+  constructor(private readonly bytes: Uint8Array, private readonly tables?: Tables,
+    private readonly registry = new Registry(), private readonly limits = LIMITS) {
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
-
-  /** Return the value of a payload; undefined with `violation` set if it is refused. Throws ProtocolError if
-   * malformed. */
+  /** The value of a payload; undefined with `violation` set if it is refused. Throws ProtocolError if malformed. */
   payload(): unknown {
     const end = this.bytes.length;
     const isGraph = this.header(end) === "ext" && this.type === 20 && this.at + this.found === end;
     if (!isGraph) this.at = 0;
-    const value = isGraph ? this.graph(end) : this.whole(end);
+    const value = isGraph ? this.graph(end) : this.whole(end, "back");
     return this.violation ? undefined : value;
   }
-  /** Return the value of an envelope or a batch: without Ext, at most 8 deep. */
-  envelope(): unknown {
-    return this.whole(this.bytes.length);
-  }
+  /** The value of an envelope or a batch. */
+  envelope(): unknown { return this.whole(this.bytes.length, "exact"); }
   /** The one value that stands up to the end. */
-  private whole(end: number): unknown {
-    const value = this.value(end, false);
-    if (this.at !== end) throw malformed("bytes behind a value");
-    if (this.native + this.weight > this.limits.depth) throw this.tooDeep();
+  private whole(end: number, place: Place): unknown {
+    this.scope = { level: 0, native: 0, weight: 0 };
+    const value = this.value(end, place);
+    if (this.at !== end) bad("bytes behind a value");
+    this.limit("depth", this.scope.native + this.scope.weight);
     return value;
   }
-
-  private tooDeep(): ProtocolError {
-    return malformed(`deeper than max_depth ${this.limits.depth}`, 5);
+  private limit(what: "depth" | "exts", found: number): void {
+    if (found > this.limits[what]) throw malformed(`max_${what} is ${this.limits[what]}, found ${found} or more`, 5);
   }
-  private refuse(error: PbError): undefined {
-    this.violation ??= error;
-    return undefined;
-  }
+  private refuse(error: PbError): void { this.violation ??= error; }
   private attempt(what: () => unknown): unknown {
     try {
       return what();
@@ -88,239 +89,172 @@ export class Reader extends Headers {
       return this.refuse(error);
     }
   }
-  private leave(native: number, weight: number): void {
-    this.native = native;
-    this.weight = weight;
+
+  private take(size: number, end: number): number {
+    if (size > end - this.at) bad("the data end too early");
+    this.at += size;
+    return this.at - size;
   }
-  /** Read what is inside of something, one after the other; it is as deep as the deepest. */
-  private members(count: number, read: (i: number) => void): void {
-    if (++this.nesting > this.limits.depth) throw this.tooDeep();
-    let native = 0, weight = 0;
-    for (let i = 0; i < count; i++) {
-      read(i);
-      native = Math.max(native, this.native);
-      weight = Math.max(weight, this.weight);
+  private data(size: number, end: number): Uint8Array { return this.bytes.subarray(this.take(size, end), this.at); }
+  /** Read a header; what it promises has to be there (PB-V30). */
+  private header(end: number): string {
+    const code = this.bytes[this.take(1, end)], isInt = code < 0x80 || code >= 0xe0;
+    const short = { kind: isInt ? "int" : code < 0x90 ? "map" : code < 0xa0 ? "array" : "text" };
+    const { kind, get, bytes, length } = HEADERS[code - 0xc0] ?? short;
+    if (isInt) this.found = code < 0x80 ? code : code - 256;
+    else if (code < 0xc0) this.found = code & (code < 0xa0 ? 15 : 31);
+    else {
+      if (bytes) this.found = this.view[get](this.take(bytes, end));
+      else this.found = kind === "ext" ? length : code === 0xc0 ? null : code === 0xc3;
+      if (kind === "int" && bytes === 8) this.found = shrink(this.found);
+      if (kind === "ext") this.type = this.view.getInt8(this.take(1, end));
+      if (kind === "none") bad("c1 is no msgpack");
     }
-    this.nesting--;
-    this.leave(native + 1, weight);
+    if (LEAST[kind] && this.found * LEAST[kind] > end - this.at) bad(`${kind} that promises more than there is`);
+    return kind;
+  }
+  private value(end: number, place: Place): any {
+    const kind = this.header(end), { found } = this, inner = place === "back" ? "free" : place;
+    switch (kind) {
+      case "text": return textOf(this.data(found, end));
+      case "bin": return this.data(found, end).slice();
+      case "array": return this.array(found, end, () => inner);
+      case "map": return this.map(found, end, inner);
+      case "ext": return place === "exact" ? bad("an Ext at a bad place") : this.ext(this.type, this.at + found, place);
+      case "float": return place === "exact" ? NaN : found; // which nobody takes for an integer
+      default: return found;
+    }
+  }
+  private members(count: number, read: (i: number) => void): void {
+    const { scope } = this;
+    scope.native = Math.max(scope.native, ++scope.level);
+    this.limit("depth", ++this.path);
+    for (let i = 0; i < count; i++) read(i);
+    scope.level--;
+    this.path--;
   }
   private put(on: any, key: string | number, value: unknown): void {
     if (value instanceof Hole) this.holes.push({ on, key, part: value.part });
     if (key === "__proto__") assign(on, { ["__proto__"]: value });
     else on[key] = value;
   }
-
-  private value(end: number, canHole: boolean): any {
-    const kind = this.header(end);
-    const { found } = this;
-    this.leave(0, 0);
-    switch (kind) {
-      case "text": return textOf(this.data(found, end));
-      case "bin": return this.data(found, end).slice();
-      case "array": return this.array(found, end, true);
-      case "map": return this.map(found, end);
-      case "ext": return this.ext(this.type, this.at + found, canHole);
-      case "float": return this.tables ? found : new Float();
-      default: return found;
-    }
-  }
-  private array(count: number, end: number, canHole: boolean, into: any[] = []): any[] {
-    this.members(count, (i) => this.put(into, i, this.value(end, canHole)));
+  private array(count: number, end: number, place: (i: number, into: any[]) => Place): any[] {
+    const into: any[] = [];
+    this.members(count, (i) => this.put(into, i, this.value(end, place(i, into))));
     return into;
   }
-  private map(count: number, end: number): State {
+  private map(count: number, end: number, place: Place): State {
     const into: State = {};
     this.members(count, () => {
-      if (this.header(end) !== "text") throw malformed("a key of a map that is no text");
+      if (this.header(end) !== "text") bad("a key of a map that is no text");
       const key = textOf(this.data(this.found, end));
-      this.put(into, key, this.value(end, true));
+      this.put(into, key, this.value(end, place));
     });
     return into;
   }
 
-  /** What is read within the data of an Ext, and leave its weight. */
-  private around<T>(end: number, read: () => T): T {
-    if (++this.nesting > this.limits.depth) throw this.tooDeep();
-    const found = read();
-    if (this.at !== end) throw malformed("bytes behind the data of an Ext");
-    this.nesting--;
-    this.leave(0, 1 + this.native + this.weight);
-    return found;
-  }
-  /** How many elements the array has that is the data of an Ext. */
-  private count(end: number): number {
-    if (this.header(end) !== "array") throw malformed("the data of an Ext are no array");
-    return this.found;
-  }
-  private inner(end: number, into: any[] = []): any[] {
-    const count = this.count(end);
-    return this.around(end, () => this.array(count, end, false, into));
-  }
-  private id(end: number, least: number): number {
+  private ext(type: number, end: number, place: Place): unknown {
+    this.scope.weight = Math.max(this.scope.weight, 1);
+    if (type !== -1) this.limit("exts", ++this.exts);
+    if (type === 20) bad("GRAPH that is not the root");
+    if (type === 11 || ARRAYS[type]) return this.container(type, end, place);
     const data = this.data(end - this.at, end);
-    if (![1, 2, 4, 8].includes(data.length)) throw malformed("an id has 1, 2, 4 or 8 bytes");
-    return checkId(data.reduce((sum, byte) => sum * 256 + byte, 0), least);
+    const scalar = SCALARS.get(type), what = IDS[type];
+    if (scalar) return this.attempt(() => scalar[2](data));
+    if (!what && type !== 21) return this.refuse(new BadPayload(`ext ${type} is not known`));
+    if (![1, 2, 4, 8].includes(data.length)) bad("an id has 1, 2, 4 or 8 bytes");
+    const id = checkId(data.reduce((sum, byte) => sum * 256 + byte, 0), what && what !== "home" ? 1 : 0);
+    return what ? this.attempt(() => this.tables![what](id)) : this.node(id, place);
   }
-  /** An id that stands as an integer, for a float with the value of one is none. */
-  private intId(end: number): number {
-    this.leave(0, 0);
-    return checkId(this.header(end) === "int" ? this.found : -1, 1);
-  }
-
-  private ext(type: number, end: number, canHole: boolean): unknown {
-    const { tables } = this;
-    if (!tables) throw malformed("an Ext in an envelope");
-    if (type !== -1) this.countExts(1);
-    this.leave(0, 1);
-    const named = IDS.get(type);
-    if (named) {
-      const [what, least] = named;
-      const id = this.id(end, least);
-      return this.attempt(() => tables[what](id));
-    }
-    const scalar = SCALARS.get(type);
-    if (scalar) {
-      const data = this.data(end - this.at, end);
-      return this.attempt(() => scalar(data));
-    }
-    switch (type) {
-      case 4: return this.refx(end, tables);
-      case 8: return this.copy(end);
-      case 9: return this.cache(end, tables);
-      case 11: return this.error(end);
-      case 16: return this.inner(end, new Tuple());
-      case 17: case 18: return this.set(end, type === 17 ? new Set() : new FrozenSet());
-      case 19: return this.pairs(end);
-      case 20: throw malformed("GRAPH that is not the root");
-      case 21: return this.node(this.id(end, 0), canHole);
-      default:
-        this.at = end;
-        return this.refuse(new BadPayload(`ext ${type} is not known`));
-    }
-  }
-  private countExts(count: number): void {
-    if ((this.exts += count) > this.limits.exts)
-      throw malformed(`more Exts than max_exts ${this.limits.exts}`, 5);
-  }
-  private refx(end: number, tables: Tables): unknown {
-    let id = 0, meta: unknown;
-    if (this.count(end) !== 2) throw malformed("REFX is [id, meta]");
-    const read = [() => void (id = this.intId(end)), () => void (meta = this.value(end, false))];
-    this.around(end, () => this.members(2, (i) => read[i]()));
-    if (!isMap(meta)) throw malformed("REFX is [id, meta]");
-    return tables.ref(id, meta);
-  }
-  private copy(end: number): unknown {
-    const holes = this.holes.length;
-    const { length, 0: name, 1: state } = this.inner(end);
-    if (typeof name !== "string" || length !== 2) throw malformed("COPY is [name, state]");
-    const entry = this.registry.copies.get(name);
-    if (!entry) return this.refuse(new Unregistered("a copy of a class that is not registered"));
-    if (this.violation) return undefined;
+  /** What has values of its own as its data: an array, or the map of an error. These are a scope for the depth. */
+  private container(type: number, end: number, place: Place): unknown {
+    const outer = this.scope, holes = this.holes.length, tables = this.tables!;
+    const [places, fixed] = ARRAYS[type] ?? [() => place];
+    this.scope = { level: 0, native: 0, weight: 0 };
+    this.limit("depth", ++this.path);
+    if (this.header(end) !== (type === 11 ? "map" : "array")) bad(`ext ${type} of another form`);
+    const isFit = type === 19 ? this.found % 2 === 0 : this.found === (fixed ?? this.found);
+    if (!isFit) bad(`ext ${type} of ${this.found} elements`);
+    let cache: ReturnType<Tables["cache"]>;
+    const data: any = type === 11 ? this.map(this.found, end, "back") : this.array(this.found, end, (i, into) => {
+      if (type === 9 && i === 2) cache = this.cache(into[0], into[1]); // before its state is read (PB-C5)
+      return place === "key" && places(i) !== "exact" ? "key" : places(i);
+    });
+    if (this.at !== end) bad("bytes behind the data of an Ext");
+    this.path--;
+    outer.weight = Math.max(outer.weight, 1 + this.scope.native + this.scope.weight);
+    this.scope = outer;
     const hasHoles = this.holes.length > holes;
     return this.attempt(() => {
-      if (!entry.options.build) {
-        checkState(entry, state);
-        const value = Object.create(entry.make.prototype) as object;
-        if (hasHoles) this.fills.push(() => assign(value, state));
-        else assign(value, state);
-        return value;
-      }
-      if (hasHoles) throw new Unsupported(`${entry.name} is built from its finished state`);
-      try {
-        return entry.options.build(state);
-      } catch {
-        throw new BadPayload(`${entry.name} cannot be built from this state`);
+      switch (type) {
+        case 4: return tables.ref(checkId(data[0], 1), isMap(data[1]) ? data[1] : bad("REFX whose meta is no map"));
+        case 8: return this.copy(data[0], data[1], hasHoles);
+        case 9: return this.later(hasHoles, cache.value, () => cache.fill(data[2]));
+        case 11: return this.error(data, hasHoles);
+        case 16: return Tuple.from(data);
+        case 17: return new Set(this.keys(data));
+        case 18: return new FrozenSet(this.keys(data));
+        default: return new Map(this.keys(data, 2).map((one, i) => [one, data[2 * i + 1]]));
       }
     });
   }
-  private cache(end: number, tables: Tables): unknown {
-    if (this.count(end) !== 3) throw malformed("CACHE is [id, name, state]");
-    let id = 0, name = "", state: unknown;
-    let made!: ReturnType<Tables["cache"]>;
-    const holes = this.holes.length;
-    const read = [
-      () => void (id = this.intId(end)),
-      () => {
-        if (typeof (name = this.value(end, false)) !== "string")
-          throw malformed("CACHE whose name is no text");
-        const entry = this.registry.caches.get(name);
-        if (!entry) this.refuse(new Unregistered("a cache of a class that is not registered"));
-        made = tables.cache(id, entry); // known before its state is read (PB-C5)
-      },
-      () => void (state = this.value(end, this.parts !== undefined)),
-    ];
-    this.around(end, () => this.members(3, (i) => read[i]()));
-    const fill = (): void =>
-      void this.attempt(() => made.fill(state instanceof Hole ? this.parts![state.part] : state));
-    if (state instanceof Hole || this.holes.length > holes) this.fills.push(fill);
-    else if (!this.violation) fill();
-    return made.value;
+  private error(map: any, hasHoles: boolean): unknown {
+    const refused = checkErrorMap(map) ?? (hasHoles ? new Unsupported("a later NODE in an error") : this.violation);
+    return refused ? raise(refused) : this.registry.buildError(map);
   }
-  private error(end: number): unknown {
-    const holes = this.holes.length;
-    const map = this.around(end, () => this.value(end, false));
-    const found = checkErrorMap(map);
-    if (found) return this.refuse(found);
-    if (this.holes.length > holes) return this.refuse(new Unsupported("a forward reference in an error"));
-    return this.violation ? undefined : this.registry.errors.build(map as ErrorMap);
+  private cache(id: unknown, name: unknown): ReturnType<Tables["cache"]> {
+    const entry = typeof name === "string" ? this.registry.named("cache", name) : bad("CACHE whose name is no text");
+    if (!entry) this.refuse(new Unregistered("a cache of a class that is not registered"));
+    return this.tables!.cache(checkId(id, 1), entry);
   }
-
-  private key<T>(value: T): T {
-    if (!isHashable(value)) this.refuse(new BadPayload("a key or member that cannot be one"));
-    if (isFloodable(value) && ++this.floodable > this.limits.floodable)
-      this.refuse(new TooLarge(`max_floodable_keys is ${this.limits.floodable}`));
+  private copy(name: unknown, state: unknown, hasHoles: boolean): unknown {
+    const entry = typeof name === "string" ? this.registry.named("copy", name) : bad("COPY whose name is no text");
+    if (!entry) throw new Unregistered("a copy of a class that is not registered");
+    if (this.violation) return undefined;
+    const value = entry.make.fromState ? undefined : Object.create(entry.make.prototype);
+    if (value) return this.later(hasHoles, value, () => fill(value, entry, state));
+    if (hasHoles) throw new Unsupported(`${name} is made from its finished state`);
+    try {
+      return entry.make.fromState!(state);
+    } catch {
+      throw new BadPayload(`${name} cannot be made from this state`);
+    }
+  }
+  /** Fill a value from its state, behind the last part if that is not finished yet. */
+  private later(hasHoles: boolean, value: unknown, fillIn: () => void): unknown {
+    if (hasHoles) this.fills.push(fillIn);
+    else if (!this.violation) fillIn();
     return value;
   }
-  private set<T extends Set<unknown>>(end: number, into: T): T {
-    this.keyed++;
-    for (const one of this.inner(end)) into.add(this.key(one));
-    this.keyed--;
-    return into;
-  }
-  private pairs(end: number): Map<unknown, unknown> {
-    const count = this.count(end);
-    if (count % 2) throw malformed("MAP of an odd number of elements");
-    const into = new Map<unknown, unknown>();
-    let key: unknown;
-    this.around(end, () => this.members(count, (i) => {
-      if (i % 2) return void into.set(key, this.value(end, false));
-      this.keyed++;
-      key = this.key(this.value(end, false));
-      this.keyed--;
-    }));
-    return into;
+  /** Every one, or every second, of these as members of a set or keys of a map. */
+  private keys(all: unknown[], every = 1): unknown[] {
+    const keys = all.filter((_, i) => i % every === 0);
+    this.floodable += keys.filter(isFloodable).length;
+    if (this.floodable > this.limits.floodable) throw new TooLarge(`max_floodable_keys is ${this.limits.floodable}`);
+    return keys.every(isHashable) ? keys : raise(new BadPayload("a key or member that cannot be one"));
   }
 
   private graph(end: number): unknown {
-    const count = this.count(end);
-    if (count === 0) throw malformed("GRAPH without parts");
-    this.countExts(1 + count);
-    this.parts = [];
-    this.partCount = count;
-    for (let i = 0; i < count; i++) {
-      if (this.header(end) !== "bin") throw malformed("a part of a GRAPH that is no bin");
-      this.parts.push(this.whole(this.at + this.found));
-      this.depths.push(this.native + this.weight);
+    this.partCount = this.header(end) === "array" ? this.found : 0;
+    if (this.partCount === 0) bad("GRAPH is an array of parts");
+    this.limit("exts", (this.exts += 1 + this.partCount));
+    while (this.parts.length < this.partCount) {
+      if (this.header(end) !== "bin") bad("a part of a GRAPH that is no bin");
+      this.parts.push(this.whole(this.at + this.found, "back"));
+      this.depths.push(this.scope.native + this.scope.weight);
     }
-    if (this.at !== end) throw malformed("bytes behind the parts of a GRAPH");
+    if (this.at !== end) bad("bytes behind the parts of a GRAPH");
     if (this.violation) return undefined;
     for (const { on, key, part } of this.holes) this.put(on, key, this.parts[part]);
-    for (const fill of this.fills) fill();
-    return this.parts[count - 1];
+    for (const fillIn of this.fills) this.attempt(fillIn);
+    return this.parts.at(-1);
   }
-  private node(j: number, canHole: boolean): unknown {
-    if (!this.parts || j >= this.partCount || this.keyed)
+  private node(j: number, place: Place): unknown {
+    const { parts, partCount, scope } = this;
+    if (j >= partCount || place === "key" || (j >= parts.length && place !== "free"))
       return this.refuse(new BadPayload("a NODE at a forbidden place"));
-    if (j < this.parts.length) {
-      this.leave(0, this.depths[j]);
-      return this.parts[j];
-    }
-    return canHole ? new Hole(j) : this.refuse(new BadPayload("a forward NODE at a forbidden place"));
+    if (j >= parts.length) return new Hole(j);
+    scope.weight = Math.max(scope.weight, this.depths[j]);
+    return parts[j];
   }
-}
-
-function checkId(value: unknown, least: number): number {
-  if (!Number.isSafeInteger(value) || (value as number) < least) throw malformed("no id");
-  return value as number;
 }

@@ -1,32 +1,39 @@
-/** Coming back after a loss: waiting, logging in again, attaching again. Spec: 12-reconnecting.md. */
-import { Connection } from "./connection.js";
-import { Forbidden, LoginFailed, PbError, ProtocolError } from "./errors.js";
-import { connect, ConnectOptions } from "./connect.js";
+/** Dialling: a transport, HELLO, and a login if one is wanted; and again after a loss. Spec: 12-reconnecting.md. */
+import { Connection, ConnectionOptions } from "./connection.js";
+import { Forbidden, LoginFailed, ProtocolError } from "./errors.js";
+import { Credentials, Identity, login, LoginOptions } from "./login.js";
+import { dial, TransportOptions } from "./transports.js";
+
+export interface ConnectOptions extends ConnectionOptions, TransportOptions, LoginOptions { login?: Credentials }
+export type Connected = Connection & { identity?: Identity };
+/** Connect, wait for the peer's HELLO, and log in: then `connection.identity` is there. */
+export async function connect(url: string, options: ConnectOptions = {}): Promise<Connected> {
+  const connection: Connected = new Connection(await dial(url, options), options);
+  await connection.ready;
+  if (connection.isClosed) throw await connection.closed;
+  if (options.login) connection.identity = await login(connection, options.login, options);
+  return connection;
+}
 
 export interface ReconnectOptions extends ConnectOptions {
-  /** Called with each new connection, logged in; attach and fetch here what is wanted. */
-  ready?: (connection: Connection) => unknown;
-  /** Called when a connection is lost or cannot be made, with what is waited for. */
-  lost?: (error: unknown, seconds: number) => void;
-  /** Where chance comes from, and waiting: for tests. */
-  random?: () => number;
+  ready?: (connection: Connection) => unknown; // called with each new one, logged in: attach and fetch here
+  lost?: (error: unknown, seconds: number) => void; // called when it is lost or cannot be made, with what is waited for
+  random?: () => number; // where chance comes from
   wait?: (seconds: number) => Promise<void>;
 }
-/** What would only be repeated. */
-function isFatal(error: unknown): boolean {
-  if (error instanceof ProtocolError) return [2, 8].includes(error.code);
-  if (error instanceof PbError && /: BYE 2 /.test(error.message)) return true;
-  return error instanceof LoginFailed || error instanceof Forbidden || error instanceof TypeError;
-}
+/** What would only be repeated (PB-K2). */
+const isFatal = (error: any): boolean =>
+  error instanceof ProtocolError ? [2, 8].includes(error.code)
+  : [LoginFailed, Forbidden, TypeError].some((one) => error instanceof one) || /: BYE 2 /.test(error?.message);
 
-/** Keep a connection to a server: after a loss wait, 0.1 s doubling to 30 s and chosen by chance below that,
- * and connect again. */
+/** Keep a connection to a server: after a loss wait, by chance up to 0.1 s, doubling to 30 s, and connect again. */
 export class Reconnecting {
   /** The connection there is now, if there is one. */
   connection: Connection | undefined;
   /** Resolves when it was stopped; rejects with what would only be repeated, such as a refused login. */
   readonly done: Promise<void>;
   private isStopped = false;
+  private misses = 0; // tries in a row that came to nothing
   private wake: (() => void) | undefined;
   constructor(private readonly url: string, private readonly options: ReconnectOptions = {}) {
     this.done = this.run();
@@ -39,29 +46,26 @@ export class Reconnecting {
     await this.done;
   }
   private async run(): Promise<void> {
-    const { random = Math.random, lost } = this.options;
-    for (let misses = 0; !this.isStopped; ) {
-      let error: unknown;
-      const began = Date.now();
-      try {
-        this.connection = await connect(this.url, this.options);
-        if (this.isStopped) return await this.connection.close();
-        await this.options.ready?.(this.connection);
-        error = await this.connection.closed;
-        if (Date.now() - began > 10_000) misses = 0;
-      } catch (failure) {
-        error = failure;
-        if (this.connection && !this.connection.isClosed) await this.connection.close(1);
-      }
+    const sleep = (s: number): Promise<void> => new Promise((wake) => setTimeout((this.wake = wake), s * 1000));
+    const { random = Math.random, lost, wait = sleep } = this.options;
+    while (!this.isStopped) {
+      const error = await this.once().catch((failure: unknown) => failure);
+      if (this.connection) await this.connection.close(1);
       this.connection = undefined;
       if (this.isStopped) return;
       if (isFatal(error)) throw error;
-      const seconds = random() * Math.min(30, 0.1 * 2 ** misses++);
+      const seconds = random() * Math.min(30, 0.1 * 2 ** this.misses++);
       lost?.(error, seconds);
-      await (this.options.wait?.(seconds) ?? new Promise<void>((resolve) => {
-        this.wake = resolve;
-        setTimeout(resolve, seconds * 1000);
-      }));
+      await wait(seconds);
     }
+  }
+  private async once(): Promise<Error> {
+    this.connection = await connect(this.url, this.options);
+    const began = Date.now();
+    if (this.isStopped) return new Error("it was stopped");
+    await this.options.ready?.(this.connection);
+    const error = await this.connection.closed;
+    if (Date.now() - began > 10_000) this.misses = 0;
+    return error;
   }
 }

@@ -1,86 +1,117 @@
-/** What may cross: objects that publish methods, and the classes of copies, caches and errors by their wire
- * names. */
-import { BadPayload, ErrorTable } from "./errors.js";
-import { isMap, State } from "./values.js";
+/** What may cross: objects that publish methods, and the classes of copies, caches and errors by their wire names. */
+import { BadArguments, BadPayload, BrokenPromise, cut, ErrorMap, PbError, RemoteError, WIRE_ERRORS } from "./errors.js";
+import { assign, isMap, State } from "./values.js";
 
 /** Base of objects that peers may call: their methods that begin with `remote_`. */
 export class Referenceable {}
-const served = new WeakMap<object, ReadonlyMap<string, Function>>();
+const tables = new WeakMap<object, ReadonlyMap<string, Function>>();
 /** An object with an explicit table of the methods that peers may call. */
 export function serve(methods: Record<string, (...args: any[]) => unknown>): object {
   const object = Object.freeze(Object.create(null));
-  served.set(object, new Map(Object.entries(methods)));
+  tables.set(object, new Map(Object.entries(methods)));
   return object;
 }
-export const isServed = (x: object): boolean => x instanceof Referenceable || served.has(x);
-export const isName = (name: unknown): name is string =>
-  typeof name === "string" && /^[A-Za-z][A-Za-z0-9_]{0,127}$/.test(name);
-/** The method that a call runs. Only functions of classes count, never what Object or a state brought. */
+export const isServed = (x: object): boolean => x instanceof Referenceable || tables.has(x);
+export const isName = (x: unknown): x is string => typeof x === "string" && /^[A-Za-z][A-Za-z0-9_]{0,127}$/.test(x);
+/** The method that a call runs. Only what classes have counts, never what Object or a state brought. */
 export function findMethod(object: object, prefix: string, name: string): Function | undefined {
   if (!isName(name)) return undefined;
-  const table = served.get(object);
-  if (table) return prefix === "remote_" ? table.get(name) : undefined;
-  const above = Object.getPrototypeOf;
-  for (let at = above(object); at && at !== Object.prototype; at = above(at)) {
-    const found = Object.getOwnPropertyDescriptor(at, prefix + name)?.value;
-    if (found !== undefined) return typeof found === "function" ? found : undefined;
+  if (tables.has(object)) return tables.get(object)!.get(name);
+  const found = Object.getPrototypeOf(object)?.[prefix + name];
+  return typeof found === "function" ? found : undefined;
+}
+/** The arguments of a method in order; by name too if its class says `static parameters = { remote_x: ["a", "b"] }`. */
+export function bind(method: Function, object: object, name: string, args: unknown[], kwargs: State): unknown[] {
+  const table: Record<string, string[]> = (object.constructor as any)?.parameters ?? {};
+  const names = Object.hasOwn(table, name) ? table[name] : undefined;
+  const bound = [...args];
+  for (const key of Object.keys(kwargs)) {
+    const at = names?.indexOf(key) ?? -1;
+    if (at < args.length) throw new BadArguments("an argument by a name that the method does not publish, or twice");
+    bound[at] = kwargs[key];
   }
-  return undefined;
+  const given = Object.keys(bound).length; // without gaps
+  if (given < method.length || (names && bound.length > names.length))
+    throw new BadArguments(`${names?.length ?? method.length} arguments are wanted, ${given} came`);
+  return bound;
 }
 
-type Class<T extends object = object> = new (...args: any[]) => T;
-export interface CopyOptions<T> {
-  /** What is sent of an object; all its own fields if absent. */
-  state?: (object: T) => unknown;
-  /** Make the object from what came; else its fields are those of the state. */
-  build?: (state: any) => T;
-  /** Fields without which a state is refused. */
-  fields?: readonly string[];
-}
-export interface Entry {
-  name: string;
-  make: Class;
-  options: CopyOptions<any>;
-  tracked?: readonly string[];
-}
-/** Refuse a state that the class cannot do without or take. */
-export function checkState(entry: Entry, state: unknown): asserts state is State {
-  if (!isMap(state)) throw new BadPayload(`the state of ${entry.name} is a map`);
-  const missing = entry.options.fields?.find((field) => !Object.hasOwn(state, field));
-  if (missing !== undefined) throw new BadPayload(`${entry.name} needs ${missing}`);
+/** A copy can say its own state, by `toState()`, and be made from that, by `static fromState(state)`. */
+type Class = { new (...args: any[]): object; fromState?(state: unknown): unknown };
+/** Fields without which a state is refused. */
+export interface CopyOptions { fields?: readonly string[] }
+export type Kind = "copy" | "cache" | "error";
+export interface Entry extends CopyOptions { kind: Kind; name: string; make: Class; tracked?: readonly string[] }
+/** Set the fields that came, or refuse a state that the class cannot do without or take. */
+export function fill(object: object, { name, fields = [], tracked }: Entry, state: unknown): void {
+  if (!isMap(state)) throw new BadPayload(`the state of ${name} is a map`);
+  const missing = fields.find((field) => !Object.hasOwn(state, field));
+  if (missing !== undefined) throw new BadPayload(`${name} needs ${missing}`);
+  assign(object, Object.fromEntries(Object.entries(state).filter(([key]) => tracked?.includes(key) ?? true)));
 }
 
-/** The classes that may cross: copies, caches and errors, each by its wire name. */
+const only = (kind: Entry["kind"], entry?: Entry): Entry | undefined => (entry?.kind === kind ? entry : undefined);
+/** Errors that came as an answer. A `pb.*` one that a method lets escape says nothing about *its* call (PB-E10). */
+const answered = new WeakSet<object>();
+
+/** The classes that may cross, each by its wire name. */
 export class Registry {
-  readonly copies = new Map<string, Entry>();
-  readonly caches = new Map<string, Entry>();
-  readonly errors = new ErrorTable();
-  private readonly classes = new Map<Function, Entry>();
+  private readonly byName = new Map<string, Entry>();
+  private readonly byClass = new Map<Function, Entry>();
 
-  copy<T extends object>(name: string, make: Class<T>, options: CopyOptions<T> = {}): this {
-    return this.add(this.copies, { name, make, options });
-  }
-  /** A class for replicas (its `observe_` methods take the updates), and for originals if it is a Cacheable.
-   * */
-  cache<T extends object>(name: string, make: Class<T>, options: CopyOptions<T> = {}): this {
-    return this.add(this.caches, { name, make, options });
-  }
+  /** A class whose objects cross as copies: all their own fields. */
+  copy = (name: string, make: Class, options: CopyOptions = {}): this => this.add("copy", name, make, options);
+  /** A class for replicas, whose `observe_` methods take the updates, and for originals if it is a Cacheable. */
+  cache = (name: string, make: Class, options: CopyOptions = {}): this => this.add("cache", name, make, options);
   /** A class for replicas that follows the five updates of tracked state (8-tracked.md). */
-  tracked<T extends object>(name: string, make: Class<T>, fields: readonly string[]): this {
-    return this.add(this.caches, { name, make, options: {}, tracked: fields });
-  }
-  error(name: string, make: new (message?: string, data?: any) => Error): this {
-    this.errors.add(name, make);
+  tracked = (name: string, make: Class, tracked: readonly string[]): this => this.add("cache", name, make, { tracked });
+  error = (name: string, make: new (message?: string, data?: any) => Error): this => this.add("error", name, make);
+  private add(kind: Kind, name: string, make: Class, options: Partial<Entry> = {}): this {
+    if (!/^(?!pb\.)[A-Za-z][\w.-]{0,127}$/.test(name)) throw new TypeError(`${name} is no wire name, or not yours`);
+    const entry: Entry = { ...options, kind, name, make };
+    this.byName.set(name, entry);
+    this.byClass.set(make, entry);
     return this;
   }
-  entryOf(object: object): Entry | undefined {
-    return this.classes.get(Object.getPrototypeOf(object)?.constructor);
+  named = (kind: Entry["kind"], name: string): Entry | undefined => only(kind, this.byName.get(name));
+  of = (kind: Entry["kind"], object: object): Entry | undefined =>
+    only(kind, this.byClass.get(Object.getPrototypeOf(object)?.constructor));
+
+  /** Build the error that a checked map tells of (PB-E3). */
+  buildError(map: ErrorMap): Error {
+    const { type, msg, bases = [], data, notes = [], cause } = map;
+    const classes = [type, ...bases].map((name) => this.named("error", name)?.make ?? WIRE_ERRORS.get(name));
+    const make = (classes.find((one) => one) ?? RemoteError) as typeof PbError;
+    let error: Error;
+    try {
+      error = new make(cut(msg), data);
+    } catch {
+      error = new BadPayload(`${cut(type, 128)} cannot be built from what came`);
+    }
+    const told = { type, bases, data, notes: notes.slice(0, 64).map((note) => cut(note)) };
+    assign(error, { ...told, name: type, ...(cause && { cause: this.buildError(cause) }) }, false);
+    answered.add(error);
+    return error;
   }
-  private add(table: Map<string, Entry>, entry: Entry): this {
-    if (!/^[A-Za-z][A-Za-z0-9_.-]{0,127}$/.test(entry.name))
-      throw new TypeError(`${entry.name} is no wire name`);
-    table.set(entry.name, entry);
-    this.classes.set(entry.make, entry);
-    return this;
+  /** What a peer may be told of an error (PB-E4, PB-E5); `log` gets the rest. */
+  describeError(error: unknown, log: (ref: string, error: unknown) => void): ErrorMap {
+    const types: string[] = [];
+    for (let at = Object(error); (at = Object.getPrototypeOf(at)); ) {
+      const name = at.constructor === PbError ? "pb.Error" : this.byClass.get(at.constructor)?.name;
+      if (name) types.push(name);
+    }
+    const [type, ...bases] = types;
+    if (type && type !== "pb.Error") {
+      const { message, data } = error as PbError;
+      return { type, msg: cut(message), ...(bases.length && { bases }), ...(data !== undefined && { data }) };
+    }
+    const isOurs = error instanceof PbError && WIRE_ERRORS.has(error.type) && error.type !== "pb.Internal";
+    if (isOurs && !answered.has(error)) {
+      const cause = error instanceof BrokenPromise && (error.cause as ErrorMap | undefined);
+      return { type: error.type, msg: cut(error.message), ...(cause && { cause }) };
+    }
+    const ref = crypto.randomUUID().slice(0, 8);
+    log(ref, error);
+    return { type: "pb.Internal", msg: "internal error", data: { ref } };
   }
 }

@@ -1,251 +1,201 @@
 /** Serving calls, also those on results to come. Spec: 3-messages.md, 11-pipelining.md. */
-import { bind, Cacheable } from "./caches.js";
-import type { Connection } from "./connection.js";
+import { Cacheable } from "./caches.js";
+import { ANSWER, Connection, Encoding, ERROR, OURS } from "./connection.js";
 import {
   BadPayload, BrokenPromise, Busy, Cancelled, DeadlineExceeded, ErrorMap, Gone, NoSuchMethod, NoSuchObject,
-  NotPipelinable, ProtocolError,
+  NotPipelinable, ProtocolError, raise, violated,
 } from "./errors.js";
-import type { Export } from "./exports.js";
-import { ANSWER, ERROR, OURS, violated } from "./messages.js";
-import { findMethod, isServed } from "./registry.js";
+import { Export, until } from "./exports.js";
+import { bind, findMethod, isServed } from "./registry.js";
+import type { RemoteStream } from "./streams.js";
 import { Trace, traceOf } from "./trace.js";
-import type { Consumer } from "./streams.js";
 import type { State } from "./values.js";
 
-export interface CallOptionsIn {
-  keep?: boolean;
-  needs?: number[];
-  ttl?: number;
-  trace?: { traceparent?: string; tracestate?: string };
-}
-interface KeptResult {
-  settled: boolean;
-  entry?: Export;
-  error?: ErrorMap;
-}
+export interface OptionsIn { keep?: boolean; needs?: number[]; ttl?: number; trace?: Partial<Trace> }
+/** What becomes of a call, once it is there: an object of ours, an error, or something that nobody can call. */
+interface Result { id: number; isThere: boolean; entry?: Export; error?: ErrorMap }
 /** A call of the peer's, from its arrival until its work has ended. */
-class Running {
+class Incoming {
   readonly controller = new AbortController();
-  readonly keep: boolean;
-  readonly trace: Trace | undefined;
-  needs: number[] = []; // results that it names
-  decoded: [unknown[], State] | undefined;
-  streams: Consumer[] = []; // of its arguments
+  readonly result: Result;
+  needs: Result[] = []; // results that it names, that of its target first
+  decoded?: [unknown[], State];
+  streams: RemoteStream[] = []; // of its arguments
   ends: number | undefined; // when its time is over
   timer: ReturnType<typeof setTimeout> | undefined;
-  isWaiting = false;
-  isAnswered = false;
-  constructor(readonly id: number, readonly target: number, readonly method: string,
-    readonly payload: Uint8Array, readonly entry?: Export, { keep, trace }: CallOptionsIn = {}) {
-    this.keep = keep === true;
-    this.trace = traceOf(trace);
-  }
+  failed?: () => void; // where nobody is told otherwise
+  constructor(readonly id: number, readonly options: OptionsIn, readonly target = 0, readonly method = "",
+    readonly payload = new Uint8Array(0), readonly entry?: Export) { this.result = { id, isThere: false }; }
 }
-/** What a method can ask for before its first await: `current().signal` is aborted when its caller gives up.
- * */
-export interface Current {
-  readonly connection: Connection;
-  readonly signal: AbortSignal;
-  /** What work the call belongs to: give it to `callWith({ trace })` where a call is part of that. */
-  readonly trace: Trace | undefined;
-}
+/** What a method can ask for before its first await. The signal is aborted when its caller gives up; the trace tells
+ * what work the call belongs to: give it to `callWith({ trace })` where a call is part of that. */
+export interface Current { readonly connection: Connection; readonly signal: AbortSignal; readonly trace?: Trace }
 let now: Current | undefined;
-export function current(): Current {
-  if (!now) throw new Error("current() is for methods that a peer calls, before their first await");
-  return now;
-}
+export const current = (): Current => now ?? raise(new Error("current() is for methods, before their first await"));
 
 export class Server {
-  readonly running = new Map<number, Running>();
-  private readonly kept = new Map<number, KeptResult>();
-  private waiting: Running[] = [];
+  readonly running = new Map<number, Incoming>();
+  private readonly kept = new Map<number, Result>();
+  private readonly waiting = new Set<Incoming>();
   private isStarting = false;
   constructor(private readonly connection: Connection) {}
 
-  call(id: number, target: number, method: string, payload: Uint8Array, options: CallOptionsIn): void {
-    const { connection } = this;
-    const named = [...(target < 0 ? [-target] : []), ...(options.needs ?? [])];
+  call(id: number, target: number, method: string, payload: Uint8Array<ArrayBuffer>, options: OptionsIn): void {
+    const { kept } = this, named = [...(target < 0 ? [-target] : []), ...(options.needs ?? [])];
     if (id === 0 && (options.keep || named.length)) violated("a call that is pipelined or kept has an id");
-    for (const q of named) if (!this.kept.has(q)) violated(`call ${q} is not kept`);
-    if (options.keep) {
-      if (this.kept.size >= OURS.max_calls)
-        throw new ProtocolError(6, `more kept results than max_calls ${OURS.max_calls}`);
-      this.kept.set(id, { settled: false });
-    }
-    const entry = target >= 0 ? connection.exports.byId.get(target) : undefined;
-    const call = new Running(id, target, method, payload, entry, options);
-    call.needs = named;
-    if (connection.isOver) return this.refuse(call, new Busy("both sides have said BYE"));
-    if (id && this.running.size >= OURS.max_calls)
-      return this.refuse(call, new Busy(`max_calls is ${OURS.max_calls}`));
-    if (target >= 0 && !entry) return this.refuse(call, new NoSuchObject("no such object"));
-    if (entry?.gone) return this.refuse(call, new Gone("the object was revoked"));
-    if (options.ttl === 0) return this.refuse(call, new DeadlineExceeded("no time was left"));
-    if (id) this.running.set(id, call);
-    if (options.ttl !== undefined) {
-      call.ends = Date.now() + options.ttl;
-      const isOver = (): void => this.giveUp(call, new DeadlineExceeded("the time of the call is over"));
-      call.timer = setTimeout(isOver, Math.min(options.ttl, 2 ** 31 - 1));
-    }
-    const isHeld = this.waiting.some((one) => this.key(one) === this.key(call));
-    if (!isHeld && named.every((q) => this.kept.get(q)!.settled)) return this.start(call);
-    if (!named.length && !this.decode(call)) return;
-    call.isWaiting = true;
-    this.waiting.push(call);
+    const entry = target < 0 ? undefined : this.connection.exports.byId.get(target);
+    const call = new Incoming(id, options, target, method, payload, entry);
+    call.needs = named.map((q) => kept.get(q) ?? violated(`call ${q} is not kept`));
+    if (options.keep && kept.size >= OURS.max_calls) throw new ProtocolError(6, `at most ${OURS.max_calls} are kept`);
+    if (options.keep) kept.set(id, call.result);
+    const missing = target >= 0 && !entry ? new NoSuchObject("no such object") : entry?.gone ? gone() : undefined;
+    if (!this.admit(call, missing)) return;
+    this.waiting.add(call);
+    this.startWaiting();
+    if (this.waiting.has(call) && !named.length) this.decode(call); // held back by others only (PB-P19)
   }
-  private key({ target, entry }: Running): Export | number | undefined {
-    return target >= 0 ? entry : (this.kept.get(-target)?.entry ?? target);
+  /** An OBSERVE, which is answered if it has an id. */
+  update(id: number, target: number, method: string, payload: Uint8Array, options: OptionsIn): void {
+    const { imports } = this.connection, replica = imports.replica(target);
+    const { value, violation } = imports.decode(payload, "call", replica !== undefined);
+    const refused = replica ? violation : new NoSuchObject("no such cache");
+    const apply = (): unknown => (refused ? raise(refused) : replica!.apply(method, value[0], value[1]));
+    const call = new Incoming(id, options);
+    call.decoded = value ?? [[], {}];
+    if (id === 0 && replica) call.failed = () => imports.kill(target); // it may not be lost silently (PB-C19)
+    if (id === 0 || this.admit(call)) this.run(call, apply);
+  }
+  /** Give a call its place and its time, unless it is refused. */
+  private admit(call: Incoming, missing?: Error): boolean {
+    const { id, options: { ttl } } = call;
+    const refused =
+      this.connection.servesNothing ? new Busy("both sides have said BYE")
+      : id && this.running.size >= OURS.max_calls ? new Busy(`max_calls is ${OURS.max_calls}`)
+      : missing ?? (ttl === 0 ? new DeadlineExceeded("no time was left") : undefined);
+    if (refused) this.refuse(call, refused);
+    else if (id) this.running.set(id, call);
+    if (refused || ttl === undefined) return !refused;
+    call.ends = Date.now() + ttl;
+    const late = (): void => this.giveUp(call, new DeadlineExceeded("the time of the call is over"));
+    call.timer = setTimeout(late, until(call.ends));
+    return true;
   }
   cancel(id: number): void {
     const call = this.running.get(id);
     if (call) this.giveUp(call, new Cancelled("the call was cancelled"));
   }
   finish(ids: number[]): void {
-    for (const q of ids) {
-      if (!this.kept.get(q)?.settled) violated(`call ${q} is not kept, or not answered`);
-      this.kept.delete(q);
-    }
+    for (const q of ids)
+      if (!this.kept.get(q)?.isThere || !this.kept.delete(q)) violated(`call ${q} is not kept, or not answered`);
   }
   end(): void {
     for (const call of this.running.values()) {
       clearTimeout(call.timer);
-      call.isAnswered = true;
       call.controller.abort(new Cancelled("the connection ended"));
     }
-    this.running.clear();
-    this.waiting = [];
-  }
-  private giveUp(call: Running, error: Error): void {
-    if (call.isAnswered) return;
-    for (const stream of call.streams) stream.stop();
-    call.controller.abort(error);
-    if (call.isWaiting) {
-      this.waiting = this.waiting.filter((one) => one !== call);
-      this.refuse(call, error);
-      this.startWaiting();
-    } else if (error instanceof DeadlineExceeded) {
-      // Its place is free when it has ended, and not before.
-      this.settle(call, () => this.connection.sendError(ERROR, call.id, error));
-    }
-  }
-  /** Answer what has not run; what its payload holds counts all the same. */
-  private refuse(call: Running, error: Error): void {
-    if (!call.decoded) this.connection.imports.discard(call.payload);
-    this.fail(call, error);
   }
 
-  private decode(call: Running): boolean {
-    const { needs } = call;
-    const answer = needs.length ? (q: number) => this.named(q, needs) : undefined;
-    const { value, violation, streams } = this.connection.imports.decode(call.payload, "call", answer);
-    if (violation) this.fail(call, violation);
-    call.streams = streams;
-    call.decoded = value;
-    return !violation;
-  }
-  private named(q: number, needs: number[]): unknown {
-    const found = needs.includes(q) ? this.kept.get(q)?.entry : undefined;
-    if (!found) throw new BadPayload("ANSWER of a call that is not in needs");
-    return found.object;
-  }
-  private start(call: Running): void {
-    call.isWaiting = false;
-    let { entry } = call;
-    for (const q of call.needs) {
-      const { error, entry: found } = this.kept.get(q) ?? { entry: undefined };
-      if (error) return this.refuse(call, broken(error));
-      if (!found) return this.refuse(call, new NotPipelinable(`the result of call ${q} is no object`));
-      if (found.gone) return this.refuse(call, new Gone("the object was revoked"));
-      if (call.target === -q) entry = found;
+  /** Start what waits for nothing any more, in order and without recursion (PB-M8). */
+  private startWaiting(): void {
+    if (this.isStarting) return;
+    this.isStarting = true;
+    for (let call = this.startable(); call; call = this.startable()) {
+      this.waiting.delete(call);
+      this.start(call);
     }
-    const { object, gone } = entry!;
-    if (gone) return this.refuse(call, new Gone("the object was revoked"));
-    const found = object instanceof Cacheable ? undefined : findMethod(object, "remote_", call.method);
-    if (!found) return this.refuse(call, new NoSuchMethod("no such method"));
+    this.isStarting = false;
+  }
+  private startable(): Incoming | undefined {
+    const held = new Set<unknown>(); // a call that waits holds back later ones to the same target only
+    for (const call of this.waiting) {
+      const target = call.target < 0 ? (call.needs[0].entry ?? call.target) : call.entry;
+      if (!held.has(target) && call.needs.every((one) => one.isThere)) return call;
+      held.add(target);
+    }
+    return undefined;
+  }
+  private start(call: Incoming): void {
+    const { needs } = call, failed = needs.find(({ error }) => error)?.error, bad = needs.find(({ entry }) => !entry);
+    if (failed) return this.refuse(call, broken(failed));
+    if (bad) return this.refuse(call, new NotPipelinable(`the result of call ${bad.id} is no object`));
+    const entry = call.target < 0 ? needs[0].entry! : call.entry!, { object } = entry;
+    if ([entry, ...needs.map((one) => one.entry!)].some((one) => one.gone)) return this.refuse(call, gone());
+    const method = object instanceof Cacheable ? undefined : findMethod(object, "remote_", call.method);
+    if (!method) return this.refuse(call, new NoSuchMethod("no such method"));
     if (!call.decoded && !this.decode(call)) return;
     const [args, kwargs] = call.decoded!;
-    const name = `remote_${call.method}`;
-    this.run(call, () => Reflect.apply(found, object, bind(found, name, object, args, kwargs)));
+    this.run(call, () => Reflect.apply(method, object, bind(method, object, `remote_${call.method}`, args, kwargs)));
   }
-  /** Answer an OBSERVE that has an id. */
-  update(id: number, apply: () => unknown): void {
-    const call = new Running(id, 0, "", new Uint8Array(0));
-    this.running.set(id, call);
-    this.run(call, apply);
+  private decode(call: Incoming): boolean {
+    const { needs } = call;
+    const named = (q: number): unknown =>
+      needs.find(({ id }) => id === q)?.entry!.object ?? raise(new BadPayload("ANSWER of a call that is not in needs"));
+    const answer = needs.length ? named : undefined;
+    const { value, violation, streams } = this.connection.imports.decode(call.payload, "call", true, answer);
+    call.decoded = value;
+    call.streams = streams;
+    if (violation) this.fail(call, violation);
+    return !violation;
   }
   /** Run a method and answer; at once if it gives no promise. */
-  private run(call: Running, method: () => unknown): void {
+  private run(call: Incoming, method: () => unknown): void {
     const before = now;
-    now = { connection: this.connection, signal: call.controller.signal, trace: call.trace };
+    now = { connection: this.connection, signal: call.controller.signal, trace: traceOf(call.options.trace) };
     try {
-      const result = method();
-      if (typeof (result as PromiseLike<unknown> | null)?.then === "function")
-        (result as Promise<unknown>).then(
-          (value) => this.answer(call, value), (error) => this.fail(call, error));
-      else this.answer(call, result);
+      const result: any = method();
+      if (typeof result?.then !== "function") this.answer(call, result);
+      else result.then((value: unknown) => this.answer(call, value), (error: unknown) => this.fail(call, error));
     } catch (error) {
       this.fail(call, error);
     } finally {
       now = before;
     }
   }
-  private answer(call: Running, value: unknown): void {
+
+  /** The caller gives the call up, or its time is over. Its place is free when its work has ended, and not before. */
+  private giveUp(call: Incoming, error: Error): void {
+    if (call.result.isThere) return;
+    for (const stream of call.streams) stream.stop();
+    if (this.waiting.has(call)) return this.refuse(call, error);
+    call.controller.abort(error);
+    if (error instanceof DeadlineExceeded) this.fail(call, error, false);
+  }
+  /** Answer what has not run; what its payload holds counts all the same. */
+  private refuse(call: Incoming, error: Error): void {
+    if (!call.decoded) this.connection.imports.decode(call.payload, "call", false);
+    this.fail(call, error);
+  }
+  private fail(call: Incoming, error: unknown, hasEnded = true): void {
+    this.settle(call, () => raise(error as Error), hasEnded);
+  }
+  private answer(call: Incoming, value: any): void {
+    const { connection } = this, { id, ends } = call;
     this.settle(call, () => {
-      const { connection } = this;
-      const { id, keep, ends } = call;
-      if (id) connection.encode(value, (bytes) => connection.send([ANSWER, id, bytes]), { steps: [], ends });
-      const isHosted = typeof value === "object" && value !== null && isServed(value);
-      if (keep)
-        this.kept.set(id, { settled: true, entry: isHosted ? connection.exports.of(value) : undefined });
-    }, true);
+      if (id) connection.encode(value, (bytes) => connection.send([ANSWER, id, bytes]), new Encoding(undefined, ends));
+      return Object(value) === value && isServed(value) ? connection.exports.byObject.get(value) : undefined;
+    });
   }
-  private fail(call: Running, error: unknown): void {
-    const { signal } = call.controller;
-    const told: unknown = signal.aborted && !call.isWaiting ? signal.reason : error;
-    this.settle(call, () => this.connection.sendError(ERROR, call.id, told), true);
-  }
-  private settle(call: Running, send: () => ErrorMap | void, isOver = false): void {
-    if (isOver) this.running.delete(call.id);
+  /** Answer once: by what sends it and returns the object that can be called, or with what that throws. */
+  private settle(call: Incoming, send: () => Export | undefined, hasEnded = true): void {
+    const { connection } = this, { id, result, controller: { signal } } = call;
+    if (hasEnded) this.running.delete(id);
     clearTimeout(call.timer);
-    if (!call.isAnswered) {
-      call.isAnswered = true;
-      if (!this.connection.isClosed) {
-        let error: ErrorMap | void;
-        try {
-          error = send();
-        } catch (failure) {
-          error = this.connection.sendError(ERROR, call.id, failure);
-        }
-        if (error && call.keep) this.kept.set(call.id, { settled: true, error });
-        if (call.keep) this.startWaiting();
+    this.waiting.delete(call);
+    if (!result.isThere && !connection.isClosed) {
+      result.isThere = true;
+      try {
+        result.entry = send();
+      } catch (error) {
+        call.failed?.();
+        result.error = connection.sendError(ERROR, id, signal.aborted ? signal.reason : error);
       }
+      this.startWaiting();
     }
-    this.connection.checkDrained();
-  }
-  /** Start what waits for nothing any more, in order and without recursion. */
-  private startWaiting(): void {
-    if (this.isStarting) return;
-    this.isStarting = true;
-    for (let again = true; again; ) {
-      again = false;
-      const held = new Set<unknown>();
-      for (const one of this.waiting) {
-        const key = this.key(one);
-        if (!held.has(key) && one.needs.every((q) => this.kept.get(q)?.settled ?? true)) {
-          this.waiting.splice(this.waiting.indexOf(one), 1);
-          this.start(one);
-          again = true;
-          break;
-        }
-        held.add(key);
-      }
-    }
-    this.isStarting = false;
+    connection.checkDrained();
   }
 }
-function broken(error: ErrorMap): BrokenPromise {
-  const { type, msg, bases } = error;
-  const isOfChain = type === "pb.BrokenPromise"; // which has one cause, however long it is
-  const cause = isOfChain ? error.cause : { type, msg, ...(bases && { bases }) };
-  return Object.assign(new BrokenPromise("the call named has failed"), { cause });
+const gone = (): Gone => new Gone("the object was revoked");
+function broken({ type, msg, bases, cause }: ErrorMap): BrokenPromise {
+  const first = type === "pb.BrokenPromise" ? cause : { type, msg, ...(bases && { bases }) }; // a chain has one cause
+  return Object.assign(new BrokenPromise("the call named has failed"), { cause: first });
 }

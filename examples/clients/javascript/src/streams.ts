@@ -1,16 +1,14 @@
 /** Streams, both ends. Spec: 10-streams.md. */
-import type { Connection } from "./connection.js";
-import { ConnectionLost, DeadlineExceeded, PbError, TooLarge } from "./errors.js";
-import { END, ITEMS, OURS, PULL, STOP } from "./messages.js";
+import { Connection, END, ITEMS, OURS, PULL, STOP } from "./connection.js";
+import { PbError, ProtocolError, TooLarge } from "./errors.js";
 
-const MAX_BYTES = 67108864, PAUSE_MS = 20;
+const MAX_BYTES = 67108864, CLOGGED_BYTES = 262144, PAUSE_MS = 20;
 
 /** What makes the items of a stream of ours. */
 export class Producer {
   private wake: (() => void) | undefined;
-  private stopped = false;
   private reason: unknown;
-  private returned: Promise<unknown> | undefined;
+  private stopped: Promise<unknown> | undefined;
   constructor(private readonly connection: Connection, private readonly id: number,
     private readonly iterator: AsyncIterator<unknown>, private credit: number) {}
 
@@ -18,16 +16,16 @@ export class Producer {
     this.credit += n;
     this.wake?.();
   }
-  /** The consumer, a deadline or the end of the connection wants no more. */
+  /** The consumer, a deadline or the end of the connection wants no more, or it has failed. */
   stop(reason?: unknown): void {
     if (this.stopped) return;
-    this.stopped = true;
     this.reason = reason;
-    this.returned = Promise.resolve(this.iterator.return?.()).catch(() => undefined);
+    this.stopped = Promise.resolve(this.iterator.return?.()).catch(() => undefined);
     this.wake?.();
   }
+  /** Wait for credit, and for what was sent to be taken; tells whether more items are wanted. */
   private async mayGoOn(): Promise<boolean> {
-    while (!this.stopped && (this.credit < 1 || this.connection.isClogged))
+    while (!this.stopped && (this.credit < 1 || this.connection.transport.buffered() > CLOGGED_BYTES))
       await new Promise<void>((resolve) => {
         this.wake = resolve;
         if (this.credit > 0) setTimeout(resolve, PAUSE_MS); // nothing tells when a WebSocket has been emptied
@@ -36,111 +34,50 @@ export class Producer {
   }
   async run(): Promise<void> {
     const { connection, id } = this;
-    let error: unknown;
     try {
       while (await this.mayGoOn()) {
         const { done, value } = await this.iterator.next();
         if (this.stopped || done) break;
         this.credit--;
-        try {
-          connection.encode([value], (bytes) => connection.send([ITEMS, id, bytes]));
-        } catch (failure) {
-          this.stop(failure);
-        }
+        connection.encode([value], (bytes) => connection.send([ITEMS, id, bytes]));
       }
     } catch (failure) {
-      error = failure;
+      this.stop(failure);
     }
-    await this.returned;
-    error ??= this.reason;
+    await this.stopped;
     if (!connection.exports.producers.delete(id) || connection.isClosed) return;
-    if (error === undefined) connection.send([END, id]);
-    else connection.sendError(END, id, error);
+    if (this.reason === undefined) connection.send([END, id]);
+    else connection.sendError(END, id, this.reason);
     connection.checkDrained();
   }
 }
 
-/** What has come of a stream of the peer's, and was not taken yet. */
-export class Consumer {
-  private readonly queue: { value: unknown; size: number }[] = [];
+/** A stream of the peer: give it to `for await`. One that is left or dropped is stopped. The application has a proxy of
+ * it, so that its loss is seen. */
+export class RemoteStream<T = unknown> implements AsyncIterable<T> {
+  private readonly queue: { value: any; size: number }[] = []; // not taken yet
   private credit = OURS.window;
   private bytes = 0;
   private taken = 0; // since the last PULL
   private error: unknown;
-  private ended = false;
+  private isEnded = false;
+  private isStopped = false;
   private wake: (() => void) | undefined;
-  stopped = false;
   constructor(readonly connection: Connection, private readonly id: number) {}
 
-  /** ITEMS; tells whether they were within the credit. */
-  deliver(items: unknown[], size: number): boolean {
-    this.credit -= items.length;
-    if (this.stopped) return this.credit >= 0;
-    this.bytes += size;
-    this.queue.push(...items.map((value, i) => ({ value, size: i ? 0 : size })));
-    if (this.bytes > MAX_BYTES)
-      this.fail(new TooLarge(`a stream of more than ${MAX_BYTES} bytes that nobody took`));
-    this.wake?.();
-    return this.credit >= 0;
-  }
-  /** What came is refused: the application gets what came before, then this error. */
-  fail(error: PbError): void {
-    if (!this.stopped) this.error = error;
-    this.sendStop();
-  }
-  /** Want no more. */
-  stop(): void {
-    if (!this.ended) this.queue.length = 0;
-    this.sendStop();
-  }
-  private sendStop(): void {
-    if (this.stopped || this.ended) return;
-    this.stopped = true;
-    this.connection.send([STOP, this.id]);
-    this.wake?.();
-  }
-  finish(error: unknown): void {
-    this.ended = true;
-    if (!this.stopped) this.error ??= error;
-    this.wake?.();
-  }
-  async next(): Promise<IteratorResult<any>> {
-    for (;;) {
-      const item = this.queue.shift();
-      if (item) this.bytes -= item.size;
-      if (item && ++this.taken * 2 >= OURS.window && OURS.window) this.pull();
-      if (item) return { done: false, value: item.value };
+  async next(): Promise<IteratorResult<T>> {
+    while (!this.queue.length) {
       const { error } = this;
       this.error = undefined;
       if (error !== undefined) throw error;
-      if (this.ended || this.stopped) return { done: true, value: undefined };
-      if (this.credit < 1) this.pull();
+      if (this.isEnded || this.isStopped) return { done: true, value: undefined };
+      if (this.credit < 1) this.pull(Math.max(this.taken, 1));
       await new Promise<void>((resolve) => (this.wake = resolve));
     }
-  }
-  private pull(): void {
-    const n = Math.max(this.taken, 1);
-    this.taken = 0;
-    if (!this.ended && !this.stopped) this.grant(n);
-  }
-  /** Ask for so many more items. */
-  grant(n: number): void {
-    this.credit += n;
-    this.connection.send([PULL, this.id, n]);
-  }
-}
-
-/** A stream of the peer: give it to `for await`. One that is left or dropped is stopped. */
-export class RemoteStream<T = unknown> implements AsyncIterable<T> {
-  /** @internal */
-  constructor(readonly consumer: Consumer) {}
-
-  next(): Promise<IteratorResult<T>> {
-    return this.consumer.next();
-  }
-  /** Want no more. */
-  stop(): void {
-    this.consumer.stop();
+    const { value, size } = this.queue.shift()!;
+    this.bytes -= size;
+    if (++this.taken * 2 >= OURS.window && OURS.window) this.pull(this.taken);
+    return { done: false, value };
   }
   async *[Symbol.asyncIterator](): AsyncGenerator<T> {
     try {
@@ -149,6 +86,42 @@ export class RemoteStream<T = unknown> implements AsyncIterable<T> {
       this.stop();
     }
   }
+  /** Ask for so many more items; `next` does so by itself. */
+  pull(n: number): void {
+    this.taken = 0;
+    if (this.isEnded || this.isStopped) return;
+    this.credit += n;
+    this.connection.send([PULL, this.id, n]);
+  }
+  /** Want no more. */
+  stop(): void {
+    if (!this.isEnded) this.queue.length = 0;
+    this.fail(undefined);
+  }
+  // What is below is for the connection.
+  /** The application gets what came before, then this error; no more is wanted. */
+  fail(error: PbError | undefined): void {
+    if (this.isStopped || this.isEnded) return;
+    this.isStopped = true;
+    this.error = error;
+    this.connection.send([STOP, this.id]);
+    this.wake?.();
+  }
+  items(payload: Uint8Array): void {
+    const { value, violation } = this.connection.imports.decode(payload, "items", !this.isStopped);
+    if (violation) return this.fail(violation);
+    this.credit -= value.length;
+    if (this.credit < 0) throw new ProtocolError(6, "more items than credit");
+    if (this.isStopped) return;
+    for (const one of value) this.queue.push({ value: one, size: payload.length / value.length });
+    this.bytes += payload.length;
+    if (this.bytes > MAX_BYTES) this.fail(new TooLarge(`a stream of more than ${MAX_BYTES} bytes that nobody took`));
+    this.wake?.();
+  }
+  /** END has come, with an error or without, or the end of the connection. */
+  end(error: Error | undefined): void {
+    this.isEnded = true;
+    if (!this.isStopped) this.error = error;
+    this.wake?.();
+  }
 }
-export const lostStream = (): Error => new ConnectionLost("the connection ended in the middle of the stream");
-export const lateStream = (): Error => new DeadlineExceeded("the time of the call is over");

@@ -1,6 +1,7 @@
 // What the two sides of the conversations have, and do of their own.
 import assert from "node:assert/strict";
 import { Cacheable, current, PbError, ProtocolError, Referenceable, Registry, RemoteReference } from "../dist/index.js";
+import { Held } from "../dist/imports.js";
 
 /** What is not played, and why: by what it needs, in any role or as server, then by name and role. */
 export const NEVER = { resync: "no resync here" };
@@ -193,7 +194,7 @@ const result = (number) => (play) => play.value(number);
 const drop = (...numbers) => (play) => play.drop(...numbers);
 const watches = (trace) => (play) =>
   play.keep(play.connection.root.callWith({ named: { job: "build" }, trace }, "watch", new Watcher()));
-const grants = (number) => (play) => play.value(0).consumer.grant(number);
+const grants = (number) => (play) => play.value(0).pull(number);
 const pipes = (...steps) => (play) => {
   const made = [play.connection.root.pipe()];
   for (const [from, method, ...args] of steps)
@@ -202,7 +203,7 @@ const pipes = (...steps) => (play) => {
 };
 const user = { user: "user", password: "pencil" };
 /** An object that the server never gave: no honest caller has one. */
-const forged = (play) => new RemoteReference(play.connection, { id: 42, count: 0, pins: 0, gone: false, released: false });
+const forged = (play) => new RemoteReference(play.connection, new Held(42));
 /** conversation and role -> what that side does of its own, each before the frame of that number. */
 export const ACTS = {
   "01-bootstrap-echo S": { 4: (play) => void play.connection.close() },
@@ -276,7 +277,7 @@ export const ACTS = {
   "38-locked-out C": { 3: (play) => play.logIn(user) },
   "39-full S": { 0: (play) => play.connection.fail(new ProtocolError(8, "it is full")) },
   "39-full C": { 3: asks("echo", "hi") },
-  "32-stream-argument S": { 2: (play) => play.root.stream.consumer.grant(2), 4: (play) => play.root.stream.consumer.grant(2) },
+  "32-stream-argument S": { 2: (play) => play.root.stream.pull(2), 4: (play) => play.root.stream.pull(2) },
   "32-stream-argument C": { 0: (play) => play.ask("collect", letters()) },
   "33-stream-stop C": { 0: asks("count"), 2: grants(1), 4: (play) => play.value(0).stop(), 6: asks("closed") },
   "34-stream-error C": { 0: asks("overdraw"), 2: grants(4) },

@@ -13,7 +13,7 @@ function connection(root = new Stock(), info = {}) {
   let handlers;
   const transport = {
     start: (found) => (handlers = found), send: (body) => void said.push(Buffer.from(body).toString("hex")),
-    close: () => undefined, buffered: () => waiting, isPrivate: true, isLocal: true,
+    close: () => undefined, buffered: () => waiting, isTls: false, isLocal: true,
   };
   const made = new Connection(transport, { root, registry: new Registry().cache("shop.Stock", Stock), log: () => undefined });
   const hear = (...envelope) => handlers.body(pack(envelope));
@@ -94,7 +94,30 @@ test("what came over one connection is not passed on over another (PB-R18, PB-S2
   const found = [one.made.root.call("rows"), one.made.root.call("door"), one.made.root.call("stock")];
   hearAll(one, ["d40501", "d40102", "c711099303aa73686f702e53746f636b81a16e0a"]); // STREAM 1, REF 2, CACHE 3
   for (const value of await Promise.all(found)) await assert.rejects(other.made.root.call("take", value), { type: "pb.Forbidden" });
+  const toCome = connection(undefined, { features: ["pipeline"] }).made.root.pipe().door();
+  toCome.open(); // so it is kept, and can be named there
+  await soon();
+  await assert.rejects(other.made.root.call("take", toCome), { type: "pb.Forbidden" });
   assert.deepEqual(other.said, []);
   assert.equal(await Promise.race([one.made.root.call("take", await found[0]), "sent"]), "sent"); // back it may go (PB-S26)
 });
 const hearAll = ({ hear }, payloads) => payloads.forEach((payload, i) => hear(2, i + 1, bytes(payload)));
+test("an update of what is no replica is ignored, and what is held under that id stays held (PB-M9)", async () => {
+  const { made, hear, said } = connection();
+  const call = made.root.call("door");
+  hear(2, 1, bytes("d40101")); // REF 1
+  const door = await call;
+  hear(7, 0, 1, "set", bytes("929080"));
+  await soon();
+  assert.equal(said.length, 1);
+  void door.call("open");
+  assert.equal(said.at(-1), "95010201a46f70656ec403929080");
+});
+test("an error that is its own cause fails the call, and no more", async () => {
+  const { made, hear } = connection();
+  const call = made.root.call("door");
+  const part = "83" + "a474797065" + "a3612e42" + "a36d7367" + "a0" + "a56361757365" + "d41500"; // type, msg, cause: NODE 0
+  hear(3, 1, bytes("c71b1491c418" + part));
+  await assert.rejects(call, { type: "pb.BadPayload" });
+  assert.equal(made.isClosed, false);
+});

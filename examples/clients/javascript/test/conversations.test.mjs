@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { setImmediate as soon, setTimeout as sleep } from "node:timers/promises";
 import { Connection, login } from "../dist/index.js";
-import { OURS } from "../dist/messages.js";
+import { OURS } from "../dist/connection.js";
 import { Reader } from "../dist/reader.js";
 import { pack } from "../dist/writer.js";
 import { ACTS, NEVER, NOT_AS_SERVER, NOT_THIS_ROLE, registry, Root } from "./binders.mjs";
@@ -20,7 +20,7 @@ class Play {
   constructor(role) {
     this.root = role === "S" ? new Root() : undefined;
     const transport = {
-      start: (handlers) => (this.handlers = handlers), isPrivate: true, isLocal: true, buffered: () => 0,
+      start: (handlers) => (this.handlers = handlers), isTls: false, isLocal: true, buffered: () => 0,
       send: (body) => void this.said.push(body), close: () => (this.isClosed = true),
     };
     this.connection = new Connection(transport, { root: this.root, registry: registry(role), log: () => undefined });

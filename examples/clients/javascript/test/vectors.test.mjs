@@ -20,16 +20,20 @@ class Complex {
   constructor(state) {
     this.state = state;
   }
+  toState() {
+    return this.state;
+  }
+  static fromState(state) {
+    return new Complex(state);
+  }
 }
 class Stock {}
 const registry = new Registry()
   .copy("geo.Point", Point, { fields: ["x", "y"] })
-  .copy("py.complex", Complex, { state: (one) => one.state, build: (state) => new Complex(state) })
+  .copy("py.complex", Complex)
   .cache("shop.Stock", Stock);
-const sender = {
-  reference: (x) => (x instanceof Stand ? [x.type, Array.isArray(x.data) ? (lower) => [...x.data.slice(0, -1), lower(x.data.at(-1))] : x.data] : undefined),
-  describe: (error) => ({ type: error.type, msg: error.message }),
-};
+const refer = (x) => (x instanceof Stand ? () => [x.type, x.data] : undefined);
+const describe = (error) => ({ type: error.type, msg: error.message });
 const tables = () => {
   const caches = new Map();
   return {
@@ -94,7 +98,7 @@ function graph(list) {
   return parts.at(-1);
 }
 
-const write = (x) => hex(new Writer(sender, registry, { depth: 64, exts: 20480 }).payload(x));
+const write = (x) => hex(new Writer(refer, describe, registry, { depth: 64, exts: 20480 }).payload(x));
 const byBytes = (list, bytes = write) => list.sort((a, b) => (bytes(a) < bytes(b) ? -1 : 1)); // in hex
 /** A value whose maps and sets are in canonical order (PB-V40); what a GRAPH has is left as it is. */
 function canonical(x) {
