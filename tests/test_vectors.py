@@ -332,6 +332,7 @@ FRAMES = [
 ]
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("case", FRAMES, ids=lambda case: case["name"])
 @pytest.mark.parametrize("step", [None, 1], ids=["whole", "bytewise"])
 def test_a_frame_of_a_broken_peer_gets_what_the_specification_says(case, step, caplog):
@@ -377,6 +378,7 @@ def test_a_frame_of_a_broken_peer_gets_what_the_specification_says(case, step, c
     assert [] == [record.msg for record in caplog.records if "fault of this side" in record.msg]
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("case", FLAVOURS["cases"], ids=lambda case: case["name"])
 @pytest.mark.parametrize("step", [None, 1], ids=["whole", "bytewise"])
 def test_what_becomes_of_caches_copies_and_views(case, step):

@@ -12,12 +12,14 @@ from cred._msgpack import pack, unpack_map
 SHORT = st.text(max_size=60) | st.binary(max_size=255)
 
 
+@pytest.mark.unmeasured
 @given(st.lists(SHORT, max_size=15))
 def test_arrays_are_packed_as_msgpack_does(items):
     """The library is there in the tests, not in the package."""
     assert msgpack.packb(items) == pack(items)
 
 
+@pytest.mark.unmeasured
 @given(st.dictionaries(st.text(max_size=5), SHORT, max_size=15))
 def test_maps_are_packed_with_their_keys_in_order(found):
     """Canonical: one map has one form."""

@@ -122,6 +122,7 @@ def test_a_server_final_that_is_none(text):
         messages.read_server_final(text.encode())
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("read", READERS, ids=lambda read: read.__name__)
 @given(data=st.binary(max_size=80) | st.text(alphabet="nyprsicve=,A+/", max_size=60).map(str.encode))
 def test_anything_is_read_or_is_malformed(read, data):

@@ -72,6 +72,7 @@ def test_records_are_read_by_it() -> None:
     assert exact([RECORDS]) == exact(WITH.loads(msgpack.packb([RECORDS])))
 
 
+@pytest.mark.unmeasured
 @settings(max_examples=50, deadline=None)
 @given(values)
 def test_plain_values_are_the_same(value: object) -> None:

@@ -88,6 +88,7 @@ values = st.recursive(
 )
 
 
+@pytest.mark.unmeasured
 @given(values)
 def test_jelly_roundtrip_gives_every_supported_value_back_exactly(value: Any) -> None:
     """Never altered, never flattened, never replaced."""

@@ -28,6 +28,7 @@ MEMBERS: dict[str, Callable[[int], ExtType]] = {
 }
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("code", [17, 18, 19], ids=["set", "frozenset", "map"])
 @pytest.mark.parametrize("kind", MEMBERS)
 def test_members_of_one_hash_are_bounded(kind: str, code: int) -> None:

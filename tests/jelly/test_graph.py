@@ -107,6 +107,7 @@ def test_identity_within_a_cycle_is_kept(name: str) -> None:
     assert holds(round_trip(value))
 
 
+@pytest.mark.unmeasured
 @given(st.data())
 def test_any_shape_of_lists_tuples_and_dicts_arrives_with_its_sharing(data: st.DataObject) -> None:
     """Ten containers that point at each other at random, in both directions."""
@@ -239,6 +240,7 @@ def test_an_error_on_a_cycle_is_refused_by_the_receiver() -> None:
         round_trip([error])
 
 
+@pytest.mark.unmeasured
 def test_sharing_that_multiplies_is_refused_where_identity_is_not_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

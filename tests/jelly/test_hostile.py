@@ -184,6 +184,7 @@ def test_refused_payloads_leave_no_memory_behind() -> None:
     assert after - before < 20_000
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     "unit", [b"\x80", b"\x90", b"\x81\xa0\xc0", b"\xd4\x11\x90", b"\xd4\x13\x90", b"\xd4\x10\x90"]
 )

@@ -76,6 +76,7 @@ def copy(state: object) -> ExtType:
     return ExtType(8, packb(["X", state], datetime=True))
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
 @pytest.mark.parametrize("extra", EXTRAS, ids=lambda extra: type(extra).__name__)
 def test_many_give_the_bytes_that_each_gives_alone(cls: Any, extra: object) -> None:
@@ -114,6 +115,7 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
 @pytest.mark.parametrize("state", HOSTILE, ids=lambda state: repr(state)[-40:])
 def test_a_hostile_state_is_refused_alone_and_among_good_ones(cls: Any, state: object) -> None:
@@ -257,6 +259,7 @@ def test_a_single_field_is_a_field_too(cls: Any) -> None:
     assert ["a", "text"] == [each.text for each in arrived]
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("count", [1, 2, 15, 16, 0xFFFF, 0x10000])
 def test_a_list_of_copies_is_written_as_msgpack_writes_it(count: int) -> None:
     """The header of the list, and for a few the Exts in it, are made without it."""

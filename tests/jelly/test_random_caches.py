@@ -87,6 +87,7 @@ def shape(value, seen, known):
     return ("node", value.name, shape(value.links, seen, known))
 
 
+@pytest.mark.unmeasured
 @exhaustive
 @pytest.mark.parametrize("block", range(sized(4, 40)))
 def test_whatever_holds_caches_arrives_with_its_identities_and_counts(block):

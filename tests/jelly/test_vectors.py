@@ -135,6 +135,7 @@ def test_a_value_is_read_and_written_again_as_the_same_bytes(vector: dict[str, A
     assert vector["hex"] == encoder.dumps(value, tables).hex()
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("vector", REJECTS, ids=ids(REJECTS))
 def test_bad_bytes_are_refused(vector: dict[str, Any]) -> None:
     """What one implementation lets pass, another may trip over."""

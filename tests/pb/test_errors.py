@@ -62,6 +62,7 @@ def failed(pump, how="fail"):
     return caught.value
 
 
+@pytest.mark.unmeasured
 @FAILS
 @STEPS
 @pytest.mark.parametrize("error", OWN, ids=lambda error: error.wire_type)

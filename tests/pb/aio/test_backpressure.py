@@ -52,6 +52,7 @@ class Stopped:
         self.server.close()
 
 
+@pytest.mark.unmeasured
 @exhaustive
 def test_backpressure_of_messages_tells_a_sender_that_does_not_wait():
     """100,000 messages in a row to a peer that has stopped reading hold a few hundred KiB, and then raise."""
@@ -83,6 +84,7 @@ def test_backpressure_of_messages_tells_a_sender_that_does_not_wait():
     run(main())
 
 
+@pytest.mark.unmeasured
 def test_backpressure_of_messages_lets_a_sender_wait(loop):
     """With `drain` between them none is lost, and the sender is as fast as the peer."""
 
@@ -112,6 +114,7 @@ def test_backpressure_of_messages_lets_a_sender_wait(loop):
     run(main(), loop)
 
 
+@pytest.mark.unmeasured
 def test_backpressure_ends_with_the_connection(loop):
     """Who waits for room is not left waiting, and the next message says what has become of it."""
 

@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
+import cred
 import pb
 from pb import sync
 from pb.testing import pair
@@ -53,7 +54,7 @@ async def said(url, **options):
 def application(hooks):
     made = pb.Application("chat")
     chat = Chat("chat", made)
-    chat.create_perspective("alice").make_identity(SECRET)
+    chat.create_perspective("alice").make_identity(cred.PasswordHash.of(SECRET, iterations=4096))
     made.listen("pb://127.0.0.1:0", hooks=hooks)
     return made
 

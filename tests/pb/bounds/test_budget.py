@@ -103,6 +103,7 @@ class Server(pb.Root):
         await self.gate
 
 
+@pytest.mark.unmeasured
 def test_cancelling_a_thousand_calls_again_and_again_is_honest():
     """A group of tasks that fails cancels all of its calls; a race cancels all but the first."""
     pump = Pump(Server(), limits=pb.Limits(max_calls=1000, useless_requests=100))
@@ -117,6 +118,7 @@ def test_cancelling_a_thousand_calls_again_and_again_is_honest():
     assert 0 == pump.server.broker.serving.count
 
 
+@pytest.mark.unmeasured
 def test_cancels_that_cross_their_answers_are_honest():
     """Calls under a deadline that is about as long as they take: half of the cancels come too late."""
     pump = Pump(Server(), limits=pb.Limits(max_calls=100, useless_requests=100))

@@ -41,6 +41,7 @@ CALLS = {
 }
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("method", CALLS.values(), ids=CALLS.keys())
 @pytest.mark.parametrize("wants_answer", [False, True], ids=["id 0", "ids"])
 def test_a_flood_of_calls_that_fail_writes_so_many_lines(method, wants_answer, lines):

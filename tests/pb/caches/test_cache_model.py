@@ -354,6 +354,7 @@ class World:
             assert (0, board.begun) == (len(board.observers), board.ended)
 
 
+@pytest.mark.unmeasured
 @exhaustive
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + COUNT), ids=lambda seed: f"seed-{seed}-")
 def test_replicas_of_a_cacheable_equal_it_whatever_happens(seed, caplog):

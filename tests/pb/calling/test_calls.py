@@ -251,6 +251,7 @@ def test_identity_of_an_object_is_kept_when_its_reference_comes_home():
     assert "thing" == outcome.result()
 
 
+@pytest.mark.unmeasured
 def test_dropped_references_leave_both_tables_empty():
     """10,000 made and dropped."""
     pump = Pump(Server())

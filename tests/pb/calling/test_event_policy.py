@@ -93,6 +93,7 @@ def test_event_policy_latest_keeps_one_of_each_method_in_its_place():
     assert 2 == queue.usage.dropped
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("policy", ["drop_oldest", "latest"])
 def test_event_policy_keeps_memory_bounded_for_one_who_never_answers(policy):
     """A hundred thousand events, and as many are kept as may."""

@@ -139,6 +139,7 @@ def test_a_release_of_what_is_not_held_is_a_violation(pairs):
     assert messages.BYE_PROTOCOL == bye_of(side)
 
 
+@pytest.mark.unmeasured
 def test_one_object_sent_often_is_one_row_and_one_release_frees_it():
     """Counts, not rows, grow with what is sent."""
     side = victim()

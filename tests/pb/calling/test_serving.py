@@ -80,6 +80,7 @@ def told(message):
 # --- answered exactly once
 
 
+@pytest.mark.unmeasured
 @STEPS
 @pytest.mark.parametrize(
     ("target", "method", "payload", "error"),

@@ -206,6 +206,7 @@ def test_time_runs_out_for_a_call_that_waits_here():
     assert 44 == kept.result()
 
 
+@pytest.mark.unmeasured
 def test_no_stack_is_used_by_long_chains():
     """Neither where they succeed nor where they fail, at the callee nor at the caller."""
     _, pump = make(limits=pb.Limits(max_calls=2 * CHAIN))

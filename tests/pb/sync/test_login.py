@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+import cred
 import pb
 from pb import sync
 
@@ -33,7 +34,7 @@ def test_a_login_blocks_too(tmp_path):
             return Echoer(name, self)
 
     service = Service("echo", application)
-    service.get_perspective_named("guest").make_identity("secret")
+    service.get_perspective_named("guest").make_identity(cred.PasswordHash.of("secret", iterations=4096))
 
     class Client(pb.Referenceable):
         def remote_hear(self):

@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+import cred
 import pb
 from pb import sync
 
@@ -42,7 +43,7 @@ class House:
                 return Echoer(name, self)
 
         service = Service("echo", self.application)
-        service.get_perspective_named("guest").make_identity("secret")
+        service.get_perspective_named("guest").make_identity(cred.PasswordHash.of("secret", iterations=4096))
         self._is_up = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
 

@@ -44,6 +44,7 @@ def fed(reader, stream, step):
     return found
 
 
+@pytest.mark.unmeasured
 @SPLITS
 def test_bodies_do_not_depend_on_how_the_stream_is_cut(step):
     """A network cuts where it likes, and reuses its buffer."""

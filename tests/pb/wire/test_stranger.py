@@ -132,6 +132,7 @@ def test_the_length_of_a_large_frame_is_enough_to_refuse_it():
     assert messages.BYE_TOO_LARGE == peer.bye
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("message", [[PING, 7], [CANCEL, 1], [14, 7]], ids=["PING", "CANCEL", "PONG"])
 def test_floods_end_at_16_kib(message):
     """Whatever may be said by strangers: in all it is 16 KiB."""

@@ -35,6 +35,7 @@ def calls(count, size=None):
     return b"".join(frame(made[first : first + size]) for first in range(0, count, size))
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("size", [None, 1000], ids=["frames", "batches"])
 def test_many_calls_in_one_read_take_many_turns(size):
     """Each is short, all are run, in order, and answered in order."""
@@ -60,6 +61,7 @@ def test_many_calls_in_one_read_take_many_turns(size):
     assert {messages.ANSWER} == {message[0] for message in answers}
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("size", [None, 1000], ids=["frames", "batches"])
 def test_a_storm_of_cancels_takes_many_turns(size):
     """A CANCEL counts as a call does, also of a call that runs: what it stops ends between the turns."""

@@ -152,6 +152,7 @@ def test_what_is_no_websocket_is_named(data, line):
     assert [line] == lines_of(data)
 
 
+@pytest.mark.unmeasured
 def test_whatever_comes_is_shown_and_nothing_breaks():
     """It is for finding out what went wrong, so it must not be the next thing to go wrong."""
     chance = random.Random(20_020_101)
