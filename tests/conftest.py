@@ -20,8 +20,8 @@ def _only_what_is_new_is_looked_at() -> None:
     gc.freeze()
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: object) -> Generator[None, object, object]:
     """Measure no coverage in what only repeats: it takes two to four times as long with it.
 
     Nothing is lost: were a branch reached by such a test alone, coverage would not be complete.
