@@ -27,14 +27,20 @@ export class RemoteReference {
   callWith(options: CallOptions, method: string, ...args: unknown[]): Promise<any> {
     return this.connection.calls.make(new Outgoing(this.connection, this, method, args, options));
   }
+  /** Call without wanting an answer: nobody is told whether it ran, or failed. */
+  notify(method: string, ...args: unknown[]): void { this.connection.calls.notify(this, method, args); }
   /** Give the reference up now; else that happens when it is collected. */
-  release(): void { this.connection.imports.release(this.held); }
+  release(): void {
+    this.connection.calls.startPiped();
+    this.connection.imports.release(this.held);
+  }
   /** Its methods as methods, whose results can be called before they have come:
-   * `await ref.pipe().library().find("sicp").title()`. They are sent when the code that makes them waits. */
-  pipe(): Pipe { return piped(this); }
-  /** The same, as the methods of an interface: `await ref.as<Shop>().price("tea")`. */
+   * `await ref.pipe().library().find("sicp").title()`. They are sent when the code that makes them waits, or makes a
+   * call of another kind. */
+  pipe(): Pipe { return piped(this, (call) => this.connection.calls.pipe(call)); }
+  /** Its methods as those of an interface: `await ref.as<Shop>().price("tea")`. They are sent at once. */
   as<T extends object = Record<string, (...args: any[]) => any>>(): Remote<T> {
-    return piped(this);
+    return piped(this, (call) => void this.connection.calls.make(call));
   }
 }
 
@@ -46,6 +52,7 @@ export class Outgoing {
   users = 0; // calls that are not answered and name it, this one among them
   uses: Outgoing[] = []; // those that it names
   pins: Held[] = []; // not released before it is answered (PB-R10)
+  wantsAnswer = true;
   isGivenUp = false;
   isBeforeBye = true;
   resolve!: (value: any) => void;
@@ -56,8 +63,8 @@ export class Outgoing {
 }
 const toCome = new WeakMap<object, Outgoing>();
 export const keptOf = (x: unknown): Outgoing | undefined => (Object(x) === x ? toCome.get(x as object) : undefined);
-/** A reference or a result to come, whose methods give results to come. */
-function piped(reference: RemoteReference, call?: Outgoing): any {
+/** A reference or a result to come, whose methods give results to come; `make` makes those calls. */
+function piped(reference: RemoteReference, make: (call: Outgoing) => void, call?: Outgoing): any {
   const proxy: any = new Proxy(call?.promise ?? {}, {
     get: (promise, name) => {
       if (name === "reference" && !call) return reference;
@@ -68,12 +75,8 @@ function piped(reference: RemoteReference, call?: Outgoing): any {
       }
       return (...args: unknown[]) => {
         const next = new Outgoing(reference.connection, call ? proxy : reference, name, args);
-        for (const one of [next.target, ...args].map(keptOf)) if (one) one.isNamed = true;
-        queueMicrotask(() => {
-          if (next.isNamed) next.promise.catch(() => undefined); // those that name it are told
-          void next.connection.calls.make(next);
-        });
-        return piped(reference, next);
+        make(next);
+        return piped(reference, (one) => next.connection.calls.pipe(one), next);
       };
     },
   });
@@ -83,11 +86,14 @@ function piped(reference: RemoteReference, call?: Outgoing): any {
 
 export class Calls {
   readonly open = new Map<number, Outgoing>();
-  finished: number[] = []; // what FINISH has to say
+  private finished: number[] = []; // what FINISH has to say
+  private kept = 0; // results for which it was not said
+  private piped: Outgoing[] = []; // what waits for the code that makes it, since more may be made on its result
   private queue: Outgoing[] = []; // what waits for HELLO or for max_calls
   private lastId = 0;
   constructor(private readonly connection: Connection) {}
 
+  /** Make a call, behind those that were made before it. */
   make(call: Outgoing): Promise<any> {
     const { promise, options: { signal } } = call;
     if (signal?.aborted) return Promise.reject(signal.reason);
@@ -97,9 +103,46 @@ export class Calls {
       signal.addEventListener("abort", abort);
       promise.then(forget, forget);
     }
-    this.queue.push(call);
-    this.startQueue();
+    this.add(call);
+    this.startPiped();
     return promise;
+  }
+  /** Make a call when the code that makes it waits; or before that, where something else is to be sent behind it. */
+  pipe(call: Outgoing): void {
+    this.add(call);
+    queueMicrotask(() => this.startPiped());
+  }
+  private add(call: Outgoing): void {
+    for (const one of [call.target, ...call.args].map(keptOf)) if (one) one.isNamed = true;
+    this.piped.push(call);
+  }
+  startPiped(): void {
+    if (!this.piped.length) return;
+    for (const call of this.piped) if (call.isNamed) call.promise.catch(() => undefined); // those that name it are told
+    this.queue.push(...this.piped.splice(0));
+    this.startQueue();
+  }
+  /** Make a call with id 0. It throws why it is not sent; where that turns out only later, it is logged. */
+  notify(target: RemoteReference, method: string, args: unknown[]): void {
+    if (args.some(keptOf)) throw new NotSendable("a call on a result to come wants an answer");
+    this.check(target);
+    const call = new Outgoing(this.connection, target, method, args);
+    let isLate = false, failure: unknown;
+    call.wantsAnswer = false;
+    call.reject = (error) => void (isLate ? this.connection.log("-", error) : (failure = error));
+    void this.make(call);
+    isLate = true;
+    if (failure) throw failure;
+  }
+  private sendNotice({ target, method, args }: Outgoing): void {
+    const { connection } = this, { id } = (target as RemoteReference).held;
+    connection.encode([args, {}], (bytes) => connection.send([CALL, 0, id, method, bytes]));
+    connection.hasTold = true;
+  }
+  /** Refuse what cannot be called any more. */
+  private check(target: RemoteReference): void {
+    if (this.connection.isEnding) throw new NotExecuted("the connection has ended or is ending");
+    target.held.check();
   }
   private giveUp(call: Outgoing, reason: unknown): void {
     call.isGivenUp = true;
@@ -124,17 +167,18 @@ export class Calls {
     }
     try {
       const on = keptOf(target);
-      if (this.connection.isEnding) throw new NotExecuted("the connection has ended or is ending");
-      if (!on) (target as RemoteReference).held.check();
-      this.send(call, on);
+      this.check(on ? this.connection.root : (target as RemoteReference));
+      if (call.wantsAnswer) this.send(call, on);
+      else this.sendNotice(call);
     } catch (error) {
       call.reject(error);
     }
   }
   private send(call: Outgoing, on: Outgoing | undefined): void {
     const { connection } = this, { target, method, args, options: { ttl, named = {}, meta, trace } } = call;
-    const keep = call.isNamed && connection.peer!.features.has("pipeline");
-    const id = this.lastId + 1, names = new Set<Outgoing>(), encoding = new Encoding(names);
+    const { features, numbers } = connection.peer!;
+    const keep = call.isNamed && features.has("pipeline") && this.kept < numbers.max_calls; // PB-P4
+    const names = new Set<Outgoing>(), encoding = new Encoding(names);
     connection.encode([args, named], (bytes) => {
       const needs = [...names].map((one) => one.id);
       if (on) names.add(on);
@@ -143,16 +187,18 @@ export class Calls {
         ...(keep && { keep }), ...(needs.length && { needs }), ...(meta && { meta }), ...(trace && { trace }),
         ...(ttl !== undefined && { ttl: Math.max(0, Math.floor(ttl)) }),
       };
-      const envelope = [CALL, id, on ? -on.id : (target as RemoteReference).held.id, method, bytes];
+      const envelope = [CALL, this.lastId + 1, on ? -on.id : (target as RemoteReference).held.id, method, bytes];
       connection.send(Object.keys(opts).length ? [...envelope, opts] : envelope);
+      call.id = ++this.lastId;
     }, encoding);
-    this.lastId = id;
-    this.open.set(id, call);
+    this.open.set(call.id, call);
+    if (keep) this.kept++;
     call.pins = names.size ? [...encoding.pins] : [];
     call.uses = keep ? [...names, call] : [...names];
     for (const one of call.pins) one.pins++;
     for (const one of call.uses) one.users++;
-    Object.assign(call, { id, canBeNamed: keep, isBeforeBye: !connection.byeSent });
+    call.canBeNamed = keep;
+    call.isBeforeBye = !connection.byeSent;
   }
   /** ANSWER or ERROR has come. */
   answer(id: number, payload: Uint8Array, isError: boolean): void {
@@ -178,10 +224,18 @@ export class Calls {
     this.finished.push(call.id);
     this.connection.flushLater();
   }
-  /** The peer has run none above `last` of those sent before our own BYE. */
+  /** What FINISH has to say now. */
+  takeFinished(): number[] {
+    this.kept -= this.finished.length;
+    return this.finished.splice(0);
+  }
+  /** The peer has run none above `last` of those sent before our own BYE, and keeps no result of them (PB-P5). */
   notRun(last: number): void {
-    for (const call of [...this.open.values()])
-      if (call.id > last && call.isBeforeBye) this.settle(call, new NotExecuted("the peer is leaving"));
+    for (const call of [...this.open.values()]) {
+      if (call.id <= last || !call.isBeforeBye) continue;
+      call.canBeNamed = false;
+      this.settle(call, new NotExecuted("the peer is leaving"));
+    }
   }
   end(text: string): void {
     for (const call of [...this.open.values()]) this.settle(call, new OutcomeUnknown(text));

@@ -128,7 +128,10 @@ export class Connection {
     transport.send(this.ownHello);
   }
   /** Take an object away from the peer: calls on it are answered with pb.Gone, replicas become stale. */
-  revoke = (object: object): void => this.exports.revoke(object);
+  revoke(object: object): void {
+    this.calls.startPiped();
+    this.exports.revoke(object);
+  }
   /** Whether no new call can be made: it would serve none of the peer's (PB-F31). */
   get isEnding(): boolean { return this.isClosed || ((this.byeSent || this.byeReceived) && !this.server.running.size); }
   private get awaitsNothing(): boolean {
@@ -147,6 +150,7 @@ export class Connection {
   }
   /** Encode a payload and queue its frame in one step; what it counted is undone if that fails. */
   encode(value: unknown, send: (bytes: Uint8Array) => void, encoding = new Encoding()): void {
+    this.calls.startPiped(); // which were made before this
     const { max_depth: depth, max_exts: exts } = this.peer!.numbers;
     const refer: Refer = (object) => this.refer(object, encoding);
     const describe = (error: unknown): ErrorMap => this.registry.describeError(error, this.log);
@@ -174,7 +178,7 @@ export class Connection {
     this.isFlushing = true;
     queueMicrotask(() => {
       this.isFlushing = false;
-      const finished = this.calls.finished.splice(0), owed = [...this.imports.owed].flat();
+      const finished = this.calls.takeFinished(), owed = [...this.imports.owed].flat();
       this.imports.owed.clear();
       for (const [code, ids] of [[FINISH, finished], [RELEASE, owed]] as const)
         for (let i = 0; i < ids.length; i += 400) this.send([code, ids.slice(i, i + 400)]); // PB-F48
@@ -249,6 +253,7 @@ export class Connection {
     await this.closed;
   }
   private drain(seconds: number): void {
+    this.calls.startPiped();
     if (!this.byeSent) this.sendBye(0, "");
     this.timers.push(setTimeout(() => this.end(new ConnectionLost("the time to drain is over")), seconds * 1000));
     this.calls.startQueue();

@@ -2,26 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate as soon } from "node:timers/promises";
-import { Cacheable, Connection, dial, Registry, serve } from "../dist/index.js";
+import { dial, serve } from "../dist/index.js";
 import { pack } from "../dist/writer.js";
-
-class Stock extends Cacheable {}
-/** A connection, with what it says in hex; `hear` gives it a frame body, and `clog` says how much waits to be taken. */
-function connection(root = new Stock(), info = {}) {
-  const said = [];
-  let waiting = 0;
-  let handlers;
-  const transport = {
-    start: (found) => (handlers = found), send: (body) => void said.push(Buffer.from(body).toString("hex")),
-    close: () => undefined, buffered: () => waiting, isTls: false, isLocal: true,
-  };
-  const made = new Connection(transport, { root, registry: new Registry().cache("shop.Stock", Stock), log: () => undefined });
-  const hear = (...envelope) => handlers.body(pack(envelope));
-  hear(0, "PB", 1, { features: ["cache", "stream"], ...info });
-  said.length = 0;
-  return { made, hear, said, clog: (bytes) => (waiting = bytes) };
-}
-const bytes = (hex) => new Uint8Array(Buffer.from(hex, "hex"));
+import { bytes, connection } from "./peer.mjs";
 
 test("a refused payload gives back what it holds once, also when its replica is collected", async () => {
   const { hear, said } = connection();

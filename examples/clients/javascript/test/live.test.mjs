@@ -174,6 +174,12 @@ for (const scheme of ["pb", "ws"])
       assert.equal(await slow, null);
       await assert.rejects(other.root.call("echo", 1), NotExecuted);
     });
+    test("a call without answer runs, before what is called behind it", async () => {
+      root.notify("keep", 7);
+      assert.equal(await root.call("kept"), 7);
+      root.notify("drop");
+      assert.equal(await root.call("kept"), null);
+    });
     test("a call under way when the server dies has an outcome that nobody knows", async () => {
       const slow = root.call("slow", 60_000);
       const dead = assert.rejects(slow, OutcomeUnknown);
