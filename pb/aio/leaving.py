@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pb.bounds.leaving import awaited, ends_at
 
 from . import logged
+from .transports import unwritten
 
 if TYPE_CHECKING:
     from .link import Link
@@ -43,6 +44,6 @@ async def finish(link: Link, lost: asyncio.Future[None]) -> None:
 
 
 def _is_idle(link: Link) -> bool:
-    written = link.transport is None or not link.transport.get_write_buffer_size()
+    written = link.transport is None or not unwritten(link.transport)
     broker = link.broker
     return written and not (awaited(broker) or broker.streams or broker.is_cut)

@@ -129,9 +129,8 @@ class Link(asyncio.BufferedProtocol):
         self._sweep: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] | None = None
         self._watchers: list[Callable[[], None]] | None = None
-        kind = broker_kind(self.broker_type, hooks)
-        codec = shared.codec(registry)
-        self.broker: Broker = kind(self, codec, limits, agent=AGENT, debug=debug, proxy=proxy)
+        kind: type[Broker] = broker_kind(self.broker_type, hooks)
+        self.broker = kind(self, shared.codec(registry), limits, agent=AGENT, debug=debug, proxy=proxy)
         self.dropped, self.outbox = self.broker.tables.dropped, self.broker.outbox  # for each read and write
         self.calls, self._reader = self.broker.calls, self.broker.reader
 
@@ -372,8 +371,10 @@ class Link(asyncio.BufferedProtocol):
             raise RuntimeError(LOOP_CLOSED if self.loop.is_closed() else WRONG_THREAD)
 
     def abort(self) -> None:
-        """End it at once."""
+        """End it at once: a call made from here on is not sent."""
         if self.transport is not None and not self.loop.is_closed():
+            if self.calls.is_open:  # asyncio tells of the end a turn later
+                self.calls.stop("this side has ended the connection")
             self.transport.abort()
 
     async def drain(self) -> None:

@@ -21,7 +21,7 @@ from pb.errors import ProtocolError
 from pb.limits import Limits
 
 from . import logged
-from .transports import peer_name, write_buffers
+from .transports import peer_name, unwritten, write_buffers
 
 SUBPROTOCOL: Final = "pb.1"
 _BYE: Final = bytes((0x94, messages.BYE))  # an array of four that begins with the code of BYE
@@ -57,8 +57,7 @@ class WebSocketTransport(asyncio.Transport):
 
     def get_write_buffer_size(self) -> int:
         """Return how many bytes wait for the network."""
-        size: int = self._socket.network.get_write_buffer_size()
-        return size
+        return unwritten(self._socket.network)
 
     def pause_reading(self) -> None:
         """Deliver nothing for now."""

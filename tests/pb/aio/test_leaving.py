@@ -168,3 +168,21 @@ def test_a_call_that_was_given_up_does_not_hold_the_end(loop):
                     raise LookupError
 
     run(main(), loop)
+
+
+def test_a_call_after_abort_is_not_sent(place, loop):
+    """The loop tells of the end a turn later; a call made until then may be made again, and says so."""
+
+    async def main():
+        root = Root()
+        async with place.serve(root) as server:
+            connection = await pb.open_connection(server.url)
+            before = connection.root.wait()
+            connection.abort()
+            with pytest.raises(pb.NotExecuted, match="this side has ended the connection"):
+                await connection.root.wait()
+            with pytest.raises(pb.ConnectionLost):
+                await before
+            connection.abort()  # again, which does nothing
+
+    run(main(), loop)
