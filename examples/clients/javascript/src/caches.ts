@@ -1,6 +1,6 @@
 /** Caches: originals, replicas, and tracked state. Spec: 7-caches.md, 8-tracked.md. */
 import type { Connection } from "./connection.js";
-import { BadPayload, NoSuchMethod } from "./errors.js";
+import { BadPayload, NoSuchMethod, raise } from "./errors.js";
 import { bind, Entry, findMethod, isName } from "./registry.js";
 import { assign, isHashable, isMap, State } from "./values.js";
 
@@ -44,22 +44,34 @@ export class Replica {
     const result = found
       ? Reflect.apply(found, core, bind(found, core, `observe_${method}`, args, kwargs))
       : track(core as State, tracked!, method, args);
-    for (const listener of this.listeners) listener(method, args);
+    this.tell(method, args);
     return result;
   }
   becomeStale(): void {
     this.isStale = true;
-    for (const listener of this.listeners) listener("stale", []);
+    this.tell("stale", []);
+  }
+  /** A listener that fails is no fault of the update, nor of the connection. */
+  private tell(method: string, args: unknown[]): void {
+    for (const listener of this.listeners)
+      try {
+        listener(method, args);
+      } catch (error) {
+        this.connection.log("-", error);
+      }
   }
 }
 const replicas = new WeakMap<object, Replica>();
 export const replicaOf = (object: object): Replica | undefined => replicas.get(object);
 /** Whether a replica no longer follows its original. */
-export const isStale = (replica: object): boolean => replicas.get(replica)!.isStale;
+export const isStale = (replica: object): boolean => known(replica).isStale;
+function known(object: object): Replica {
+  return replicas.get(object) ?? raise(new TypeError("this is no replica"));
+}
 /** Be told of every update of a replica, and by `"stale"` when it follows no longer; returns how to end that. It keeps
  * the replica alive. */
 export function onChange(replica: object, listener: Tell): () => void {
-  const { listeners } = replicas.get(replica)!;
+  const { listeners } = known(replica);
   const held: Tell = (method, args) => void (replica && listener(method, args));
   listeners.add(held);
   return () => void listeners.delete(held);
@@ -79,10 +91,11 @@ function track(on: State, fields: readonly string[], method: string, args: unkno
   else if (method === "splice" && Array.isArray(value) && Array.isArray(c) && isIndex(a) && isIndex(b)) {
     if (a + b > value.length) throw new BadPayload("splice beyond the end");
     on[field] = [...value.slice(0, a), ...c, ...value.slice(a + b)];
-  } else if ((value instanceof Map || isMap(value)) && isHashable(a) && method !== "splice") {
-    const map = new Map<unknown, unknown>(isMap(value) ? Object.entries(value) : value);
-    const isFit = method === "put" ? map.set(a, b) : map.delete(a);
-    if (!isFit) throw new BadPayload("drop of a key that is not there");
-    on[field] = isMap(value) && typeof a === "string" ? Object.fromEntries(map) : map; // or it has other keys now
-  } else throw new BadPayload(`${method} of a field that is none for it`);
+  } else if (method === "put" && isMap(value) && isHashable(a)) {
+    if (typeof a === "string") assign(value, { [a]: b });
+    else on[field] = new Map<unknown, unknown>([...Object.entries(value), [a, b]]); // for it has other keys now
+  } else if (method === "put" && value instanceof Map && isHashable(a)) value.set(a, b);
+  else if (method === "drop" && isMap(value) && typeof a === "string" && Object.hasOwn(value, a)) delete value[a];
+  else if (method === "drop" && value instanceof Map && value.has(a)) value.delete(a);
+  else throw new BadPayload(`${method} of what is not there, or none for it`);
 }

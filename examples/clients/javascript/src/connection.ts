@@ -213,8 +213,8 @@ export class Connection {
       if (envelopes.length > 1024) throw malformed("a batch of more than 1024", 5);
       for (const envelope of envelopes) if (!this.isClosed) this.take(envelope);
     } catch (error) {
-      if (!(error instanceof ProtocolError)) this.log("-", error);
       this.fail(error instanceof ProtocolError ? error : new ProtocolError(9, "internal error"));
+      if (!(error instanceof ProtocolError)) this.log("-", error);
     }
   }
   private greet(envelope: unknown[], body: Uint8Array): void {
@@ -272,7 +272,11 @@ export class Connection {
   }
   private sendBye(code: number, text: string): void {
     this.byeSent = true;
-    this.transport.send(pack([BYE, code, text, this.started]));
+    try {
+      this.transport.send(pack([BYE, code, text, this.started]));
+    } catch {
+      // The transport takes no more, and will say so.
+    }
   }
   private end(error: Error, code = 0): void {
     if (this.isClosed) return;

@@ -1,7 +1,7 @@
 /** What the peer holds of ours: objects, caches and streams. Spec: 4-references.md, 7-caches.md, 10-streams.md. */
 import { Cacheable } from "./caches.js";
 import { Connection, Encoding, GONE, OBSERVE } from "./connection.js";
-import { Cancelled, DeadlineExceeded, Forbidden, NotSendable, TooLarge, Unsupported, violated } from "./errors.js";
+import { Cancelled, Forbidden, NotSendable, TooLarge, Unsupported, violated } from "./errors.js";
 import { isServed } from "./registry.js";
 import { Producer, RemoteStream } from "./streams.js";
 import type { Refer } from "./writer.js";
@@ -29,7 +29,8 @@ export class Exports {
   }
   private add(object: object): Export {
     const most = this.connection.peer!.numbers.max_refs;
-    if (this.byId.size + this.producers.size > most) throw new TooLarge(`max_refs of the peer is ${most}`);
+    const live = this.byId.size - (this.byId.has(0) ? 1 : 0) + this.producers.size;
+    if (live >= most) throw new TooLarge(`max_refs of the peer is ${most}`);
     const entry: Export = { id: ++this.lastId, object, count: 0, gone: false };
     this.byId.set(entry.id, entry);
     this.byObject.set(object, entry);
@@ -45,9 +46,14 @@ export class Exports {
     this.takeAway(entry);
   }
   private takeAway(entry: Export): void {
-    if (this.byObject.get(entry.object) === entry) this.byObject.delete(entry.object);
-    entry.stop?.();
+    const { stop } = entry;
     entry.stop = undefined;
+    if (this.byObject.get(entry.object) === entry) this.byObject.delete(entry.object);
+    try {
+      stop?.();
+    } catch (error) { // of `stoppedObserving`, which is the application's
+      this.connection.log("-", error);
+    }
   }
   private need(feature: string, encoding: Encoding): void {
     if (!this.connection.peer!.features.has(feature)) throw new Unsupported(`the peer takes no ${feature}`);
@@ -62,8 +68,7 @@ export class Exports {
     const id = ++this.lastId;
     const producer = new Producer(this.connection, id, stream[Symbol.asyncIterator](), window);
     this.producers.set(id, producer);
-    const late = (): void => producer.stop(new DeadlineExceeded("the time of the call is over"));
-    if (encoding.ends !== undefined) setTimeout(late, until(encoding.ends));
+    if (encoding.ends !== undefined) producer.endsIn(until(encoding.ends));
     encoding.back.push(() => this.producers.delete(id), () => producer.stop());
     encoding.sent.push(() => void producer.run());
     return id;
@@ -81,7 +86,8 @@ export class Exports {
     const tell = (method: string, args: unknown[]): void => {
       if (!isSent) return void encoding.sent.push(() => tell(method, args)); // behind the payload with CACHE (PB-C12)
       try {
-        if (entry.stop) connection.encode([args, {}], (bytes) => connection.send([OBSERVE, 0, id, method, bytes]));
+        if (!entry.stop) return;
+        connection.encode([args, {}], (bytes) => connection.send([OBSERVE, 0, id, method, bytes]));
         connection.hasTold = true;
       } catch (error) { // the replica may not go on as if it had been told (PB-C16)
         this.revoke(original);

@@ -26,7 +26,7 @@ export class Held {
   }
 }
 type Shape = "call" | "any" | "error" | "items";
-interface Decoded { value?: any; violation?: PbError; streams: RemoteStream[] }
+export interface Decoded { value?: any; violation?: PbError; streams: RemoteStream[] }
 const isList = (x: unknown): x is unknown[] => Array.isArray(x) && !(x instanceof Tuple);
 
 export class Imports {

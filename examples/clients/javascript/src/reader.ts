@@ -154,7 +154,7 @@ export class Reader {
   }
 
   private ext(type: number, end: number, place: Place): unknown {
-    this.scope.weight = Math.max(this.scope.weight, 1);
+    if (type !== 21) this.scope.weight = Math.max(this.scope.weight, 1);
     if (type !== -1) this.limit("exts", ++this.exts);
     if (type === 20) bad("GRAPH that is not the root");
     if (type === 11 || ARRAYS[type]) return this.container(type, end, place);
@@ -176,7 +176,7 @@ export class Reader {
     const isFit = type === 19 ? this.found % 2 === 0 : this.found === (fixed ?? this.found);
     if (!isFit) bad(`ext ${type} of ${this.found} elements`);
     let cache: ReturnType<Tables["cache"]>;
-    const data: any = type === 11 ? this.map(this.found, end, "back") : this.array(this.found, end, (i, into) => {
+    const data: any = type === 11 ? this.map(this.found, end, place === "key" ? "key" : "back") : this.array(this.found, end, (i, into) => {
       if (type === 9 && i === 2) cache = this.cache(into[0], into[1]); // before its state is read (PB-C5)
       return place === "key" && places(i) !== "exact" ? "key" : places(i);
     });
@@ -199,7 +199,8 @@ export class Reader {
     });
   }
   private error(map: any, hasHoles: boolean): unknown {
-    const refused = checkErrorMap(map) ?? (hasHoles ? new Unsupported("a later NODE in an error") : this.violation);
+    if (this.violation) return undefined; // perhaps within this map, which is then not as it was said
+    const refused = checkErrorMap(map) ?? (hasHoles ? new Unsupported("a later NODE in an error") : undefined);
     return refused ? raise(refused) : this.registry.buildError(map);
   }
   private cache(id: unknown, name: unknown): ReturnType<Tables["cache"]> {
@@ -251,10 +252,9 @@ export class Reader {
   }
   private node(j: number, place: Place): unknown {
     const { parts, partCount, scope } = this;
+    scope.weight = Math.max(scope.weight, this.depths[j] ?? 1);
     if (j >= partCount || place === "key" || (j >= parts.length && place !== "free"))
       return this.refuse(new BadPayload("a NODE at a forbidden place"));
-    if (j >= parts.length) return new Hole(j);
-    scope.weight = Math.max(scope.weight, this.depths[j]);
-    return parts[j];
+    return j < parts.length ? parts[j] : new Hole(j);
   }
 }

@@ -11,7 +11,12 @@ export async function connect(url: string, options: ConnectOptions = {}): Promis
   const connection: Connected = new Connection(await dial(url, options), options);
   await connection.ready;
   if (connection.isClosed) throw await connection.closed;
-  if (options.login) connection.identity = await login(connection, options.login, options);
+  try {
+    if (options.login) connection.identity = await login(connection, options.login, options);
+  } catch (error) {
+    void connection.close(1); // which nobody else can
+    throw error;
+  }
   return connection;
 }
 
@@ -24,7 +29,7 @@ export interface ReconnectOptions extends ConnectOptions {
 /** What would only be repeated (PB-K2). */
 const isFatal = (error: any): boolean =>
   error instanceof ProtocolError ? [2, 8].includes(error.code)
-  : [LoginFailed, Forbidden, TypeError].some((one) => error instanceof one) || /: BYE 2 /.test(error?.message);
+  : [LoginFailed, Forbidden, TypeError].some((one) => error instanceof one) || /^the peer ended the connection: BYE 2 /.test(error?.message);
 
 /** Keep a connection to a server: after a loss wait, by chance up to 0.1 s, doubling to 30 s, and connect again. */
 export class Reconnecting {
@@ -46,7 +51,14 @@ export class Reconnecting {
     await this.done;
   }
   private async run(): Promise<void> {
-    const sleep = (s: number): Promise<void> => new Promise((wake) => setTimeout((this.wake = wake), s * 1000));
+    const sleep = (seconds: number): Promise<void> =>
+      new Promise((resolve) => {
+        const timer = setTimeout(resolve, seconds * 1000);
+        this.wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
     const { random = Math.random, lost, wait = sleep } = this.options;
     while (!this.isStopped) {
       const error = await this.once().catch((failure: unknown) => failure);
@@ -63,8 +75,9 @@ export class Reconnecting {
     this.connection = await connect(this.url, this.options);
     const began = Date.now();
     if (this.isStopped) return new Error("it was stopped");
-    await this.options.ready?.(this.connection);
-    const error = await this.connection.closed;
+    const { closed } = this.connection;
+    const isReady = Promise.resolve(this.options.ready?.(this.connection));
+    const error = await Promise.race([closed, isReady.then(() => closed)]);
     if (Date.now() - began > 10_000) this.misses = 0;
     return error;
   }

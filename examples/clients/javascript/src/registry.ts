@@ -17,8 +17,12 @@ export const isName = (x: unknown): x is string => typeof x === "string" && /^[A
 export function findMethod(object: object, prefix: string, name: string): Function | undefined {
   if (!isName(name)) return undefined;
   if (tables.has(object)) return tables.get(object)!.get(name);
-  const found = Object.getPrototypeOf(object)?.[prefix + name];
-  return typeof found === "function" ? found : undefined;
+  const above = Object.getPrototypeOf;
+  for (let at = above(object); at && at !== Object.prototype; at = above(at)) {
+    const found: unknown = Object.getOwnPropertyDescriptor(at, prefix + name)?.value; // never what a getter gives
+    if (found !== undefined) return typeof found === "function" ? found : undefined;
+  }
+  return undefined;
 }
 /** The arguments of a method in order; by name too if its class says `static parameters = { remote_x: ["a", "b"] }`. */
 export function bind(method: Function, object: object, name: string, args: unknown[], kwargs: State): unknown[] {
@@ -30,7 +34,7 @@ export function bind(method: Function, object: object, name: string, args: unkno
     if (at < args.length) throw new BadArguments("an argument by a name that the method does not publish, or twice");
     bound[at] = kwargs[key];
   }
-  const given = Object.keys(bound).length; // without gaps
+  const given = bound.reduce<number>((sum) => sum + 1, 0); // without gaps
   if (given < method.length || (names && bound.length > names.length))
     throw new BadArguments(`${names?.length ?? method.length} arguments are wanted, ${given} came`);
   return bound;
@@ -69,17 +73,21 @@ export class Registry {
   private add(kind: Kind, name: string, make: Class, options: Partial<Entry> = {}): this {
     if (!/^(?!pb\.)[A-Za-z][\w.-]{0,127}$/.test(name)) throw new TypeError(`${name} is no wire name, or not yours`);
     const entry: Entry = { ...options, kind, name, make };
-    this.byName.set(name, entry);
+    this.byName.set(`${kind} ${name}`, entry);
     this.byClass.set(make, entry);
     return this;
   }
-  named = (kind: Entry["kind"], name: string): Entry | undefined => only(kind, this.byName.get(name));
+  named = (kind: Entry["kind"], name: string): Entry | undefined => this.byName.get(`${kind} ${name}`);
   of = (kind: Entry["kind"], object: object): Entry | undefined =>
     only(kind, this.byClass.get(Object.getPrototypeOf(object)?.constructor));
 
   /** Build the error that a checked map tells of (PB-E3). */
   buildError(map: ErrorMap): Error {
-    const { type, msg, bases = [], data, notes = [], cause } = map;
+    const maps = [map];
+    for (let cause = map.cause; cause; cause = cause.cause) maps.push(cause);
+    return maps.reduceRight<Error | undefined>((cause, one) => this.buildOne(one, cause), undefined)!;
+  }
+  private buildOne({ type, msg, bases = [], data, notes = [] }: ErrorMap, cause: Error | undefined): Error {
     const classes = [type, ...bases].map((name) => this.named("error", name)?.make ?? WIRE_ERRORS.get(name));
     const make = (classes.find((one) => one) ?? RemoteError) as typeof PbError;
     let error: Error;
@@ -89,7 +97,7 @@ export class Registry {
       error = new BadPayload(`${cut(type, 128)} cannot be built from what came`);
     }
     const told = { type, bases, data, notes: notes.slice(0, 64).map((note) => cut(note)) };
-    assign(error, { ...told, name: type, ...(cause && { cause: this.buildError(cause) }) }, false);
+    assign(error, { ...told, name: type, ...(cause && { cause }) }, false);
     answered.add(error);
     return error;
   }
@@ -97,7 +105,7 @@ export class Registry {
   describeError(error: unknown, log: (ref: string, error: unknown) => void): ErrorMap {
     const types: string[] = [];
     for (let at = Object(error); (at = Object.getPrototypeOf(at)); ) {
-      const name = at.constructor === PbError ? "pb.Error" : this.byClass.get(at.constructor)?.name;
+      const name = at.constructor === PbError ? "pb.Error" : only("error", this.byClass.get(at.constructor))?.name;
       if (name) types.push(name);
     }
     const [type, ...bases] = types;

@@ -6,6 +6,7 @@ import {
   NotPipelinable, ProtocolError, raise, violated,
 } from "./errors.js";
 import { Export, until } from "./exports.js";
+import type { Decoded } from "./imports.js";
 import { bind, findMethod, isServed } from "./registry.js";
 import type { RemoteStream } from "./streams.js";
 import { Trace, traceOf } from "./trace.js";
@@ -41,7 +42,7 @@ export class Server {
   constructor(private readonly connection: Connection) {}
 
   call(id: number, target: number, method: string, payload: Uint8Array<ArrayBuffer>, options: OptionsIn): void {
-    const { kept } = this, named = [...(target < 0 ? [-target] : []), ...(options.needs ?? [])];
+    const { kept } = this, named = [...new Set([...(target < 0 ? [-target] : []), ...(options.needs ?? [])])];
     if (id === 0 && (options.keep || named.length)) violated("a call that is pipelined or kept has an id");
     const entry = target < 0 ? undefined : this.connection.exports.byId.get(target);
     const call = new Incoming(id, options, target, method, payload, entry);
@@ -99,14 +100,18 @@ export class Server {
   private startWaiting(): void {
     if (this.isStarting) return;
     this.isStarting = true;
-    for (let call = this.startable(); call; call = this.startable()) {
-      this.waiting.delete(call);
-      this.start(call);
+    try {
+      for (let call = this.startable(); call; call = this.startable()) {
+        this.waiting.delete(call);
+        this.start(call);
+      }
+    } finally {
+      this.isStarting = false;
     }
-    this.isStarting = false;
   }
   private startable(): Incoming | undefined {
     const held = new Set<unknown>(); // a call that waits holds back later ones to the same target only
+    if (this.connection.isClosed) return undefined;
     for (const call of this.waiting) {
       const target = call.target < 0 ? (call.needs[0].entry ?? call.target) : call.entry;
       if (!held.has(target) && call.needs.every((one) => one.isThere)) return call;
@@ -126,16 +131,26 @@ export class Server {
     const [args, kwargs] = call.decoded!;
     this.run(call, () => Reflect.apply(method, object, bind(method, object, `remote_${call.method}`, args, kwargs)));
   }
+  /** Decode the payload of a call, and refuse the call if that is refused; tells whether the call may run. */
   private decode(call: Incoming): boolean {
     const { needs } = call;
     const named = (q: number): unknown =>
       needs.find(({ id }) => id === q)?.entry!.object ?? raise(new BadPayload("ANSWER of a call that is not in needs"));
-    const answer = needs.length ? named : undefined;
-    const { value, violation, streams } = this.connection.imports.decode(call.payload, "call", true, answer);
-    call.decoded = value;
-    call.streams = streams;
-    if (violation) this.fail(call, violation);
-    return !violation;
+    const found = this.read(call, true, needs.length ? named : undefined);
+    if (!found) return false;
+    call.decoded = found.value;
+    call.streams = found.streams;
+    if (found.violation) this.fail(call, found.violation);
+    return !found.violation;
+  }
+  /** A payload may turn out malformed long after it came, when nobody is there who would end the connection. */
+  private read({ payload }: Incoming, isWanted: boolean, answer?: (q: number) => unknown): Decoded | undefined {
+    try {
+      return this.connection.imports.decode(payload, "call", isWanted, answer);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      return void this.connection.fail(error);
+    }
   }
   /** Run a method and answer; at once if it gives no promise. */
   private run(call: Incoming, method: () => unknown): void {
@@ -162,7 +177,7 @@ export class Server {
   }
   /** Answer what has not run; what its payload holds counts all the same. */
   private refuse(call: Incoming, error: Error): void {
-    if (!call.decoded) this.connection.imports.decode(call.payload, "call", false);
+    if (!call.decoded) this.read(call, false);
     this.fail(call, error);
   }
   private fail(call: Incoming, error: unknown, hasEnded = true): void {

@@ -1,6 +1,6 @@
 /** Streams, both ends. Spec: 10-streams.md. */
 import { Connection, END, ITEMS, OURS, PULL, STOP } from "./connection.js";
-import { PbError, ProtocolError, TooLarge } from "./errors.js";
+import { DeadlineExceeded, PbError, ProtocolError, TooLarge } from "./errors.js";
 
 const MAX_BYTES = 67108864, CLOGGED_BYTES = 262144, PAUSE_MS = 20;
 
@@ -8,7 +8,8 @@ const MAX_BYTES = 67108864, CLOGGED_BYTES = 262144, PAUSE_MS = 20;
 export class Producer {
   private wake: (() => void) | undefined;
   private reason: unknown;
-  private stopped: Promise<unknown> | undefined;
+  private stopped: Promise<unknown> | undefined; // resolves when what makes the items has cleaned up
+  private timer: ReturnType<typeof setTimeout> | undefined;
   constructor(private readonly connection: Connection, private readonly id: number,
     private readonly iterator: AsyncIterator<unknown>, private credit: number) {}
 
@@ -19,9 +20,14 @@ export class Producer {
   /** The consumer, a deadline or the end of the connection wants no more, or it has failed. */
   stop(reason?: unknown): void {
     if (this.stopped) return;
+    clearTimeout(this.timer);
     this.reason = reason;
-    this.stopped = Promise.resolve(this.iterator.return?.()).catch(() => undefined);
+    this.stopped = this.cleanUp().catch(() => undefined);
     this.wake?.();
+  }
+  private async cleanUp(): Promise<unknown> { return this.iterator.return?.(); }
+  endsIn(ms: number): void {
+    this.timer = setTimeout(() => this.stop(new DeadlineExceeded("the time of the call is over")), ms);
   }
   /** Wait for credit, and for what was sent to be taken; tells whether more items are wanted. */
   private async mayGoOn(): Promise<boolean> {
@@ -32,18 +38,28 @@ export class Producer {
       });
     return !this.stopped;
   }
+  /** What fails has cleaned up. */
+  private async next(): Promise<IteratorResult<unknown>> {
+    try {
+      return await this.iterator.next();
+    } catch (failure) {
+      this.reason ??= failure;
+      return { done: true, value: undefined };
+    }
+  }
   async run(): Promise<void> {
     const { connection, id } = this;
-    try {
-      while (await this.mayGoOn()) {
-        const { done, value } = await this.iterator.next();
-        if (this.stopped || done) break;
-        this.credit--;
+    while (await this.mayGoOn()) {
+      const { done, value } = await this.next();
+      if (this.stopped || done) break;
+      this.credit--;
+      try {
         connection.encode([value], (bytes) => connection.send([ITEMS, id, bytes]));
+      } catch (failure) {
+        this.stop(failure);
       }
-    } catch (failure) {
-      this.stop(failure);
     }
+    clearTimeout(this.timer);
     await this.stopped;
     if (!connection.exports.producers.delete(id) || connection.isClosed) return;
     if (this.reason === undefined) connection.send([END, id]);
@@ -62,7 +78,7 @@ export class RemoteStream<T = unknown> implements AsyncIterable<T> {
   private error: unknown;
   private isEnded = false;
   private isStopped = false;
-  private wake: (() => void) | undefined;
+  private readonly waiting: (() => void)[] = [];
   constructor(readonly connection: Connection, private readonly id: number) {}
 
   async next(): Promise<IteratorResult<T>> {
@@ -72,7 +88,7 @@ export class RemoteStream<T = unknown> implements AsyncIterable<T> {
       if (error !== undefined) throw error;
       if (this.isEnded || this.isStopped) return { done: true, value: undefined };
       if (this.credit < 1) this.pull(Math.max(this.taken, 1));
-      await new Promise<void>((resolve) => (this.wake = resolve));
+      await new Promise<void>((resolve) => this.waiting.push(resolve));
     }
     const { value, size } = this.queue.shift()!;
     this.bytes -= size;
@@ -105,7 +121,7 @@ export class RemoteStream<T = unknown> implements AsyncIterable<T> {
     this.isStopped = true;
     this.error = error;
     this.connection.send([STOP, this.id]);
-    this.wake?.();
+    this.wake();
   }
   items(payload: Uint8Array): void {
     const { value, violation } = this.connection.imports.decode(payload, "items", !this.isStopped);
@@ -116,12 +132,15 @@ export class RemoteStream<T = unknown> implements AsyncIterable<T> {
     for (const one of value) this.queue.push({ value: one, size: payload.length / value.length });
     this.bytes += payload.length;
     if (this.bytes > MAX_BYTES) this.fail(new TooLarge(`a stream of more than ${MAX_BYTES} bytes that nobody took`));
-    this.wake?.();
+    this.wake();
   }
   /** END has come, with an error or without, or the end of the connection. */
   end(error: Error | undefined): void {
     this.isEnded = true;
     if (!this.isStopped) this.error = error;
-    this.wake?.();
+    this.wake();
+  }
+  private wake(): void {
+    for (const one of this.waiting.splice(0)) one();
   }
 }

@@ -24,9 +24,11 @@ export async function dial(url: string, options: TransportOptions = {}): Promise
   if (!/^(pb|ws)s?:/.test(url)) throw new TypeError("a URL of pb:, pbs:, ws: or wss: is wanted");
   const { protocol, hostname, port, username } = new URL(url);
   const host = hostname.replace(/^\[|\]$/g, "");
+  const fingerprint = options.fingerprint ?? username;
+  if (fingerprint && protocol !== "pbs:") throw new TypeError("a fingerprint can be checked over pbs: only");
   const about = { isLocal: /^(localhost|127(\.\d+){3}|::1)$/.test(host), isTls: /s:$/.test(protocol) };
   if (protocol.startsWith("ws")) return { ...about, ...(await webSocket(url, options)) };
-  return { ...about, ...(await stream(host, Number(port || 8787), about.isTls, options.fingerprint ?? username)) };
+  return { ...about, ...(await stream(host, Number(port || 8787), about.isTls, fingerprint)) };
 }
 
 type Carrier = Omit<Transport, "isLocal" | "isTls">;

@@ -61,10 +61,17 @@ export class Civil extends Text {
   }
 }
 export class Uuid extends Text {
+  constructor(text: string) { super(text.toLowerCase()); }
   static override isFit = (text: string) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text);
 }
 /** A length of time: seconds + ns / 10^9, with 0 <= ns < 10^9. */
-export class Duration { constructor(readonly seconds: bigint, readonly ns = 0) {} }
+export class Duration {
+  constructor(readonly seconds: bigint, readonly ns = 0) {
+    const isFit = BigInt.asIntN(64, seconds) === seconds && Number.isInteger(ns) && ns >= 0 && ns < 1e9;
+    if (!isFit) throw new TypeError(`${seconds} s and ${ns} ns is no duration`);
+  }
+  get milliseconds(): number { return Number(this.seconds) * 1000 + this.ns / 1e6; }
+}
 
 const isMoment = (s: number): boolean => s >= -62135596800 && s <= 253402300799;
 const nsAndSeconds = (ns: number, s: bigint): Bytes => concat(uint(ns, 4), uint(BigInt.asUintN(64, s), 8));
@@ -102,7 +109,7 @@ function big(data: Uint8Array): number | bigint {
   if (data.length > 513) throw new TooLarge(`BIGINT: at most 513 bytes, found ${data.length}`);
   return shrink(BigInt.asIntN(data.length * 8, BigInt(`0x${hex(data)}`)));
 }
-const checked = (make: typeof Text) => (data: Uint8Array): Text =>
+const checked = (make: typeof Decimal | typeof Civil) => (data: Uint8Array): Text =>
   make.isFit(latin1.decode(data)) ? new make(latin1.decode(data)) : raise(malformed(`no ${make.name}`));
 function uuid(data: Uint8Array): Uuid {
   sized(data, 16);

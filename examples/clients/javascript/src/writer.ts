@@ -18,6 +18,9 @@ const nothing = (): undefined => undefined;
 const cache = (): ReturnType<Tables["cache"]> => ({ value: null, fill: nothing });
 const NOBODY: Tables = { ref: nothing, home: nothing, answer: nothing, stream: nothing, cached: nothing, cache };
 
+/** So that the stack is enough, also where sharing makes a value deeper than its depth (PB-V29). */
+const MAX_LEVELS = 1000;
+
 export class Writer {
   private readonly forms = new Map<unknown, Form | undefined>(); // so that each state is asked for once
   private readonly parts = new Map<unknown, number>(); // of the GRAPH: what is where
@@ -29,14 +32,15 @@ export class Writer {
 
   payload(value: unknown): Uint8Array {
     const seen = new Set<object>(), shared = new Set<object>(), inOrder: object[] = [];
-    const walk = (one: object): void => {
+    const walk = (one: object, level: number): void => {
       if (seen.has(one)) return void shared.add(one);
+      if (level > MAX_LEVELS) throw new TooLarge(`at most ${MAX_LEVELS} containers inside one another are sent`);
       seen.add(one);
       const { items, place } = this.form(one)!;
-      items.forEach((child, i) => place(i) !== "key" && this.form(child) && walk(child));
+      items.forEach((child, i) => place(i) !== "key" && this.form(child) && walk(child, level + 1));
       inOrder.push(one);
     };
-    if (this.form(value)) walk(value as object);
+    if (this.form(value)) walk(value as object, 1);
     const bytes = shared.size ? this.graph(value, inOrder, shared) : pack(this.lower(value, "free"));
     // Depth and Exts are counted as the receiver does it, in the bytes; unless there are few. That each of n containers
     // is an Ext, with the deepest array beside the next one, is the worst: n + (2 + 3 + … n + 1) + 1 deep (see 1.4).
@@ -55,6 +59,7 @@ export class Writer {
   }
   private all(items: any[], lower: (one: any, i: number) => unknown): unknown[] {
     this.deepest = Math.max(this.deepest, ++this.path);
+    if (this.path > this.limits.depth) throw new TooLarge(`max_depth of the peer is ${this.limits.depth}`);
     const found = items.map(lower);
     this.path--;
     return found;
