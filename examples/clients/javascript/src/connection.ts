@@ -238,7 +238,8 @@ export class Connection {
     this.seen = id || this.seen;
     if (this.byeSent && !this.byeReceived && (code === CALL || id)) return; // LEAVING
     this.started = id || this.started;
-    this.server[code === CALL ? "call" : "update"](id, target, method, payload, options as OptionsIn);
+    if (code === CALL) this.server.call(id, target, method, payload, options as OptionsIn);
+    else this.server.update(id, target, method, payload, options as OptionsIn);
   }
   takeBye(code: number, text: string, last: number): void {
     if (this.byeReceived && code < 2) violated("a second BYE");

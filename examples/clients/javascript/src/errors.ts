@@ -65,7 +65,8 @@ const areTexts = (x: unknown): boolean => x === undefined || (Array.isArray(x) &
 export function checkErrorMap(map: unknown): PbError | undefined {
   const seen = new Set<unknown>();
   let refused: PbError | undefined;
-  for (let one: any = map; !seen.size || one !== undefined; one = one.cause) {
+  let one: any = map;
+  do {
     const { type, msg, trace = "", bases, notes } = isMap(one) ? one : ({} as State);
     if (![type, msg, trace].every(isText) || !areTexts(bases) || !areTexts(notes))
       throw malformed("an error map has the keys of the table, of their types");
@@ -73,7 +74,8 @@ export function checkErrorMap(map: unknown): PbError | undefined {
     seen.add(one);
     const { length } = utf8(one.type);
     if (length < 1 || length > 128) refused ??= new BadPayload("the type of an error has 1 to 128 bytes");
-  }
+    one = one.cause;
+  } while (one !== undefined);
   return refused;
 }
 /** What is longer than the limit is cut, at the boundary of a character (PB-E2). */

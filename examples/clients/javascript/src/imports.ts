@@ -64,7 +64,8 @@ export class Imports {
   /** END has come. */
   endStream(id: number, payload: Uint8Array | undefined): void {
     const { registry } = this.connection;
-    const stream = this.stream(id), { value, violation } = payload ? this.decode(payload, "error") : ({} as Decoded);
+    const stream = this.stream(id);
+    const { value, violation } = payload ? this.decode(payload, "error") : ({} as Decoded);
     this.streams.delete(id);
     stream.end(violation ?? (value && registry.buildError(value)));
     this.connection.checkDrained();
@@ -91,8 +92,10 @@ export class Imports {
   }
   /** Count an occurrence for the handle that lives, or a new one. */
   private count(id: number, back: (() => void)[], make: (held: Held) => object, replica?: Replica): object {
-    const known = this.held.get(id), alive = known?.released ? undefined : known?.handle?.deref();
-    const held = known && alive ? known : new Held(id, replica), handle = alive ?? make(held);
+    const known = this.held.get(id);
+    const alive = known?.released ? undefined : known?.handle?.deref();
+    const held = known && alive ? known : new Held(id, replica);
+    const handle = alive ?? make(held);
     if (!alive) {
       held.handle = new WeakRef(handle);
       this.held.set(id, held);
@@ -136,8 +139,10 @@ export class Imports {
       },
       cached: (id) => {
         const replica = this.replica(id);
-        if (!replica) this.giveBack(id, 1);
-        if (!replica) throw new NoSuchObject("CACHED of what is not held");
+        if (!replica) {
+          this.giveBack(id, 1);
+          throw new NoSuchObject("CACHED of what is not held");
+        }
         return fit(this.count(id, back, () => replica.newHandle(), replica));
       },
     };

@@ -176,7 +176,8 @@ export class Reader {
     const isFit = type === 19 ? this.found % 2 === 0 : this.found === (fixed ?? this.found);
     if (!isFit) bad(`ext ${type} of ${this.found} elements`);
     let cache: ReturnType<Tables["cache"]>;
-    const data: any = type === 11 ? this.map(this.found, end, place === "key" ? "key" : "back") : this.array(this.found, end, (i, into) => {
+    const within = place === "key" ? place : "back";
+    const data: any = type === 11 ? this.map(this.found, end, within) : this.array(this.found, end, (i, into) => {
       if (type === 9 && i === 2) cache = this.cache(into[0], into[1]); // before its state is read (PB-C5)
       return place === "key" && places(i) !== "exact" ? "key" : places(i);
     });

@@ -29,7 +29,8 @@ export interface ReconnectOptions extends ConnectOptions {
 /** What would only be repeated (PB-K2). */
 const isFatal = (error: any): boolean =>
   error instanceof ProtocolError ? [2, 8].includes(error.code)
-  : [LoginFailed, Forbidden, TypeError].some((one) => error instanceof one) || /^the peer ended the connection: BYE 2 /.test(error?.message);
+  : [LoginFailed, Forbidden, TypeError].some((one) => error instanceof one) ||
+    /^the peer ended the connection: BYE 2 /.test(error?.message);
 
 /** Keep a connection to a server: after a loss wait, by chance up to 0.1 s, doubling to 30 s, and connect again. */
 export class Reconnecting {

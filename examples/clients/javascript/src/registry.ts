@@ -51,7 +51,8 @@ export function fill(object: object, { name, fields = [], tracked }: Entry, stat
   if (!isMap(state)) throw new BadPayload(`the state of ${name} is a map`);
   const missing = fields.find((field) => !Object.hasOwn(state, field));
   if (missing !== undefined) throw new BadPayload(`${name} needs ${missing}`);
-  assign(object, Object.fromEntries(Object.entries(state).filter(([key]) => tracked?.includes(key) ?? true)));
+  const wanted = tracked ? Object.entries(state).filter(([key]) => tracked.includes(key)) : Object.entries(state);
+  assign(object, Object.fromEntries(wanted));
 }
 
 const only = (kind: Entry["kind"], entry?: Entry): Entry | undefined => (entry?.kind === kind ? entry : undefined);

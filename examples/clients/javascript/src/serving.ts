@@ -86,8 +86,10 @@ export class Server {
     if (call) this.giveUp(call, new Cancelled("the call was cancelled"));
   }
   finish(ids: number[]): void {
-    for (const q of ids)
-      if (!this.kept.get(q)?.isThere || !this.kept.delete(q)) violated(`call ${q} is not kept, or not answered`);
+    for (const q of ids) {
+      if (!this.kept.get(q)?.isThere) violated(`call ${q} is not kept, or not answered`);
+      this.kept.delete(q);
+    }
   }
   end(): void {
     for (const call of this.running.values()) {
@@ -120,11 +122,14 @@ export class Server {
     return undefined;
   }
   private start(call: Incoming): void {
-    const { needs } = call, failed = needs.find(({ error }) => error)?.error, bad = needs.find(({ entry }) => !entry);
+    const { needs } = call;
+    const failed = needs.find(({ error }) => error)?.error;
+    const bad = needs.find(({ entry }) => !entry);
     if (failed) return this.refuse(call, broken(failed));
     if (bad) return this.refuse(call, new NotPipelinable(`the result of call ${bad.id} is no object`));
-    const entry = call.target < 0 ? needs[0].entry! : call.entry!, { object } = entry;
-    if ([entry, ...needs.map((one) => one.entry!)].some((one) => one.gone)) return this.refuse(call, gone());
+    const entry = call.target < 0 ? needs[0].entry! : call.entry!;
+    const { object } = entry;
+    if (entry.gone || needs.some((one) => one.entry!.gone)) return this.refuse(call, gone());
     const method = object instanceof Cacheable ? undefined : findMethod(object, "remote_", call.method);
     if (!method) return this.refuse(call, new NoSuchMethod("no such method"));
     if (!call.decoded && !this.decode(call)) return;

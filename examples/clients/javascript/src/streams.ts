@@ -92,7 +92,8 @@ export class RemoteStream<T = unknown> implements AsyncIterable<T> {
     }
     const { value, size } = this.queue.shift()!;
     this.bytes -= size;
-    if (++this.taken * 2 >= OURS.window && OURS.window) this.pull(this.taken);
+    this.taken++;
+    if (OURS.window && this.taken * 2 >= OURS.window) this.pull(this.taken);
     return { done: false, value };
   }
   async *[Symbol.asyncIterator](): AsyncGenerator<T> {

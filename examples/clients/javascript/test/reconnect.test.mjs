@@ -4,7 +4,8 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { test } from "node:test";
-import { Reconnecting } from "../dist/index.js";
+import { connect, LoginFailed, Reconnecting } from "../dist/index.js";
+import { pack } from "../dist/writer.js";
 
 const LOCKED_OUT = new URL("../../../../spec/vectors/conversations/38-locked-out.json", import.meta.url);
 const { frames } = JSON.parse(readFileSync(LOCKED_OUT));
@@ -40,4 +41,64 @@ test("who is closed on without a word takes it alike (PB-A51)", { timeout: 10_00
   const { told, waited } = await refusedWith(Buffer.alloc(0));
   for (const text of told) assert.match(text, /lost/);
   assert.deepEqual(waited, [0.1, 0.2, 0.4, 0.8]);
+});
+
+const frame = (...envelope) => {
+  const body = Buffer.from(pack(envelope));
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(body.length);
+  return Buffer.concat([length, body]);
+};
+/** A server that says this at once to everybody, and then does what `then` says with the socket. */
+async function saying(frames, then) {
+  const server = createServer((socket) => {
+    socket.on("error", () => undefined);
+    socket.write(Buffer.concat(frames), () => then(socket));
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return { url: `pb://127.0.0.1:${server.address().port}`, close: () => new Promise((resolve) => server.close(resolve)) };
+}
+
+test("a connection whose login was refused is not left open", { timeout: 10_000 }, async () => {
+  let closed;
+  const refused = frame(3, 1, pack({ type: "pb.LoginFailed", msg: "" }));
+  const server = await saying([frame(0, "PB", 1, { auth: ["ANONYMOUS"] })], (socket) => {
+    socket.on("data", (data) => data.includes("ANONYMOUS") && socket.write(refused));
+    closed = once(socket, "close");
+  });
+  await assert.rejects(connect(server.url, { login: "anonymous" }), LoginFailed);
+  await closed;
+  await server.close();
+});
+
+test("what a server writes into its BYE does not make it a BYE of another code (PB-K2)", { timeout: 10_000 }, async () => {
+  const server = await saying([frame(0, "PB", 1, {}), frame(15, 8, "not now: BYE 2 is not this", 0)], (socket) => socket.resume().end());
+  let waited = 0;
+  const client = new Reconnecting(server.url, { wait: async () => void (++waited === 2 && client.stop()) });
+  await client.done;
+  assert.equal(waited, 2);
+  await server.close();
+});
+
+test("a connection that is lost while it is made ready is made again", { timeout: 10_000 }, async () => {
+  const server = await saying([frame(0, "PB", 1, {})], (socket) => socket.destroy());
+  let waited = 0;
+  const client = new Reconnecting(server.url, {
+    ready: () => new Promise(() => undefined),
+    wait: async () => void (++waited === 2 && client.stop()),
+  });
+  await client.done;
+  assert.equal(waited, 2);
+  await server.close();
+});
+
+test("who waits to dial again can be stopped, and nothing of the waiting is left", { timeout: 10_000 }, async () => {
+  const timers = () => process.getActiveResourcesInfo().filter((one) => one === "Timeout").length;
+  const server = await saying([frame(0, "PB", 1, {})], (socket) => socket.destroy());
+  const before = timers();
+  await new Promise((resolve) => {
+    const client = new Reconnecting(server.url, { random: () => 10_000, lost: () => setImmediate(() => void client.stop().then(resolve)) });
+  });
+  assert.equal(timers(), before);
+  await server.close();
 });
