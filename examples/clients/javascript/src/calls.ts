@@ -1,10 +1,11 @@
 /** References to objects of the peer, and our calls: made, held back, named before they are answered, settled.
  * Spec: 3-messages.md, 4-references.md, 11-pipelining.md. */
-import { CALL, CANCEL, Connection, Encoding } from "./connection.js";
+import { CALL, CANCEL, Connection, Encoding, isOptions } from "./connection.js";
 import { NotExecuted, NotSendable, OutcomeUnknown, violated } from "./errors.js";
 import type { Held } from "./imports.js";
 import type { Trace } from "./trace.js";
 import type { State } from "./values.js";
+import { text } from "./writer.js";
 
 export interface CallOptions {
   signal?: AbortSignal; // ends the call: CANCEL is sent, and the promise is rejected with the reason of the signal
@@ -136,7 +137,7 @@ export class Calls {
   }
   private sendNotice({ target, method, args }: Outgoing): void {
     const { connection } = this, { id } = (target as RemoteReference).held;
-    connection.encode([args, {}], (bytes) => connection.send([CALL, 0, id, method, bytes]));
+    connection.encode([args, {}], (bytes) => connection.send([CALL, 0, id, text(method), bytes]));
     connection.hasTold = true;
   }
   /** Refuse what cannot be called any more. */
@@ -187,7 +188,9 @@ export class Calls {
         ...(keep && { keep }), ...(needs.length && { needs }), ...(meta && { meta }), ...(trace && { trace }),
         ...(ttl !== undefined && { ttl: Math.max(0, Math.floor(ttl)) }),
       };
-      const envelope = [CALL, this.lastId + 1, on ? -on.id : (target as RemoteReference).held.id, method, bytes];
+      if (!isOptions(opts)) throw new NotSendable("options of a call that are of no form");
+      const to = on ? -on.id : (target as RemoteReference).held.id;
+      const envelope = [CALL, this.lastId + 1, to, text(method), bytes];
       connection.send(Object.keys(opts).length ? [...envelope, opts] : envelope);
       call.id = ++this.lastId;
     }, encoding);

@@ -27,7 +27,7 @@ const listOf = (check: Check, least = 1): Check => (x) => Array.isArray(x) && x.
 /** A map whose known keys are so; of others nothing is known. */
 const keyed = (checks: Record<string, Check>): Check => (x) =>
   isMap(x) && Object.entries(checks).every(([key, check]) => !Object.hasOwn(x, key) || check(x[key]));
-const isOptions = keyed({
+export const isOptions = keyed({
   keep: (x) => typeof x === "boolean", needs: listOf(isId, 0), ttl: isCount,
   trace: keyed({ traceparent: isText, tracestate: isText }), meta: (x) => isMap(x) && Object.values(x).every(isText),
 });

@@ -138,4 +138,5 @@ export class Writer {
   }
 }
 const unknown = (what: string): never => raise(new NotSendable(`a ${what} has no form on the wire`));
-const text = (value: string): string => (/\p{Surrogate}/u.test(value) ? unknown("text with a surrogate") : value);
+export const text = (value: string): string =>
+  /\p{Surrogate}/u.test(value) ? unknown("text with a surrogate") : value;

@@ -98,3 +98,12 @@ test("a call without answer that cannot be sent any more when its turn comes is 
   void made.close(0);
   assert.deepEqual(told, ["pb.NotExecuted"]);
 });
+test("a call that would end the connection is refused here, and the next one is as it would be without it", async () => {
+  const { made: { root }, said } = connection(undefined, PIPELINE);
+  for (const options of [{ ttl: NaN }, { ttl: Infinity }, { meta: { a: 1 } }, { trace: { traceparent: 7 } }])
+    await assert.rejects(root.callWith(options, "a"), { type: "pb.NotSendable" });
+  await assert.rejects(root.call("\ud800"), { type: "pb.NotSendable" });
+  assert.throws(() => root.notify("\ud800"), { type: "pb.NotSendable" });
+  void root.callWith({ ttl: 1.5 }, "b");
+  assert.deepEqual(envelopes(said).map(([, id, , method, , options]) => [id, method, options]), [[1, "b", { ttl: 1 }]]);
+});
