@@ -56,14 +56,16 @@ test("no more results are kept than the peer takes calls (PB-P4)", async () => {
 });
 test("nothing is finished that the peer has not run (PB-P5)", async () => {
   const { made, hear, said } = connection(undefined, PIPELINE);
-  const opened = made.root.pipe().make().open();
+  const slow = made.root.call("slow"), opened = made.root.pipe().make().open();
   const end = assert.rejects(opened, { type: "pb.NotExecuted" });
   await soon();
   void made.close();
-  hear(15, 0, "", 0);
+  hear(15, 0, "", 1);
   await end;
   await soon();
-  assert.deepEqual(envelopes(said).map(([code]) => code), [1, 1, 15]); // CALL, CALL, BYE: no FINISH
+  hear(2, 1, bytes("07"));
+  assert.equal(await slow, 7);
+  assert.deepEqual(envelopes(said).map(([code]) => code), [1, 1, 1, 15]); // CALL three times, BYE: no FINISH
 });
 test("a call without answer has id 0, and waits for HELLO in its place", () => {
   const { made: { root }, hear, said } = connection(undefined, null);
