@@ -15,8 +15,6 @@ from pb.reference import RemoteReference
 from pb.usage import Usage, usage_of
 from pb.wire.state import State
 
-from .transports import unwritten
-
 if TYPE_CHECKING:
     from pb.auth.remote_identity import RemoteIdentity
 
@@ -64,7 +62,7 @@ class Connection:
     def usage(self) -> Usage:
         """What is held right now, and how much of each limit that is."""
         transport = self._link.transport
-        return usage_of(self._link.broker, 0 if transport is None else unwritten(transport))
+        return usage_of(self._link.broker, 0 if transport is None else transport.get_write_buffer_size())
 
     def __getattr__(self, name: str) -> NoReturn:
         raise AttributeError(

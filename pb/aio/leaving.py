@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from pb.bounds.leaving import awaited, ends_at
 
 from . import logged
-from .transports import unwritten
 
 if TYPE_CHECKING:
     from .link import Link
@@ -44,6 +43,6 @@ async def finish(link: Link, lost: asyncio.Future[None]) -> None:
 
 
 def _is_idle(link: Link) -> bool:
-    written = link.transport is None or not unwritten(link.transport)
+    written = link.transport is None or not link.transport.get_write_buffer_size()
     broker = link.broker
     return written and not (awaited(broker) or broker.streams or broker.is_cut)

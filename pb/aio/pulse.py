@@ -15,7 +15,7 @@ from pb.wire.outbox import LARGE_PAYLOAD
 from pb.wire.state import State
 from pb.wire.stranger import LOGIN_TIMEOUT_S
 
-from .transports import give_up_after, unwritten
+from .transports import give_up_after
 
 if TYPE_CHECKING:
     from .link import Link
@@ -105,12 +105,12 @@ class Pulse:
         """
         if self._timer is not None:
             self._timer.cancel()
-        self._leaving_bytes = unwritten(self._link.transport)
+        self._leaving_bytes = self._link.transport.get_write_buffer_size()
         self._set(self._link.broker.limits.write_stall_s)
 
     def _check_leaving(self) -> None:
         link = self._link
-        left_bytes = unwritten(link.transport)
+        left_bytes = link.transport.get_write_buffer_size()
         taken_bytes, self._leaving_bytes = self._leaving_bytes - left_bytes, left_bytes
         if taken_bytes < link.broker.limits.write_high_bytes:
             link.transport.abort()
@@ -216,7 +216,7 @@ class Pulse:
         """Close on a peer that does not read: what waits for it is bounded in bytes and in time."""
         link = self._link
         limits = link.broker.limits
-        waiting = unwritten(link.transport)
+        waiting = link.transport.get_write_buffer_size()
         stalled_s = link.loop.time() - self.stalled_since
         if waiting > limits.most_bytes_waiting or stalled_s > limits.write_stall_s:
             transport = link.transport

@@ -278,15 +278,6 @@ def _gathers(kind: type[asyncio.WriteTransport]) -> bool:
     return is_own and not kind.__module__.startswith("asyncio.")
 
 
-def unwritten(transport: Any) -> int:
-    """Return how many bytes wait for the network, as far as it can be asked."""
-    try:
-        size: int = transport.get_write_buffer_size()
-    except AttributeError:  # from within asyncio's TLS: closed twice, it has nothing left to ask
-        return 0
-    return size
-
-
 def peer_name(transport: asyncio.BaseTransport) -> str:
     """Return who is at the other end, for log lines."""
     name = transport.get_extra_info("peername")

@@ -21,7 +21,7 @@ from pb.errors import ProtocolError
 from pb.limits import Limits
 
 from . import logged
-from .transports import peer_name, unwritten, write_buffers
+from .transports import peer_name, write_buffers
 
 SUBPROTOCOL: Final = "pb.1"
 _BYE: Final = bytes((0x94, messages.BYE))  # an array of four that begins with the code of BYE
@@ -57,7 +57,8 @@ class WebSocketTransport(asyncio.Transport):
 
     def get_write_buffer_size(self) -> int:
         """Return how many bytes wait for the network."""
-        return unwritten(self._socket.network)
+        size: int = self._socket.network.get_write_buffer_size()
+        return size
 
     def pause_reading(self) -> None:
         """Deliver nothing for now."""
@@ -147,7 +148,7 @@ class WebSocket(asyncio.Protocol):
         """Close, once the link has all that came before the other side's goodbye."""
         if self._arrived and not self._is_left:
             return
-        if self._is_ending:
+        if self._is_ending and not self.network.is_closing():  # asyncio's TLS takes a second time badly
             self.network.close()
         if self.is_closing and self._timer is None:
             left_s = self._ends_at - asyncio.get_running_loop().time()

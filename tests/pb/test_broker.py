@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 import pytest
 
 import pb
@@ -24,6 +26,14 @@ def test_every_state_says_what_it_takes():
     assert everything == set(RECEIVES[State.LEAVING])
     assert everything == set(RECEIVES[State.DRAINING])
     assert set() == set(RECEIVES[State.CLOSED])
+
+
+def test_what_the_table_names_is_there():
+    """It is looked up when such a message comes, which would be too late to find a slip."""
+    broker = Pump(Root()).server.broker
+    named = {name for row in RECEIVES.values() for name in row.values()}
+
+    assert [] == [name for name in sorted(named) if not callable(attrgetter(name)(broker))]
 
 
 def test_every_state_has_an_end():

@@ -1,13 +1,10 @@
-"""How several buffers are written at once, and how much waits for the network."""
+"""How several buffers are written at once."""
 
 import asyncio
 
 import pytest
 
-import pb
-from pb.aio.transports import unwritten, write_buffers
-
-from .loops import Place, run
+from pb.aio.transports import write_buffers
 
 LARGE = [bytes(1 << 16), b"and the rest"]
 
@@ -52,19 +49,3 @@ def test_buffers_leave_at_once_where_that_is_safe_and_spares_a_copy(kind, buffer
     write_buffers(transport, buffers)
 
     assert expected == transport.calls
-
-
-def test_a_tls_transport_that_was_closed_twice_has_nothing_unwritten(tmp_path):
-    """asyncio's cannot be asked then, and whoever leaves asks."""
-
-    async def main():
-        async with Place("pbs", tmp_path).serve(pb.Root()) as server:
-            connection = await pb.open_connection(server.url)
-            transport = connection._link.transport
-            assert 0 == unwritten(transport)
-            transport.close()
-            transport.close()
-            assert 0 == unwritten(transport)
-            await connection.wait_closed()
-
-    run(main())
