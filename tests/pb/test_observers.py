@@ -383,7 +383,6 @@ def test_an_observer_is_not_adopted():
     replica = pump.call("get", "stock")
     user = pump.call("enter", "ann")
     (observer,) = shop.stock._observers
-
     with pytest.raises(TypeError, match="remote reference"):
         shop.attachments[0].adopt(observer)
     assert (1, False) == (replica.n, user is None)
