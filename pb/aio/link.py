@@ -28,6 +28,7 @@ from .entering import let_in
 from .leaving import finish
 from .options import broker_kind
 from .pulse import Pulse
+from .reading import Reading
 from .reference import Reference
 from .secure import security_of
 from .stream import Plain, Stream
@@ -45,7 +46,7 @@ AGENT = "perspective-broker/0.1"
 
 
 @implementer(interfaces.IFace)
-class Link(asyncio.BufferedProtocol):
+class Link(Reading):
     """A connection as the loop sees it.
 
     Args:
@@ -64,7 +65,6 @@ class Link(asyncio.BufferedProtocol):
     sleep = staticmethod(asyncio.sleep)
 
     __slots__ = (
-        "_buffer",
         "_certificate",
         "_check",
         "_connection",
@@ -72,22 +72,15 @@ class Link(asyncio.BufferedProtocol):
         "_insecure",
         "_owned",
         "_pulse",
-        "_reader",
-        "_room",
         "_root",
         "_sweep",
         "_tasks",
-        "_transport",
         "_watchers",
-        "broker",
         "calls",
         "clock",
-        "dropped",
         "entered",
         "flushed",
-        "loop",
         "lost",
-        "outbox",
         "places",
         "ready",
         "thread",
@@ -107,6 +100,7 @@ class Link(asyncio.BufferedProtocol):
         certificate: bytes | None = None,
         hooks: Any = None,
     ) -> None:
+        super().__init__()
         self.loop = asyncio.get_running_loop()
         self.clock = clock_of(self.loop)  # monotonic seconds
         self.thread = get_ident()
@@ -114,10 +108,8 @@ class Link(asyncio.BufferedProtocol):
         self.ready: asyncio.Future[None] | None = None  # made by who waits for the peer's HELLO
         self.lost: asyncio.Future[None] | None = None  # made by who waits for the end
         self.entered: Callable[[], None] | None = None
-        self._buffer = shared.buffer
         self._flush = shared.flush(self.loop)
         self.flushed = self._flush.links
-        self._room: memoryview | None = None
         self._connection: Connection | None = None
         self._root = root
         self._owned = False
@@ -245,34 +237,7 @@ class Link(asyncio.BufferedProtocol):
         self.broker.start()
         self.write_now()
         self._pulse.await_hello()
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        """Return where to read to: the frame that is arriving if it is long, else the shared buffer."""
-        if self._reader.frame is None:
-            return self._buffer
-        self._room = self._reader.room()
-        return self._room or self._buffer
-
-    def buffer_updated(self, nbytes: int) -> None:
-        """Act on what was read, and write all that comes of it at once."""
-        outbox = self.outbox
-        outbox.due = True  # the flush below
-        if self._room is None:
-            self.broker.receive_data(self._buffer, nbytes)
-        else:
-            self._room = None
-            self._reader.filled(nbytes)
-            self.broker.turn()
-        if outbox.batch or outbox.frames or self.dropped:
-            write_out((self,))
-        elif outbox.follows:
-            # Answers have come, or handlers have begun, and woken tasks are about to run: what they say is
-            # written behind them, in the same turn of the loop and as one frame. Not sooner: what is called
-            # on a promise in the expression that made it must find that call unsent (spec/11-pipelining.md).
-            outbox.follows = False
-            self.loop.call_soon(write_out, (self,))
-        else:
-            outbox.due = False  # no answer has come, nobody was woken: whoever wakes later will say so
+        self.read_from(transport)
 
     def _continue(self) -> None:
         broker = self.broker

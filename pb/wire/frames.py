@@ -79,7 +79,7 @@ class FrameReader:
         """Give the bytes that come next; the reader refers to `data` until `hold` or its end."""
         if self.left:
             data = bytes(self._data[self._offset :]) + bytes(data)
-        self._data = data
+        self._data = data if len(data) < _LARGE else memoryview(data)  # whose parts are no copies
         self._offset = 0
         self.left = len(data)
 
