@@ -12,6 +12,7 @@ from jelly import Promising, Referenceable
 
 from ..dispatch import Kind, find_method
 from ..errors import BrokenPromise, Cancelled
+from .halting import HALT, halted
 from .running import drop
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def call_here(call: LaterCall, target: Referenceable) -> None:
     if hasattr(type(result), "__await__"):
         here = _Here(call.calls)
         outcome.call_moved(here)
-        here.task = call.calls.face.spawn(here.follow(result, outcome))
+        here.task = call.calls.face.spawn(halted(here.follow(result, outcome)))
     else:
         outcome.set_result(result)
 
@@ -107,25 +108,25 @@ def _with_values(value: Any, met: dict[int, Any]) -> Any:
 class _Here:
     """Stands for the calls of a connection, to an outcome whose method runs on this side."""
 
-    __slots__ = ("_is_started", "core", "task")
+    __slots__ = ("core", "task")
 
     def __init__(self, core: Calls) -> None:
         self.core = core
         self.task: Any = None
-        self._is_started = False
 
     def cancel(self, id: int, outcome: object) -> None:
-        """Stop the method. A task cancelled before its first step would never run, nor put things right."""
-        if self._is_started:
+        """Stop the method; one that has not begun does not begin."""
+        if self.task is not None:  # None: it is in its first step right now
             self.task.cancel()
 
     async def follow(self, result: Any, outcome: Any) -> None:
         """Wait for what the method returned."""
-        self._is_started = True
         try:
-            if outcome.done():
+            try:
+                await HALT
+            except BaseException:
                 drop(result)
-                return
+                raise
             value = await result
         except BaseException as error:
             if not outcome.done():

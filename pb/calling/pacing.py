@@ -1,4 +1,6 @@
-"""When asynchronous methods begin: not so many in one turn of the loop that others wait for them.
+"""Calls that take their time: each in a task of its own, and when these begin.
+
+Not so many in one turn of the loop that others wait for them.
 
 A turn ends when its time is over, and plain methods run in it. What asynchronous ones do before they first
 wait runs behind it, all in one go: here it is given the same time. Spec: spec/6-limits.md, PB-L6.
@@ -6,10 +8,18 @@ wait runs behind it, all in one go: here it is given the same time. Spec: spec/6
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from .halting import HALT
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..holding.tables import Tables
     from ..limits import Limits
+    from ..wire.outbox import Outbox
+    from .deadlines import Deadlines
     from .running import Served
 
 
@@ -25,11 +35,68 @@ class Pacing:
     if TYPE_CHECKING:
         base: Any
         limits: Limits
+        deadlines: Deadlines
+        outbox: Outbox
+        settled: Callable[[], None]
+        answer: Callable[..., Any]
+        begin: Callable[..., None]
+        finish: Callable[..., None]
+        fail_call: Callable[..., None]
+        count_update: Callable[[Served], None]
+        _spawn: Callable[..., Any]
+        _tables: Tables
 
     def __init__(self) -> None:
         self.beginning = 0
         self._until = 0.0  # when the time is over that began with the first of them; 0: it has not begun
         self._yields = False  # whether the time is over, and others have their turn
+
+    def run_on(self, served: Served, at: float | None = None) -> None:
+        """Go on with a call that takes its time; at a time it is ended.
+
+        Raises:
+            Busy: it is an update, and as many are running as calls may be.
+        """
+        if not self._tables.is_open:  # its own first step has ended the connection
+            served.drop()
+            return
+        if served.is_update:
+            self.count_update(served)
+        self.begin(served.id, served)
+        if at is not None:
+            self.deadlines.add(served, at, served.expire)
+        self.outbox.follows = True  # its first step may have the answer
+        self.expect()
+        waiting = self._await(served)
+        waiting.send(None)  # to its HALT, as halted() does: a call less
+        try:
+            served.task = self._spawn(waiting)
+        except BaseException as error:  # of the program's own factory of tasks
+            with suppress(StopIteration):
+                waiting.throw(error)
+
+    async def _await(self, served: Served) -> None:
+        try:
+            try:
+                await HALT
+                if self.beginning > 1 and self.is_late:
+                    await self.give_way()
+            except BaseException:  # it was stopped, by the peer or by the program
+                served.drop()
+                raise
+            finally:
+                self.beginning -= 1
+            result = await served.awaitable
+        except BaseException as error:
+            self.finish(served.id, served)
+            if not isinstance(error, Exception) and served.is_stopped:
+                error = served.why_ended()
+            self.fail_call(served.id, served.export, served.scope, error)
+        else:
+            self.finish(served.id, served)
+            self.answer(served.id, served.scope, result)
+        served.scope.direct.leave()
+        self.settled()
 
     def expect(self) -> None:
         """Count one whose task is about to be made."""
@@ -45,18 +112,13 @@ class Pacing:
             self._until = now + self.limits.turn_s
         return now >= self._until
 
-    async def give_way(self, served: Served) -> None:
+    async def give_way(self) -> None:
         """Let others have their turn. Tasks go on in the order in which they gave way, so calls do too."""
-        try:
-            while self.is_late:
-                is_first, self._yields = not self._yields, True
-                try:
-                    await self.base.broker.face.sleep(0)
-                finally:
-                    if is_first:
-                        self._yields = False
-                        self._until = 0.0
-        except BaseException:  # the program stops its tasks
-            self.beginning -= 1
-            served.drop()
-            raise
+        while self.is_late:
+            is_first, self._yields = not self._yields, True
+            try:
+                await self.base.broker.face.sleep(0)
+            finally:
+                if is_first:
+                    self._yields = False
+                    self._until = 0.0

@@ -32,7 +32,7 @@ def drop(awaitable: Any) -> None:
 class Served:
     """A call that is still running."""
 
-    __slots__ = ("awaitable", "export", "id", "is_cancelled", "is_late", "is_started", "scope", "task")
+    __slots__ = ("awaitable", "export", "id", "is_cancelled", "is_late", "scope", "task")
 
     def __init__(self, id: int, export: Export | Replica, awaitable: Awaitable[Any]) -> None:
         self.id = id
@@ -41,7 +41,6 @@ class Served:
         self.awaitable = awaitable
         self.is_cancelled = False
         self.is_late = False
-        self.is_started = False
         self.task: Any = None
 
     @property
@@ -74,9 +73,9 @@ class Served:
         return Cancelled("cancelled by caller")
 
     def cancel(self) -> None:
-        """Stop it. One that has not started yet sees the flag; a task cancelled then would never run."""
+        """Stop it; one that has not begun does not begin."""
         self.is_cancelled = True
-        if self.is_started and self.task is not None:  # None: it is in its first step right now
+        if self.task is not None:  # None: it is in its first step right now
             self.task.cancel()
 
 

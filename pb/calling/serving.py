@@ -315,45 +315,6 @@ class Serving(Finding, Cancelling):
         """Run a call that did not begin when it came."""
         self.run(id, *what)
 
-    def run_on(self, served: Served, at: float | None = None) -> None:
-        """Go on with a call that takes its time; at a time it is ended.
-
-        Raises:
-            Busy: it is an update, and as many are running as calls may be.
-        """
-        if not self._tables.is_open:  # its own first step has ended the connection
-            served.drop()
-            return
-        if served.is_update:
-            self.count_update(served)
-        self.begin(served.id, served)
-        if at is not None:
-            self.deadlines.add(served, at, served.expire)
-        self.outbox.follows = True  # its first step may have the answer
-        self.expect()
-        served.task = self._spawn(self._await(served))
-
-    async def _await(self, served: Served) -> None:
-        try:
-            if self.beginning > 1 and self.is_late:
-                await self.give_way(served)
-            self.beginning -= 1
-            served.is_started = True
-            if served.is_cancelled:
-                served.drop()
-                raise served.why_ended()
-            result = await served.awaitable
-        except BaseException as error:
-            self.finish(served.id, served)
-            if not isinstance(error, Exception) and served.is_stopped:
-                error = served.why_ended()
-            self.fail_call(served.id, served.export, served.scope, error)
-        else:
-            self.finish(served.id, served)
-            self.answer(served.id, served.scope, result)
-        served.scope.direct.leave()
-        self.settled()
-
     def _relay(self, id: int, export: Export, method: str, args: list[Any], kwargs: dict[str, Any]) -> None:
         handle = export.object._pb_import
         other = handle.scope.broker

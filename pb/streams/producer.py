@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from jelly import SCALARS, Bulk, Oversized
 
 from .. import messages
+from ..calling.halting import HALT, halted
 from ..context import due_at
 from ..errors import Cancelled, ConnectionLost, DeadlineExceeded, Gone, TooLarge
 from ..logfields import fields
@@ -58,7 +59,6 @@ class Producer:
         "_context",
         "_gathered",
         "_is_cancelled",
-        "_is_started",
         "_task",
         "_waiter",
         "_work",
@@ -87,7 +87,6 @@ class Producer:
         self._context = contextvars.copy_context()
         self._task: Any = None
         self._waiter: Any = None
-        self._is_started = False
         self._is_cancelled = False
         self._gathered: list[bytes] = []
         self._bytes = 0
@@ -100,7 +99,7 @@ class Producer:
         limit = self._context.run(due_at)
         if limit is not None:
             self.streams.deadlines.add(self, limit, self.expire)
-        self._task = self._context.run(self.streams.face.spawn, self._run())
+        self._task = self._context.run(self.streams.face.spawn, halted(self._run()))
 
     # --- what comes from outside
 
@@ -136,20 +135,20 @@ class Producer:
         self._cancel()
 
     def _cancel(self) -> None:
-        """Stop what makes the items, once. A task cancelled before its first step would never run."""
+        """Stop what makes the items, once; one that has not begun makes none."""
         if not self._is_cancelled:
             self._is_cancelled = True
-            if self._is_started and self._task is not None:  # None: it is in its first step right now
+            if self._task is not None:  # None: it is in its first step right now
                 self._task.cancel()
 
     # --- the task
 
     async def _run(self) -> None:
-        self._is_started = True
         source: Any = None
         error: BaseException | None = None
         try:
-            if not self._is_cancelled:
+            await HALT
+            if not self._is_cancelled:  # else before its task was made
                 source = self.streams.open(self.value, self.id)
             while source is not None and not self._is_cancelled:
                 await self._allow()

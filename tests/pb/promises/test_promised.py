@@ -154,6 +154,44 @@ def test_a_method_here_that_is_cancelled_by_others_fails_its_call():
     assert isinstance(wait.error, pb.Cancelled)
 
 
+def test_a_method_here_ends_its_call_whose_task_is_stopped_before_its_first_step():
+    """By the program, or by its own caller; it has not begun then."""
+    _, pump = make()
+    mine = Mine()
+    pump.call("keep", mine)
+    home = tell(pump.root, "peer")
+    stopped, given_up = tell(home, "wait"), tell(home, "wait")
+    pump.server.broker.receive_data(pump.client.output())
+    pump.client.broker.receive_data(pump.server.output())
+    first, _ = pump.client.tasks
+    first.cancel()
+    given_up.give_up()
+    pump.run()
+
+    assert isinstance(stopped.error, pb.Cancelled)
+    assert 0 == given_up.settled
+    assert [] == mine.gate.waiting
+
+
+def test_a_method_here_may_give_up_its_call_in_its_first_step():
+    """Where tasks run at once it has none yet that could be stopped, and goes on to its end."""
+    _, pump = make()
+
+    class Hasty(Mine):
+        async def remote_wait(self):
+            wait.give_up()
+            self.heard.append("goes on")
+
+    mine = Hasty()
+    pump.call("keep", mine)
+    wait = tell(tell(pump.root, "peer"), "wait")
+    pump.client.runs_at_once = True
+    pump.run()
+
+    assert 0 == wait.settled
+    assert ["goes on"] == mine.heard
+
+
 def test_a_reference_that_comes_home_is_called_where_it_leads():
     """A reference of another connection went out, and comes back as what it is."""
     _, right = make()

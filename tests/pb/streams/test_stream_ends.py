@@ -7,6 +7,7 @@ import gc
 import pytest
 from msgpack import ExtType
 
+import jelly
 import pb
 from pb import context
 
@@ -238,3 +239,44 @@ def test_a_stream_that_a_detached_perspective_gives_is_refused(pump):
 
     with pytest.raises(pb.RemoteError):
         outcome.result()
+
+
+def test_a_stream_ends_whose_task_the_program_stops_before_its_first_step(pump):
+    """Its consumer would wait for ever."""
+    outcome = pump.root.waits()
+    pump.server.broker.receive_data(pump.client.output())
+    (row,) = pump.server.broker.streams.producers.values()
+    row._task.cancel()
+    pump.run()
+
+    with pytest.raises(pb.Cancelled):
+        run(pump, outcome.result()._pb_row.next())
+    assert [] == server_of(pump).log
+    assert (0, 0) == streams_of(pump)
+
+
+def test_a_stream_whose_attachment_ends_while_it_is_encoded_makes_nothing():
+    """What stands beside it in the same payload may end it, before its own task is there."""
+
+    class Ends(pb.Copyable, pb.RemoteCopy):
+        def get_state_to_copy(self):
+            root.attachment.detach()
+            return {}
+
+        def set_copyable_state(self, state):
+            pass
+
+    registry = jelly.Registry()
+    registry.add(Ends, "Ends")
+    pump = Pump(Root(), registry=registry)
+    root = server_of(pump)
+    user = pump.call("enter")
+    source = Source()
+    root.user.perspective_ends = lambda: [source, Ends()]
+    outcome = user.ends()
+    pump.run()
+
+    with pytest.raises(pb.Gone):
+        run(pump, outcome.result()[0]._pb_row.next())
+    assert 0 == source.made
+    assert (0, 0) == streams_of(pump)
