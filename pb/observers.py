@@ -70,6 +70,7 @@ class Observers:
             jelly.Unjellyable, TooLarge: an argument cannot be sent to one of them.
             RuntimeError: a connection of one of them lives in the loop of another thread. Call this there.
 
+        One whose loop is closed is taken out of the group: it has stopped observing, and the log says why.
         Whatever it raises, all the others in the group have been told; of several errors it is the first.
         """
         self.tell(method, args, kwargs)
@@ -142,6 +143,10 @@ class Observers:
                     continue
                 update.send(handle, scope)
             except BaseException as error:  # the others are told all the same
-                failure = failure or error
+                if isinstance(error, RuntimeError) and handle.scope.broker.face.is_over:
+                    self._observers.pop(observer, None)
+                    handle.scope.tables.observing.give_up(handle.export, error)
+                else:
+                    failure = failure or error
         if failure is not None:
             raise failure

@@ -323,6 +323,11 @@ class Link(Reading):
         if self.ready is not None and not self.ready.done():
             self.ready.set_exception(error)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether its loop is closed."""
+        return self.loop.is_closed()
+
     def check_thread(self) -> None:
         """Refuse to be used from another thread than the loop's.
 

@@ -138,6 +138,17 @@ class Observing:
                     ),
                 )
 
+    def give_up(self, export: Export, why: BaseException) -> None:
+        """End it because the loop of its connection is closed: nothing can be sent, nor will an end come."""
+        if export.scope.tables.may_log(logging.WARNING, "replica.dropped"):
+            log.warning(
+                "a replica of a %s is given up: %s",
+                type(export.object).__name__,
+                why,
+                extra=fields("replica.dropped", scope=export.scope.direct, row=export, error=why),
+            )
+        self.end(export)
+
     def finish(self, export: Export) -> None:
         """End it because the peer has released the replica, and confirm that to the peer."""
         self.end(export)

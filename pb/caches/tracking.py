@@ -291,13 +291,23 @@ class Followers:
             self.history.end(follower.key)
 
     def check_thread(self) -> None:
-        """Raise RuntimeError where one of them is followed in the loop of another thread."""
+        """Raise RuntimeError where one of them is followed in the loop of another thread.
+
+        One that was followed in a loop which is closed has ended.
+        """
         thread: object = None
         for follower in self._hearing():
             face = follower.handle.scope.broker.face
             if face.thread != thread:
-                face.check_thread()
-                thread = face.thread
+                try:
+                    face.check_thread()
+                except RuntimeError as error:
+                    if not face.is_over:
+                        raise
+                    export = follower.handle.export
+                    export.scope.tables.observing.give_up(export, error)
+                else:
+                    thread = face.thread
 
     def tell(self, owner: Any, field: str, method: str, args: tuple[Any, ...]) -> None:
         """Tell of a change that has been made, each follower as much as it may see.

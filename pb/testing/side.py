@@ -74,6 +74,7 @@ class Side:
     """
 
     thread = 0
+    is_over = False
 
     def __init__(
         self, name: str, root: Any, registry: jelly.Registry | Codec | None, limits: Limits, **options: Any

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import threading
 
 import pytest
 
@@ -46,38 +48,90 @@ def test_what_is_used_in_a_second_run_says_what_to_do(use, reconnect):
             asyncio.run(asyncio.wait_for(use_it(), 5))
 
 
-def test_an_observer_whose_loop_is_closed_keeps_no_update_from_the_others():
-    """Each time it is said what to do, and nothing is kept for a connection that will never be written."""
+class Level(pb.Tracked):
+    height: int = 0
+
+
+def following(told, made, url):
+    """Return what serves an object and follows it from here, until its loop is closed with all of it open."""
+
+    async def first_run():
+        server = await pb.serve(told, url, registry=made)
+        connection = await pb.open_connection(url, registry=made)
+        return server, connection, await connection.root.get("stock")
+
+    return first_run
+
+
+@pytest.mark.parametrize("where", ["this thread", "another thread"])
+def test_an_observer_whose_loop_is_closed_keeps_no_update_from_the_others(where, caplog):
+    """It has stopped observing, the log says why, once, and from then on nobody hears of it."""
+    caplog.set_level(logging.WARNING, "pb")
     shop = Shop()
     group = shop.stock._observers
     kept = []
 
-    async def hold(name, count):
-        server = await pb.serve(shop, f"memory://{name}", registry=REGISTRY)
-        kept.append(server)
-        for _ in range(count):
-            connection = await pb.open_connection(f"memory://{name}", registry=REGISTRY)
-            kept.append(connection)
-            yield await connection.root.get("stock")
-
-    async def first_run():
-        kept.extend([replica async for replica in hold("closed-loop", 1)])
+    def first_run():
+        kept.append(asyncio.run(following(shop, REGISTRY, "memory://closed-loop")()))
 
     async def second_run():
-        replicas = [replica async for replica in hold("open-loop", 2)]
+        server = await pb.serve(shop, "memory://open-loop", registry=REGISTRY)
+        connections = [await pb.open_connection(server.url, registry=REGISTRY) for _ in range(2)]
+        replicas = [await connection.root.get("stock") for connection in connections]
         closed, one, other = group
         for observer in (closed, other):  # between the two that live
             group.discard(observer)
             group.add(observer)
         assert [one, closed, other] == list(group)
         for n in range(1, 5):
-            with pytest.raises(RuntimeError, match=r"another asyncio\.run\(\)"):
-                group.send("set", n)
+            group.send("set", n)
             await asyncio.sleep(0.01)
             assert [n, n] == [replica.n for replica in replicas]
-        assert len(closed._pb_import.scope.broker.outbox.batch) <= 1
-        for each in kept[-3:]:
+            assert [one, other] == list(group)
+        assert [[None, closed]] == shop.stock._stopped
+        for each in (*connections, server):
             await each.close()
 
-    asyncio.run(first_run())
+    run_in(where, first_run)
     asyncio.run(second_run())
+    (line,) = [record for record in caplog.records if record.pb_event == "replica.dropped"]
+    assert "another asyncio.run()" in line.getMessage()
+
+
+@pytest.mark.parametrize("where", ["this thread", "another thread"])
+def test_a_tracked_object_that_is_followed_in_a_closed_loop_can_be_changed(where, caplog):
+    """That replica has ended; the object belongs to who still follows it."""
+    registry = pb.Registry()
+    registry.add(Level, "Level")
+    shop = Shop()
+    shop.stock = level = Level()
+    kept = []
+
+    def first_run():
+        kept.append(asyncio.run(following(shop, registry, "memory://closed-tracked")()))
+
+    async def second_run():
+        server = await pb.serve(shop, "memory://open-tracked", registry=registry)
+        connection = await pb.open_connection(server.url, registry=registry)
+        replica = await connection.root.get("stock")
+        for height in (1, 2):
+            level.height = height
+            await asyncio.sleep(0.01)
+            assert height == replica.height
+        await connection.close()
+        await server.close()
+
+    run_in(where, first_run)
+    asyncio.run(second_run())
+    (line,) = [record for record in caplog.records if record.pb_event == "replica.dropped"]
+    assert "another asyncio.run()" in line.getMessage()
+
+
+def run_in(where, function):
+    """Run a function here, or in a thread of its own, to its end."""
+    if where == "this thread":
+        function()
+        return
+    thread = threading.Thread(target=function)
+    thread.start()
+    thread.join()

@@ -50,6 +50,25 @@ def test_in_another_thread_nothing_is_changed_and_nobody_is_told(change, foreign
     assert [False, False] == [pb.is_stale(replica) for replica in replicas]
 
 
+@CHANGES
+@pytest.mark.parametrize("closed", [0, 1])
+def test_a_replica_whose_loop_is_closed_keeps_nobody_from_changing(change, closed, caplog):
+    """It has ended, and the log says so; the other is told."""
+    board = Board()
+    pumps, _ = follow(board, "referee", "referee")
+    house = pumps[0].server.broker.tables.exports[0].object
+    house.users["referee"].roles.clear()
+    move_away(pumps[closed], lambda: None)
+    pumps[closed].server.is_over = True
+
+    change(board)
+    change(board)
+
+    told = [pump.server.output() != b"" for pump in pumps]
+    assert [closed == 1, closed == 0] == told
+    assert ["a replica of a Board is given up: in another thread"] == caplog.messages
+
+
 def test_a_field_is_not_changed_before_the_thread_is_known_to_be_the_right_one():
     """The loop could make a snapshot with a value that is taken back."""
     board = Board()

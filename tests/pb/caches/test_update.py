@@ -27,6 +27,28 @@ def test_an_observer_of_another_thread_does_not_keep_the_others():
     assert not pb.is_stale(replicas[1])
 
 
+@pytest.mark.parametrize("level", ["ERROR", "WARNING"])
+def test_an_observer_whose_loop_is_closed_is_given_up(level, caplog):
+    """Once: nobody could do anything about it, and whoever tells is not disturbed by it any more."""
+    caplog.set_level(level, "pb")
+    shop = Shop()
+    pumps, replicas = several(shop, 3)
+    closed = list(shop.stock._observers)[1]
+    move_away(pumps[1], lambda: None)
+    pumps[1].server.is_over = True
+    for n in (5, 6):
+        shop.stock._observers.send("set", n)
+        run_all(*pumps)
+
+    assert [6, 1, 6] == [each.n for each in replicas]
+    assert [[None, closed]] == shop.stock._stopped
+    assert 2 == len(shop.stock._observers)
+    with pytest.raises(pb.DeadReference):
+        closed.set(7).result()
+    said = "a replica of a Stock is given up: in another thread"
+    assert [said] * (level == "WARNING") == caplog.messages
+
+
 def test_a_choice_that_fails_does_not_keep_the_others():
     """Who could not be chosen is not told."""
     shop = Shop()
