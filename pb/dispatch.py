@@ -20,6 +20,7 @@ from .errors import BadArguments, Gone, NoSuchMethod, PeerError
 
 _MAX_NAME = messages.MAX_METHOD_BYTES
 _MOST_KNOWN: Final = 1024
+_NONE: Final[Mapping[str, Any]] = {}
 
 
 class Kind(enum.Enum):
@@ -165,13 +166,14 @@ def _signature(function: Callable[..., Any], bound: int) -> str:
     return str(inspect.Signature(names))
 
 
-def guards_of(cls: type, kind: Kind) -> Mapping[str, int] | None:
-    """Return, for methods with private parameters, how many positional arguments a peer may give.
+def open_methods_of(cls: type, kind: Kind) -> Mapping[str, Any]:
+    """Return the methods that a class publishes and that have no private parameter, by the names they have.
 
-    A parameter whose name starts with an underscore is the method's own affair. None where no method
-    of the class has one, so that the ordinary call pays nothing.
+    A parameter whose name starts with an underscore is the method's own affair. What is called under such a
+    name need not be that method: an object may publish another by an attribute of its own. Where it is, the
+    call needs no look at its parameters.
     """
-    return _guards(cls, kind.prefix) if kind.prefix else None
+    return _open_methods(cls, kind.prefix) if kind.prefix else _NONE
 
 
 @functools.lru_cache(maxsize=4096)
@@ -181,17 +183,16 @@ def is_awaitable(kind: type) -> bool:
 
 
 @functools.lru_cache(maxsize=4096)
-def _guards(cls: type, prefix: str) -> Mapping[str, int] | None:
-    guards: dict[str, int] = {}
+def _open_methods(cls: type, prefix: str) -> Mapping[str, Any]:
+    found: dict[str, Any] = {}
     for name in dir(cls):
-        found = inspect.getattr_static(cls, name) if name.startswith(prefix) else None
-        if isinstance(found, staticmethod):
-            continue  # looked at when it is called: it is no method then either
-        actor = prefix == Kind.VIEW.prefix  # which is given, but not by the peer
-        most = _most_positional(getattr(found, "__func__", found), 1 + actor)
-        if most is not None:
-            guards[name.removeprefix(prefix)] = most + actor
-    return guards or None
+        method = inspect.getattr_static(cls, name) if name.startswith(prefix) else None
+        # Of others it is known only when they are called what the call itself supplies.
+        if isinstance(method, FunctionType):
+            actor = prefix == Kind.VIEW.prefix  # which is given, but not by the peer
+            if _most_positional(method, 1 + actor) is None:
+                found[name.removeprefix(prefix)] = method
+    return found
 
 
 @_remembered
@@ -221,16 +222,27 @@ def check_arguments(
     Raises:
         BadArguments: more positional arguments than the method takes from a peer, or a private keyword.
     """
-    most: int | None = None
-    if function is not None:
-        if isinstance(function, MethodType) and function.__self__ is export.object:
-            most = None if export.guards is None else export.guards.get(name)
-        elif isinstance(function, MethodType | FunctionType):
-            actor = export.kind is Kind.VIEW  # which is given, but not by the peer
-            bound = isinstance(function, MethodType)
-            most = _most_positional(getattr(function, "__func__", function), bound + actor)
-            if most is not None:
-                most += actor
-        is_private = any(keyword[:1] == "_" for keyword in kwargs)
-        if is_private or (most is not None and len(args) > most):
-            raise _misfit(function, name, export.kind is Kind.VIEW)
+    if function is None:
+        return
+    is_own = isinstance(function, MethodType) and function.__self__ is export.object
+    is_open = is_own and export.open_methods.get(name) is function.__func__  # type: ignore[attr-defined]
+    most = None if is_open else _most_taken(function, export.kind is Kind.VIEW)
+    if (most is not None and len(args) > most) or any(keyword[:1] == "_" for keyword in kwargs):
+        raise _misfit(function, name, export.kind is Kind.VIEW)
+
+
+def _most_taken(function: Any, has_actor: bool) -> int | None:
+    """Return how many positional arguments a call may have, with the actor; None if any number."""
+    given = int(has_actor)
+    # What is said of functions is remembered; of other objects it is found out for each call.
+    if isinstance(function, functools.partial):
+        given += len(function.args)
+        function = function.func
+    elif not isinstance(function, MethodType | FunctionType):
+        inner = getattr(function, "__dict__", _NONE).get("__wrapped__")
+        function = inner if isinstance(inner, MethodType | FunctionType) else function
+    if isinstance(function, MethodType):
+        given += 1
+        function = function.__func__
+    most = _most_positional(function, given)
+    return None if most is None else most + has_actor

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from jelly.flavours import set_row
 
-from ..dispatch import Kind, guards_of
+from ..dispatch import Kind, open_methods_of
 from ..errors import BadArguments
 from ..wire.ids import HOME, id_ext
 from .resync import is_key
@@ -39,7 +39,6 @@ class Replica:
 
     __slots__ = (
         "count",
-        "guards",
         "held",
         "home",
         "id",
@@ -47,6 +46,7 @@ class Replica:
         "is_stale",
         "key",
         "kind",
+        "open_methods",
         "prefix",
         "scope",
         "version",
@@ -59,7 +59,7 @@ class Replica:
         self.count = 1
         self.kind = Kind.REPLICA
         self.prefix = Kind.REPLICA.prefix
-        self.guards = guards_of(type(replica), Kind.REPLICA)
+        self.open_methods = open_methods_of(type(replica), Kind.REPLICA)
         self.home = id_ext(HOME, id)
         self.zombie: RemoteCache | None = None
         self.is_stale = False

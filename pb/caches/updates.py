@@ -54,6 +54,7 @@ class Updates:
             self._receive_other(envelope)
             return
         replica = row.held() if row.zombie is None else row.zombie  # row.object, spelled out
+        function: Any
         try:
             function = _find(replica, method)
         except BaseException:  # a replica's own __getattr__ may raise anything; it may be gone
@@ -73,9 +74,9 @@ class Updates:
         if row.is_stale:  # what came with it has given it up, or ended the connection
             return
         try:
-            # What `guards` says is of the methods of the replica's own class.
+            # The usual case: a method of the replica's own class, no parameter of which is private.
             is_own = type(function) is MethodType and function.__self__ is replica
-            if kwargs or row.guards is not None or not is_own:
+            if kwargs or not is_own or function.__func__ is not row.open_methods.get(method):
                 check_arguments(row, function, method, args, kwargs)
                 result = function(*args, **kwargs)
             elif len(args) == 1:

@@ -276,9 +276,9 @@ class Serving(Finding, Cancelling):
         scope.direct.running += 1  # a method may end what it runs under, and runs on under it
         try:
             try:
-                # What `guards` says is of the methods of the object's own class.
+                # The usual case: a method of the object's own class, no parameter of which is private.
                 is_own = type(function) is MethodType and function.__self__ is export.object
-                if kwargs or export.guards is not None or not is_own:
+                if kwargs or not is_own or function.__func__ is not export.open_methods.get(method):
                     check_arguments(export, function, method, args, kwargs)
                     if function is None:
                         self._relay(id, export, method, args, kwargs)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..dispatch import Kind, guards_of
+from ..dispatch import Kind, open_methods_of
 
 if TYPE_CHECKING:
     from msgpack import ExtType
@@ -31,12 +31,12 @@ class Export:
         "__weakref__",
         "count",
         "ext",
-        "guards",
         "id",
         "is_unsent",
         "kind",
         "object",
         "observer",
+        "open_methods",
         "prefix",
         "scope",
         "since",
@@ -48,7 +48,7 @@ class Export:
         self.object = object
         self.kind = kind
         self.prefix = kind.prefix
-        self.guards = guards_of(type(object), kind)
+        self.open_methods = open_methods_of(type(object), kind)
         self.scope = scope
         self.ext = ext
         self.since = since

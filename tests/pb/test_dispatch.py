@@ -133,128 +133,6 @@ def test_an_error_that_was_never_raised_is_no_misfit():
 # --- arguments
 
 
-class Guarded(pb.Root):
-    """Every shape a method with private parameters can have."""
-
-    def remote_after(self, a, _b=0):
-        return [a, _b]
-
-    def remote_first(self, _a=0):
-        return [_a]
-
-    def remote_between(self, a, _b=0, c=0):
-        return [a, _b, c]
-
-    def remote_only(self, a, /, _b=0):
-        return [a, _b]
-
-    def remote_keyword(self, a, *, _b=0):
-        return [a, _b]
-
-    def remote_rest(self, *args, _b=0):
-        return [*args, _b]
-
-    def remote_more(self, a, *args, _b=0):
-        return [a, *args, _b]
-
-    def remote_strange_self(_self, a, _b=0):
-        return [a, _b]
-
-    @staticmethod
-    def remote_static(a, _b=0):
-        return [a, _b]
-
-    @classmethod
-    def remote_of_class(cls, a, _b=0):
-        return [a, _b]
-
-    @functools.wraps(remote_after)
-    def remote_wrapped(self, *args, **kwargs):
-        return self.remote_after(*args, **kwargs)
-
-    async def remote_later(self, a, _b=0):
-        return [a, _b]
-
-    def remote_open(self, a, b=0, **more):
-        return [a, b, more]
-
-
-def attached():
-    """Return a root whose guarded method stands on the instance."""
-    root = Guarded()
-    root.remote_instance = lambda a, _b=0: [a, _b]
-    return root
-
-
-class Lender(pb.Root):
-    """Its own methods have no private parameters; what it lends from another object does."""
-
-    def __init__(self):
-        self.remote_lent = Guarded().remote_after
-
-
-@pytest.mark.parametrize(
-    ("name", "args", "result"),
-    [
-        ("after", [1], [1, 0]),
-        ("first", [], [0]),
-        ("between", [1], [1, 0, 0]),
-        ("only", [1], [1, 0]),
-        ("keyword", [1], [1, 0]),
-        ("rest", [1, 2, 3], [1, 2, 3, 0]),
-        ("more", [1, 2, 3], [1, 2, 3, 0]),
-        ("strange_self", [1], [1, 0]),
-        ("static", [1], [1, 0]),
-        ("of_class", [1], [1, 0]),
-        ("wrapped", [1], [1, 0]),
-        ("later", [1], [1, 0]),
-        ("instance", [1], [1, 0]),
-        ("open", [1, 2], [1, 2, {}]),
-    ],
-)
-def test_a_private_parameter_hides_nothing_but_itself(name, args, result):
-    """The other arguments are the caller's as ever."""
-    assert result == Pump(attached()).call(name, *args)
-
-
-@pytest.mark.parametrize(
-    ("name", "args"),
-    [
-        ("after", [1, 2]),
-        ("first", [1]),
-        ("between", [1, 2]),
-        ("between", [1, 2, 3]),
-        ("only", [1, 2]),
-        ("keyword", [1, 2]),
-        ("strange_self", [1, 2]),
-        ("static", [1, 2]),
-        ("of_class", [1, 2]),
-        ("wrapped", [1, 2]),
-        ("later", [1, 2]),
-        ("instance", [1, 2]),
-    ],
-)
-def test_a_private_parameter_cannot_be_reached_by_place(name, args):
-    """It is the method's own affair (PB-E9)."""
-    with pytest.raises(pb.BadArguments, match=f"'{name}'"):
-        Pump(attached()).call(name, *args)
-
-
-def test_nor_where_the_method_is_one_of_another_object():
-    """The class of the object that was exported knows nothing of it."""
-    pump = Pump(Lender())
-    assert [1, 0] == pump.call("lent", 1)
-    with pytest.raises(pb.BadArguments, match="'lent'"):
-        pump.call("lent", 1, 2)
-
-
-@pytest.mark.parametrize("name", ["after", "keyword", "rest", "only", "static", "open", "instance", "later"])
-def test_a_private_parameter_cannot_be_reached_by_name(name):
-    """Nor by way of `**kwargs`."""
-    with pytest.raises(pb.BadArguments):
-        Pump(attached()).call(name, 1, _b=2)
-
-
 class Peculiar(pb.Root):
     """Methods, and what is called in place of one."""
 
@@ -375,11 +253,6 @@ def test_as_many_names_are_known_as_programs_have():
     assert len(KNOWN["remote_"]) <= 1024
 
 
-def test_names_after_a_private_parameter_can_be_reached_by_name():
-    """They are published."""
-    assert [1, 0, 3] == Pump(Guarded()).call("between", 1, c=3)
-
-
 def test_a_function_made_for_one_call_is_not_kept():
     """Nor what it closes over, whether its arguments fit or not."""
     made = []
@@ -388,7 +261,7 @@ def test_a_function_made_for_one_call_is_not_kept():
         def __getattr__(self, name):
             if name != "remote_made":
                 raise AttributeError(name)
-            closed = Guarded()
+            closed = Target()
             made.append(weakref.ref(closed))
             return lambda a, _b=0: [a, closed is not None]
 
