@@ -10,6 +10,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final
 
+import jelly
 from pb.reference import RemoteReference
 
 _EXACT: Final = 2**53
@@ -80,6 +81,16 @@ def _moment(value: datetime.datetime) -> dict[str, str]:
     return {"$timestamp": text.replace("+00:00", "Z")} if value.tzinfo is datetime.UTC else {"$civil": text}
 
 
+def _error(value: BaseException) -> dict[str, dict[str, str]]:
+    if isinstance(value, jelly.RemoteError):
+        return {"$error": {"type": value.remote_type, "msg": value.message}}
+    text = str(value)
+    if len(value.args) == 1 and isinstance(value.args[0], str) and text == str(value.args[0]):
+        # As it was sent: errors escape what a peer has put in their text, and written() would do so again.
+        text = str.__str__(value.args[0])
+    return {"$error": {"type": type(value).__name__, "msg": text}}
+
+
 _WRITE: Final[dict[Any, Callable[[Any], Any]]] = {
     bytes: lambda value: {"$bytes": value.hex()},
     Decimal: lambda value: {"$decimal": str(value)},
@@ -88,7 +99,7 @@ _WRITE: Final[dict[Any, Callable[[Any], Any]]] = {
     datetime.date: lambda value: {"$civil": value.isoformat()},
     datetime.time: lambda value: {"$civil": f"T{value.isoformat()}"},
     datetime.timedelta: lambda value: {"$duration": str(value.total_seconds())},
-    BaseException: lambda value: {"$error": {"type": type(value).__name__, "msg": str(value)}},
+    BaseException: _error,
 }
 
 

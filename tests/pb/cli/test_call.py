@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import pytest
 
 import cred
+import jelly
 import pb
 from pb.cli import _json
 from pb.cli._typescript import interface
@@ -143,8 +144,14 @@ class Evil(pb.Root):
         yield 1
         raise pb.Forbidden(UNSEEN)
 
+    def remote_refusal(self):
+        return pb.Forbidden(UNSEEN)
 
-@pytest.mark.parametrize("method", ["text", "map", "items", "error", "ends"])
+    def remote_failure(self):
+        return jelly.RemoteError(f"bank.{UNSEEN}", UNSEEN)
+
+
+@pytest.mark.parametrize("method", ["text", "map", "items", "error", "ends", "refusal", "failure"])
 def test_no_value_of_a_server_commands_the_terminal_either(method, capsys):
     """C1 is as good as an escape to a terminal, and JSON itself lets it, DEL and marks of direction pass."""
     served(Evil(), ["call", "{url}", method])
@@ -157,6 +164,8 @@ def test_no_value_of_a_server_commands_the_terminal_either(method, capsys):
         assert '"é": "€"' in out
     if method in ("text", "items"):
         assert UNSEEN == json.loads(out)
+    if method in ("refusal", "failure"):  # escaped once, by JSON: who reads it has what was sent
+        assert UNSEEN == json.loads(out)["$error"]["msg"]
 
 
 def test_what_a_server_says_of_itself_does_not_either(capsys):
