@@ -129,7 +129,7 @@ class Updates:
                 function = find_method(replica, row.prefix, method)
             except BaseException as error:  # a replica's own __getattr__ may raise anything
                 refusal = error
-            if id and self._serving.is_held:
+            if id and self._serving.has_held:
                 refusal = Busy("the answers before it are not read; it was not run")
         self._serving.start(id, row, scope, function, method, payload, refusal, ttl_ms)
 

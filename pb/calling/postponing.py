@@ -117,11 +117,16 @@ class Postponing(Pacing):
 
     def check_holds(self) -> None:
         """Note whether anything keeps calls from being run as they come."""
-        self.holds = self.is_held or bool(self._held) or (self.slots is not None and self.slots.has_lines)
+        self.holds = self.has_held or (self.slots is not None and self.slots.has_lines)
+
+    @property
+    def has_held(self) -> bool:
+        """Whether a call that comes now has to wait because of what the peer has not read."""
+        return self.is_held or bool(self._held)
 
     def run_held(self, held: Held) -> None:
         """Run a call whose turn has come, or later, if the peer does not read what is answered."""
-        if self.is_held or self._held:
+        if self.has_held:
             self.begin(held.id, held)
             if self._held is NOTHING:
                 self._held = deque()
@@ -130,13 +135,26 @@ class Postponing(Pacing):
         held.run()
 
     def start_held(self) -> None:
-        """Run the calls that were held, in their order, as long as the peer takes their answers."""
+        """Run the calls that were held, in their order, as long as the peer takes their answers.
+
+        No more in one turn of the loop than of calls that arrive (PB-L6): others wait for theirs. What comes
+        meanwhile stands behind them.
+        """
         self.is_held = False
+        self._start_some()
+
+    def _start_some(self) -> None:
+        left = self.limits.turn_envelopes
+        until = self.deadlines.after(self.limits.turn_s)
         while self._held and not self.is_held:
+            if left <= 0 or self.deadlines.left_s(until) < 0:
+                self.deadlines.add(self, self.deadlines.after(0), self._start_some)
+                break
             held = self._held.popleft()
             self.finish(held.id, held)
             held.run()
             held.export.scope.direct.leave()
+            left -= 1
         self.check_holds()
         self.settled()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import tracemalloc
 
 import msgpack
@@ -189,3 +190,37 @@ def test_backpressure_closes_a_slow_reader_and_nobody_else(loop, caplog):
     run(main(), loop)
     (record,) = [record for record in caplog.records if "too slowly" in record.getMessage()]
     assert record.levelname == "WARNING"
+
+
+def test_others_have_their_turn_while_held_calls_begin(loop):
+    """The calls of one that reads again do not all run in one go (PB-L6)."""
+
+    class Counts(pb.Root):
+        def __init__(self):
+            self.begun = 0
+
+        def remote_count(self):
+            self.begun += 1
+
+    async def main():
+        root = Counts()
+        async with (
+            pb.serve(root, "pb://127.0.0.1:0", limits=pb.Limits(turn_envelopes=8, turn_s=60)) as server,
+            pb.open_connection(server.url) as connection,
+        ):
+            await connection.root.count()
+            (link,) = server._places
+            link.pause_writing()
+            calls = [connection.root.count() for _ in range(40)]
+            while link.broker.serving.count < 40:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+            link.resume_writing()
+            seen = [root.begun]
+            while root.begun < 41:
+                await asyncio.sleep(0)
+                seen.append(root.begun)
+            assert seen[0] == 9
+            assert max(after - before for before, after in itertools.pairwise(seen)) <= 8
+            await asyncio.gather(*calls)
+
+    run(main(), loop)
