@@ -6,6 +6,7 @@ everything else. So every conversation can be replayed. Spec: spec/2-frames.md, 
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgpack
@@ -56,6 +57,7 @@ class Broker(Turns):
     is_metered: ClassVar[bool] = False  # whether `take_output` tells somebody what it takes
 
     __slots__ = (
+        "__weakref__",
         "_last",
         "agent",
         "calls",
@@ -105,12 +107,12 @@ class Broker(Turns):
             max_refs=limits.max_refs,
             wake=face.wants_release,
             proxy=proxy,
-            tell_gone=lambda id: self.holdings.tell_gone([id]),
             outbox=self.outbox,
+            pack=codec.pack,
             clock=face.clock,
         )
         self.scope = Scope(self.tables, self, codec.encoder(limits), codec.decoder(limits))
-        self.holdings = Holdings(self.tables, self.outbox, codec.pack, self.scope)
+        self.holdings = Holdings(self.tables, self.outbox, codec.pack, self)
         self.deadlines = Deadlines(face.clock, face.wake_at)
         self.calls = Calls(self.outbox, codec.pack, self.deadlines, self.tables, face)
         self.serving = self.serving_type(
@@ -134,6 +136,11 @@ class Broker(Turns):
     def connection(self) -> Any:
         """What handlers see as their connection."""
         return self.face.connection
+
+    @property
+    def itself(self) -> Broker:
+        """This broker, also where one has but a weak proxy for it."""
+        return self
 
     @property
     def relay_decoder(self) -> Decoder:
@@ -278,7 +285,6 @@ class Broker(Turns):
 
     def _forget(self, reason: str) -> None:
         self._batch = None
-        self.deadlines.discard(self)
         self.calls.stop(reason)  # before the program is told: what it sent now would never end
         self.calls.peer_max_calls = 0
         for export in self.tables.close():
@@ -286,6 +292,19 @@ class Broker(Turns):
         self.serving.abandon()
         self.streams.close(reason)
         self.calls.fail_all(reason)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Lead back to this from nowhere below, so that it is freed with the last that leads here.
+
+        That is the face, a reference, or a handler that runs on, by its scope: what none of them has any
+        longer would else be left to the collector of garbage, at 20 us for each connection.
+        """
+        self.deadlines.due.clear()  # calls of either side, and no time ends them any more
+        self.serving.settled = _nothing
+        me = weakref.proxy(self)
+        self.greeting.broker = self.holdings.broker = self.streams.broker = me
+        self.scope = self.serving.base = self.scope.orphan(me)
 
     def root_reference(self) -> RemoteReference:
         """Return the reference for the peer's root object."""
@@ -303,3 +322,7 @@ class Broker(Turns):
     def receive_pong(self, envelope: list[Any]) -> None:
         """Take the sign of life: that bytes came is all that counts."""
         token_of(envelope, "PONG")
+
+
+def _nothing() -> None:
+    """See whether a connection that has ended is settled."""

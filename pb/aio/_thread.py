@@ -6,6 +6,7 @@ A scratch space, not a registry: nothing is looked up in it by name, and losing 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 import time
 import weakref
@@ -70,7 +71,7 @@ class Flush:
     def sweep_at(self, link: Link, time: float) -> asyncio.TimerHandle:
         """End the calls of a connection that are due, at a time."""
         try:
-            return self.loop.call_at(time, link.broker.deadlines.sweep)
+            return self.loop.call_at(time, link.broker.deadlines.sweep, context=contextvars.Context())
         except RuntimeError as error:
             raise self._closed(link, error) from None
 

@@ -24,6 +24,7 @@ from .url import Address
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from pb.broker import Broker
     from pb.reference import RemoteReference
 
     from .reconnecting import LastingConnection
@@ -174,11 +175,13 @@ async def _open(
 ) -> Connection:
     loop = asyncio.get_running_loop()
     links: list[Link] = []
+    brokers: list[Broker] = []  # which a link that has ended keeps no longer
 
     def factory() -> Link:
         link = make_link()
         link.ready = loop.create_future()
         links.append(link)
+        brokers.append(link.broker)
         return link
 
     try:
@@ -204,7 +207,7 @@ async def _open(
     except BaseException:
         _abort(links)
         raise
-    refusal = links[-1].broker.error
+    refusal = brokers[-1].error
     if refusal is not None and refusal.code == messages.BYE_POLICY:
         # It came with the HELLO, before anything was asked.
         raise ConnectionError(f"{address} lets nobody in from here: {refusal}")

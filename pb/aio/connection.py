@@ -25,10 +25,15 @@ if TYPE_CHECKING:
 class Connection:
     """One connection to a peer. Either side may call the other's objects."""
 
-    __slots__ = ("__weakref__", "_link")
+    __slots__ = ("__weakref__", "_broker", "_link")
 
     def __init__(self, link: Link) -> None:
+        self._be_of(link)
+
+    def _be_of(self, link: Link) -> None:
+        """Be the connection of a link."""
         self._link = link
+        self._broker = link.broker.itself  # held: by a link that has ended it no longer is
 
     @property
     def root(self) -> Any:

@@ -21,7 +21,7 @@ from pb.errors import ForkedConnection, ProtocolError
 from pb.limits import Limits
 from pb.wire.state import State
 
-from . import forking, logged
+from . import ended, forking, logged
 from ._thread import LOOP_CLOSED, WRONG_THREAD, clock_of, shared
 from .connection import Connection
 from .entering import let_in
@@ -33,7 +33,7 @@ from .reference import Reference
 from .secure import security_of
 from .stream import Plain, Stream
 from .transports import peer_name
-from .writing import write_one
+from .writing import write_out
 
 if TYPE_CHECKING:
     from pb.reference import RemoteReference
@@ -65,6 +65,7 @@ class Link(Reading):
     sleep = staticmethod(asyncio.sleep)
 
     __slots__ = (
+        "__weakref__",
         "_certificate",
         "_check",
         "_connection",
@@ -110,7 +111,7 @@ class Link(Reading):
         self.entered: Callable[[], None] | None = None
         self._flush = shared.flush(self.loop)
         self.flushed = self._flush.links
-        self._connection: Connection | None = None
+        self._connection: Any = None  # also a weak reference to one; see ended.py
         self._root = root
         self._owned = False
         self._check = check
@@ -131,9 +132,8 @@ class Link(Reading):
     @property
     def connection(self) -> Connection:
         """The connection as the program sees it."""
-        if self._connection is None:
-            self._connection = Connection(self)
-        return self._connection
+        connection: Connection = ended.connection_of(self, Connection)
+        return connection
 
     @property
     def transport(self) -> Any:
@@ -240,6 +240,8 @@ class Link(Reading):
         self.read_from(transport)
 
     def _continue(self) -> None:
+        if self._transport is None:
+            return
         broker = self.broker
         broker.outbox.due = True
         broker.turn()
@@ -249,7 +251,7 @@ class Link(Reading):
 
     def write_now(self) -> None:
         """Write what there is; `pause_writing` may come of it."""
-        write_one(self)
+        write_out((self,))
 
     def written(self) -> None:
         """Look after what was written: whether the peer reads it, and whether this is needed any longer."""
@@ -277,19 +279,14 @@ class Link(Reading):
         error = self.broker.error
         self.broker.connection_lost(reason)
         self.fail_ready(error or ConnectionError(f"{reason} before the peer said HELLO"))
-        watchers, self._watchers = self._watchers, None
-        for watcher in watchers or ():
-            self.loop.call_soon(watcher)
-        if self.places is not None:
-            self.places.discard(self)
-        if self.lost is not None and not self.lost.done():
-            self.lost.set_result(None)
+        ended.tell(self)
 
     def stop_timers(self) -> None:
         """Let nothing come of time any more."""
         self._pulse.stop()
         if self._sweep is not None:
             self._sweep.cancel()
+            self._sweep = None
 
     def pause_writing(self) -> None:
         """The network takes no more for now: new calls wait."""
@@ -305,18 +302,7 @@ class Link(Reading):
 
     def watch(self, watcher: Callable[[], None]) -> Callable[[], None]:
         """Call `watcher` once the connection is lost, soon if it is; return what takes that back."""
-        if self.transport is None and self.broker.state is State.CLOSED:
-            handle = self.loop.call_soon(watcher)
-            return handle.cancel
-        if self._watchers is None:
-            self._watchers = []
-        self._watchers.append(watcher)
-
-        def forget() -> None:
-            if self._watchers is not None and watcher in self._watchers:
-                self._watchers.remove(watcher)
-
-        return forget
+        return ended.watch(self, watcher)
 
     def fail_ready(self, error: BaseException) -> None:
         """Tell who waits for HELLO that none comes."""

@@ -22,6 +22,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import errno
+import weakref
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
@@ -355,6 +356,7 @@ class MemoryTransport(asyncio.Transport):
 
     def _call_connection_lost(self, error: BaseException | None) -> None:
         protocol, self._protocol = self._protocol, None
+        self._peer = weakref.proxy(self)  # as before connect(): neither keeps the other, nor itself
         if protocol is not None:
             protocol.connection_lost(error)
 

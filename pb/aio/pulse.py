@@ -6,6 +6,8 @@ One timer per connection, whatever goes on over it. Spec: spec/2-frames.md, "Liv
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import weakref
 from typing import TYPE_CHECKING, Final
 
 from pb import messages
@@ -52,7 +54,7 @@ class Pulse:
     )
 
     def __init__(self, link: Link) -> None:
-        self._link = link
+        self._link: Link = weakref.proxy(link)
         self._timer: asyncio.TimerHandle | None = None
         self._opened_at = 0.0
         self._due_at = 0.0
@@ -89,7 +91,8 @@ class Pulse:
     def _set(self, wait_s: float) -> None:
         loop = self._link.loop
         self._due_at = loop.time() + wait_s
-        self._timer = loop.call_later(wait_s, self._tick)
+        # In a context of its own: asyncio keeps that of a timer until it would be due, cancelled or not.
+        self._timer = loop.call_later(wait_s, self._tick, context=contextvars.Context())
 
     def stop(self) -> None:
         """End."""

@@ -207,7 +207,7 @@ class LastingConnection(Connection):
         link.home = self
         self._is_restored = False
         link._connection = self
-        self._link = link  # already: a root that is made for it may look
+        self._be_of(link)  # already: a root that is made for it may look
 
     def _own(self) -> None:
         """From here on the references keep it: with the last of them it closes."""

@@ -7,7 +7,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from pb.calling.deadlines import seconds_of
-from pb.errors import Busy
+from pb.errors import Busy, ConnectionLost, Gone
 from pb.reference import Import, RemoteReference
 
 from .delivery import check_name, deliver_to
@@ -34,7 +34,6 @@ class Reference(RemoteReference):
         method = _new(RemoteMethod)
         method._pb_reference = self
         method._pb_name = name
-        method._pb_within_s = None
         return method
 
     def _pb_method(self, name: str) -> RemoteMethod:
@@ -44,12 +43,13 @@ class Reference(RemoteReference):
 class RemoteMethod:
     """A method of a remote object. Call it; or call its `send` to want no answer."""
 
-    __slots__ = ("_pb_name", "_pb_reference", "_pb_within_s")
+    __slots__ = ("_pb_name", "_pb_reference")
 
-    def __init__(self, reference: RemoteReference, name: str, within_s: float | None = None) -> None:
+    _pb_within_s: float | None = None
+
+    def __init__(self, reference: RemoteReference, name: str) -> None:
         self._pb_reference = reference
         self._pb_name = name
-        self._pb_within_s = within_s
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call the method; the frame is queued now, not when the result is awaited.
@@ -82,6 +82,8 @@ class RemoteMethod:
             promise._pb_id = calls.make(handle, self._pb_name, args, kwargs, promise, None, at)
         except Exception as error:
             promise._pb_id = 0
+            if isinstance(error, ConnectionLost | Gone):
+                error.__traceback__ = None  # of functions of this library, which know the promise: a ring
             promise.set_exception(error)
         return promise
 
@@ -92,7 +94,7 @@ class RemoteMethod:
         callee is stopped. What the callee calls in turn has no more time than that. With no time at all, 0 or
         less, it fails so without being sent.
         """
-        return RemoteMethod(self._pb_reference, self._pb_name, seconds_of(seconds, "within"))
+        return _Timed(self._pb_reference, self._pb_name, seconds_of(seconds, "within"))
 
     @property
     def idempotent(self) -> RemoteMethod:
@@ -136,6 +138,16 @@ class RemoteMethod:
 
     def __repr__(self) -> str:
         return f"<RemoteMethod {self._pb_name} of {self._pb_reference!r}>"
+
+
+class _Timed(RemoteMethod):
+    """A method of a remote object whose calls have so much time."""
+
+    __slots__ = ("_pb_within_s",)
+
+    def __init__(self, reference: RemoteReference, name: str, seconds: float) -> None:
+        super().__init__(reference, name)
+        self._pb_within_s = seconds
 
 
 def call_remote(reference: RemoteReference | Promise, name: str, /, *args: Any, **kwargs: Any) -> Any:

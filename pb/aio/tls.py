@@ -17,6 +17,7 @@ import asyncio
 import asyncio.sslproto
 import base64
 import datetime
+import functools
 import hashlib
 import hmac
 import ipaddress
@@ -281,6 +282,7 @@ class _SmallSSLProtocol(asyncio.sslproto.SSLProtocol):
     max_size = SMALL_BUFFER_BYTES
 
 
+@functools.lru_cache(maxsize=64)  # a class takes 50 us to make, and leaves rings
 def _pinned_classes(pin: str) -> tuple[type[ssl.SSLObject], type[ssl.SSLSocket]]:
     class PinnedObject(ssl.SSLObject):
         def do_handshake(self) -> None:

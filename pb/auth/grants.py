@@ -6,7 +6,7 @@ Spec: spec/12-reconnecting.md, PB-K23.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from pb.attachment import Attachment
@@ -78,7 +78,7 @@ class Held:
         grants: of the application.
         face: of the connection.
         clock: seconds since 1970.
-        is_published: whether the connection has an object by a published name too.
+        published: the objects that the connection has by a published name too, by their ids.
     """
 
     def __init__(
@@ -86,12 +86,12 @@ class Held:
         grants: Grants,
         face: Any,
         clock: Callable[[], float],
-        is_published: Callable[[object], bool],
+        published: Mapping[int, object],
     ) -> None:
         self._grants = grants
         self._face = face
         self._clock = clock
-        self._is_published = is_published
+        self._published = published
         self._held: dict[tuple[str, int], Grant] = {}
         self._most = KEPT
 
@@ -132,7 +132,7 @@ class Held:
     def _withdraw(self, known: tuple[str, int]) -> None:
         value = self._held[known].value
         self._forget(known)
-        if not self.has(value) and not self._is_published(value):  # else it is had by another name
+        if not self.has(value) and id(value) not in self._published:  # else it is had by another name
             self._face.broker.holdings.revoke_object(value)
 
     def _forget_released(self) -> None:

@@ -51,7 +51,7 @@ class Naming:
         # By the object, not by its name: that may be another one's by now. It is held here, and so is its id.
         self._handed_out: dict[int, object] = {}
         self._most = KEPT
-        self._held = Held(names.grants, face, names.clock, self._is_published)
+        self._held = Held(names.grants, face, names.clock, self._handed_out)
         face.watch(self._held.forget_all)
 
     async def resolve(self, name: str) -> object:
@@ -89,17 +89,17 @@ class Naming:
         """Take back what was handed out by its published name, if nobody is logged in any longer."""
         if self._is_somebody():
             return
-        handed_out, self._handed_out, self._most = self._handed_out, {}, KEPT
-        for published in handed_out.values():
+        handed_out = list(self._handed_out.values())
+        self._handed_out.clear()
+        self._most = KEPT
+        for published in handed_out:
             if not self._held.has(published):
                 self._face.broker.holdings.revoke_object(published)
-
-    def _is_published(self, value: object) -> bool:
-        return id(value) in self._handed_out
 
     def _hand_out(self, published: object) -> None:
         if len(self._handed_out) >= self._most and id(published) not in self._handed_out:
             rows_of = self._face.broker.tables.rows_of
-            self._handed_out = {key: value for key, value in self._handed_out.items() if rows_of(value)}
+            for key in [key for key, value in self._handed_out.items() if not rows_of(value)]:
+                del self._handed_out[key]
             self._most = max(KEPT, 2 * len(self._handed_out))
         self._handed_out[id(published)] = published

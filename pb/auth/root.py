@@ -28,6 +28,7 @@ from .strangers import Strangers
 
 if TYPE_CHECKING:
     from pb.attachment import Attachment
+    from pb.broker import Broker
     from pb.security import Security
 
 log = logging.getLogger("pb")
@@ -111,7 +112,7 @@ class AuthRoot:
         leave = face.entered or self.strangers.enter(source)
         face.watch(leave)
         root = LoginRoot(self, face, security, self.throttle.connection(source), leave)
-        face.broker.serving.reserved.resolve = root.naming.resolve
+        face.broker.serving.reserved.resolve = root.begin_naming().resolve
         self.faces.add(face)
         return root
 
@@ -152,6 +153,8 @@ class AuthRoot:
 class LoginRoot(jelly.Referenceable):
     """The one object that a stranger can call."""
 
+    _naming: Naming  # weakly: it keeps this root, not this root it
+
     def __init__(
         self,
         auth: AuthRoot,
@@ -171,15 +174,20 @@ class LoginRoot(jelly.Referenceable):
         # Of each identity one is held here: a login counts for names after its client has released it, until
         # it is ended. More would tell nothing, and who logs in again and again would fill the memory.
         self._held: dict[str, LoggedIn] = {}
-        self.naming = Naming(
-            auth.names,
-            face,
-            attempts,
+        face.watch(self._lost)
+
+    def begin_naming(self) -> Naming:
+        """Return what resolves names over this connection; the caller has to keep it."""
+        naming = Naming(
+            self._auth.names,
+            self._face,
+            self._attempts,
             is_somebody=lambda: bool(self._held),
             admit=self._admit,
             refuse=self._count_refusal,
         )
-        face.watch(self._lost)
+        self._naming = weakref.proxy(naming)
+        return naming
 
     async def remote_login(self, mechanism: object, initial: object) -> Mapping[str, object]:
         """Begin to log in. A login that was begun before on this connection is void.
@@ -241,16 +249,19 @@ class LoginRoot(jelly.Referenceable):
     async def _count_refusal(self, user: str | None = None) -> None:
         self._attempts.failed(user)
         if not self._attempts.left:
-            self._face.spawn(self._hang_up())  # on its own: CANCEL ends the call, and must not end this
+            # On its own: CANCEL ends the call, and must not end this.
+            self._face.spawn(self._hang_up(self._face.broker))
         await self._face.sleep(_REFUSAL_S)
 
-    async def _hang_up(self) -> None:
+    async def _hang_up(self, broker: Broker) -> None:
         await self._face.sleep(_REFUSAL_S)
         await self._face.sleep(0)  # until the answer is queued
-        self._face.broker.fail(ProtocolError("too many logins failed", BYE_POLICY))
+        broker.fail(ProtocolError("too many logins failed", BYE_POLICY))
 
     def accept(self, identity: cred.Identity, mechanism: str) -> LoggedIn:
-        """Let somebody in."""
+        """Let somebody in. Raises cred.LoginFailed where there is no connection any longer."""
+        if not self._face.broker.tables.is_open:  # nobody would end what began now
+            raise self.misused("the connection was lost meanwhile")
         self._attempts.succeeded(identity.name)
         self._admit()
         logged_in = LoggedIn(identity, self._auth, self._face, self._ended)
@@ -266,12 +277,13 @@ class LoginRoot(jelly.Referenceable):
     def _ended(self) -> None:
         """Hold another login of the identity in place of the one that has ended, if there is one."""
         self._held = {each.name: each for each in self._logged_in if not each.is_over}
-        self.naming.withdraw()
+        self._naming.withdraw()
 
     def _lost(self) -> None:
         """End what was logged in over the connection that was lost."""
         self._auth.faces.discard(self._face)
         self._held.clear()
+        self._begun = None
         for logged_in in list(self._logged_in):
             logged_in.leave()
 

@@ -6,7 +6,6 @@ Spec: spec/7-caches.md. Knows nothing of how a change is encoded.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from .. import messages
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from ..holding.tables import Tables
     from ..reference import RemoteReference
     from ..wire.outbox import Outbox
+    from ..wire.payloads import Pack
 
 log = logging.getLogger("pb")
 
@@ -84,15 +84,14 @@ class Observing:
     Attributes:
         peer_holds_caches: whether the peer's HELLO announced the feature.
         peer_comes_back: whether it announced that it may offer its caches again, over its next connection.
-        tell_gone: sends GONE with an id.
         outbox: what waits to be written; shut while a snapshot is being made.
     """
 
-    def __init__(self, tell_gone: Callable[[int], None], outbox: Outbox) -> None:
+    def __init__(self, outbox: Outbox, pack: Pack) -> None:
         self.peer_holds_caches = False
         self.peer_comes_back = False
-        self._tell_gone = tell_gone
         self.outbox = outbox
+        self._pack = pack
 
     def check_peer(self) -> None:
         """Raise Unsupported where the peer holds no caches."""
@@ -154,8 +153,8 @@ class Observing:
         self.end(export)
         if export.is_unsent:  # the payload that was to bring it is not sent
             self._forget_unsent(export)
-        else:
-            self._tell_gone(export.id)
+        elif export.scope.tables.is_open:
+            self.outbox.put(self._pack((messages.GONE, [export.id])))
 
     def sent(self, tables: Tables) -> None:
         """Take note that the snapshots and streams in `tables.fresh` were queued."""

@@ -38,6 +38,7 @@ class Replica:
     """
 
     __slots__ = (
+        "__weakref__",
         "count",
         "held",
         "home",

@@ -59,5 +59,6 @@ class Cancelling(Postponing):
         for served in [*self.running.values(), *self._quiet]:
             if not served.is_cancelled:
                 served.cancel()
-        if self.slots is not None:
-            self.slots.clear()
+        slots, self.slots = self.slots, None
+        if slots is not None:
+            slots.clear()

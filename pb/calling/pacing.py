@@ -95,7 +95,7 @@ class Pacing:
         else:
             self.finish(served.id, served)
             self.answer(served.id, served.scope, result)
-        served.scope.direct.leave()
+        (served.scope.of or served.scope).leave()  # scope.direct, spelled out
         self.settled()
 
     def expect(self) -> None:

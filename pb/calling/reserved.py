@@ -19,7 +19,8 @@ from .describing import describe, interfaces_of
 
 if TYPE_CHECKING:
     from ..holding.export import Export
-    from ..holding.scope import Scope
+    from ..holding.tables import Tables
+    from ..wire.greeting import Greeting
 
 Method = Callable[..., Awaitable[Any]]
 
@@ -29,16 +30,21 @@ _NOTHING_WARNED: Final[frozenset[tuple[type, str]]] = frozenset()  # one for all
 class Reserved:
     """The reserved methods, as one connection serves them.
 
+    Args:
+        tables: what is held over it.
+        greeting: knows whether a stranger asks.
+
     Attributes:
         resolve: finds the object of a name, or raises NoSuchObject; None where nothing has a name. It alone
             is asked by strangers too, and has to know what they may have.
         warned: the methods without a prefix that the log was warned of, each once.
     """
 
-    __slots__ = ("_base", "resolve", "warned")
+    __slots__ = ("_greeting", "_tables", "resolve", "warned")
 
-    def __init__(self, base: Scope) -> None:
-        self._base = base
+    def __init__(self, tables: Tables, greeting: Greeting) -> None:
+        self._tables = tables
+        self._greeting = greeting
         self.resolve: Callable[[str], Awaitable[object]] | None = None
         self.warned = _NOTHING_WARNED
 
@@ -50,7 +56,7 @@ class Reserved:
         if name == RESOLVE:
             if export.id or self.resolve is None:
                 return None
-        elif self._base.broker.greeting.stranger is not None:
+        elif self._greeting.stranger is not None:
             return None
         # Asynchronous, because those run in the thread of the connection at every face.
         return functools.partial(method, self, export)
@@ -84,7 +90,7 @@ class Reserved:
         (offers,) = _arguments(export, args, 1)
         if type(offers) is not list or len(offers) > MAX_OFFERS:
             raise BadArguments(f"expected an array of at most {MAX_OFFERS} offers")
-        tables = self._base.tables
+        tables = self._tables
         for offer in offers:  # all of them are looked at before any is taken
             read_offer(offer)
         if tables.offers is None:

@@ -15,7 +15,7 @@ from jelly import SCALARS
 from .. import messages
 from ..bounds.budget import Budget
 from ..caches.replica import Replica
-from ..context import due, enter_call, inherited, leave_call
+from ..context import due, inherited, serving
 from ..dispatch import FIND, Kind, bind_error, check_arguments, is_awaitable
 from ..errors import BadArguments, DeadlineExceeded, Gone, NoSuchObject, ProtocolError
 from ..holding.export import Export
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from .deadlines import Deadlines
 
 # Looked up for every call: a member of an Enum is found five times as slowly as a global.
-GONE, VIEW = Kind.GONE, Kind.VIEW
+GONE: Final = Kind.GONE
+VIEW: Final = Kind.VIEW
 IGNORED: Final = NoSuchObject("an update for a cache that is not held here")
 # Results of these types are certainly no awaitables; asking costs more for others.
 _PLAIN: Final = SCALARS | {list, dict, tuple, set, frozenset}
@@ -53,6 +54,7 @@ class Serving(Finding, Cancelling):
     """
 
     __slots__ = (
+        "__weakref__",
         "_arrived",
         "_exports",
         "_quiet",
@@ -89,7 +91,7 @@ class Serving(Finding, Cancelling):
     ) -> None:
         super().__init__()
         self.base = base
-        self.reserved = Reserved(base)
+        self.reserved = Reserved(base.tables, base.broker.greeting)
         self.count = 0  # calls and updates that are running
         self.last_id = 0
         self.taken = 0  # calls that want an answer; each of them earns what a CANCEL may cost
@@ -137,6 +139,7 @@ class Serving(Finding, Cancelling):
         except BaseException as error:  # the object's own __getattr__ may raise anything
             function, refusal = self.find_reserved(export, method, error)
             self.start_call(id, export, scope, function, method, payload, refusal, None)
+            refusal = None  # as in `start`
             return
         try:
             args, kwargs = scope.decoder.loads_call(payload, scope)
@@ -270,9 +273,10 @@ class Serving(Finding, Cancelling):
             return
         if export.kind is VIEW:
             args.insert(0, scope.perspective)  # the actor: never the peer's to choose
-        token = enter_call((scope, id, export.id, method))
+        token = serving.set((scope, id, export.id, method))
         limit = None if at is None else inherited.set(due(at))
-        scope.direct.running += 1  # a method may end what it runs under, and runs on under it
+        direct = scope.of or scope  # scope.direct, spelled out
+        direct.running += 1  # a method may end what it runs under, and runs on under it
         try:
             try:
                 # The usual case: a method of the object's own class, no parameter of which is private.
@@ -303,13 +307,12 @@ class Serving(Finding, Cancelling):
                 self.fail_call(id, export, scope, fit or error)
                 return
             if id:
-                answer = self.answer
-                answer(id, scope, result)  # here: a stream in it is made on behalf of the same caller
+                self.answer(id, scope, result)  # here: a stream in it is made on behalf of the same caller
         finally:
-            leave_call(token)
+            serving.reset(token)
             if limit is not None:
                 inherited.reset(limit)
-            scope.direct.leave()
+            direct.leave()
 
     def run_late(self, id: int, *what: Any) -> None:
         """Run a call that did not begin when it came."""
@@ -317,16 +320,14 @@ class Serving(Finding, Cancelling):
 
     def _relay(self, id: int, export: Export, method: str, args: list[Any], kwargs: dict[str, Any]) -> None:
         handle = export.object._pb_import
-        other = handle.scope.broker
+        other, under = handle.scope.broker, handle.scope.relay()
         if not id:
-            other.calls.send(handle, method, tuple(args), kwargs, handle.scope.relay())
+            other.calls.send(handle, method, tuple(args), kwargs, under)
             return
         relay = Relay(self, id, export)
         self.begin(id, relay)
         try:
-            relay.relayed_id = other.calls.make(
-                handle, method, tuple(args), kwargs, relay, handle.scope.relay()
-            )
+            relay.relayed_id = other.calls.make(handle, method, tuple(args), kwargs, relay, under)
         except BaseException:
             self.finish(id, relay)
             relay.scope.direct.leave()
@@ -336,7 +337,7 @@ class Serving(Finding, Cancelling):
         """Put a call on the list of the running."""
         self.count += 1
         scope = served.export.scope if isinstance(served, Held) else served.scope
-        scope.direct.running += 1
+        (scope.of or scope).running += 1
         if id:
             self.running[id] = served
         else:

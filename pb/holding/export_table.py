@@ -105,7 +105,7 @@ class ExportTable:
             Forbidden: a reference of another connection, and this one passes none on.
             Unjellyable: it can be seen under a perspective only, and there is none, or it was detached.
         """
-        direct = scope.direct
+        direct = scope.of or scope  # scope.direct, spelled out
         key = id(value) if direct.exports is None else _key(value, direct)
         export = self._by_object.get(key)
         if export is not None:

@@ -15,6 +15,7 @@ from ..errors import NotExecuted, ProtocolError
 from ..wire.fields import numbers_of
 
 if TYPE_CHECKING:
+    from ..broker import Broker
     from ..wire.outbox import Outbox
     from ..wire.payloads import Pack
     from .export import Export
@@ -28,13 +29,13 @@ _MAX_NUMBERS = 400
 class Holdings:
     """Give up what the peer lets us hold, and take back what we let it hold."""
 
-    __slots__ = ("_base", "_outbox", "_pack", "_tables")
+    __slots__ = ("_outbox", "_pack", "_tables", "broker")
 
-    def __init__(self, tables: Tables, outbox: Outbox, pack: Pack, base: Scope) -> None:
+    def __init__(self, tables: Tables, outbox: Outbox, pack: Pack, broker: Broker) -> None:
         self._tables = tables
         self._outbox = outbox
         self._pack = pack
-        self._base = base
+        self.broker = broker
 
     def release_dropped(self) -> None:
         """Tell the peer which of its objects nobody here holds any longer."""
@@ -96,7 +97,7 @@ class Holdings:
         """Return a new attachment of a perspective to this connection; see `CurrentCall.attach`."""
         if not self._tables.is_open:
             raise NotExecuted("the connection has ended; nothing can be attached to it")
-        scope = self._base.under(None)
+        scope = self.broker.scope.under(None)
         attachment = Attachment(scope, ended)
         attachment.perspective = perspective
         self._tables.scopes[scope] = None

@@ -5,7 +5,8 @@ The counting rules are spec/4-references.md R1 to R10; the names of the rules st
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import weakref
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from jelly import InsecureJelly, MalformedJelly
@@ -32,7 +33,6 @@ class ImportTable:
         imports: under a perspective the key is (id, scope): what is received under one is called under it.
         dropped: what waits to be released.
         arrived: streams that came since a call of the peer was last decoded.
-        lost: replicas that the end of the connection has made stale and that may be offered again.
         pinned: references that calls on the way may name until they are answered: how often, and how many
             counts are owed for them then.
     """
@@ -43,12 +43,12 @@ class ImportTable:
         self.imports: dict[object, Import] = {}
         self._by_id: dict[int, tuple[Import, ...]] = {}  # one id may have a handle under each perspective
         self.replicas: dict[int, Replica] = {}
-        self.lost: Sequence[Replica] = ()
+        self._lost: list[weakref.ref[Replica]] = []  # which lead to this table, as all that came here does
         self.dropped: list[Owed] = []  # an empty deque takes 760 bytes of an idle connection
         self.arrived: list[Consumer] = []
         self.is_open = True
         self.pinned: dict[int, list[int]] | None = None
-        self._on_drop = self.drop  # bound once
+        self._on_drop: Callable[[Owed], None] = self.drop  # bound once
         self._max_held = max_refs
         self._make_reference = make_reference
         self._wake = wake
@@ -59,7 +59,7 @@ class ImportTable:
         Raises:
             InsecureJelly: it would be one more than `max_refs`; its count is owed back all the same.
         """
-        direct = scope.direct
+        direct = scope.of or scope  # scope.direct, spelled out
         key = number if direct.exports is None else (number, direct)
         handle = self.imports.get(key)
         if handle is not None:
@@ -311,11 +311,25 @@ class ImportTable:
         self._by_id.clear()
         self.imports.clear()  # references keep their own rows, and are dead from here on
         replicas, self.replicas = self.replicas, {}
-        self.lost = [row for row in replicas.values() if row.key and not row.is_stale and row.zombie is None]
+        self._lost = [
+            weakref.ref(row)
+            for row in replicas.values()
+            if row.key and not row.is_stale and row.zombie is None
+        ]
         for row in replicas.values():
             row.is_stale = True
             row.zombie = None
+        self._on_drop = _forgotten
         return passed_on
+
+    @property
+    def lost(self) -> list[Replica]:
+        """Replicas that the end of the connection has made stale, are held, and may be offered again."""
+        return [row for weak in self._lost if (row := weak()) is not None]
+
+
+def _forgotten(owed: Owed) -> None:
+    """Do nothing: when a connection has ended nothing that came over it is released any more."""
 
 
 def _rows(handle: Import) -> list[Export]:

@@ -41,20 +41,20 @@ class Scope:
             something else was released.
         is_over: whether the attachment has ended: nothing more is handed out under it.
         names: identity, service and perspective, once `perspective` was let go; hooks tell them still.
-        direct: the scope of what is not passed on, also seen from its relay.
+        of: the scope that this is a relay of, or stands for in one payload; None where it is neither.
     """
 
     __slots__ = (
         "_relayed",
         "broker",
         "decoder",
-        "direct",
         "encoder",
         "exports",
         "has_begun",
         "identity",
         "is_over",
         "names",
+        "of",
         "on_empty",
         "perspective",
         "running",
@@ -83,8 +83,16 @@ class Scope:
         self.running = 0  # calls under it that have not been answered, and streams
         self.is_over = False
         self.on_empty: Any = None  # called when the last of what was handed out has been released
-        self.direct = self
+        self.of: Scope | None = None
         self._relayed: Scope | None = None
+
+    @property
+    def direct(self) -> Scope:
+        """The scope of what is not passed on: this, or the one that this is of.
+
+        Where each call asks, `scope.of or scope` stands for it. To keep it would be to keep oneself.
+        """
+        return self.of or self
 
     def under(self, perspective: object) -> Scope:
         """Return a new scope of the same connection for a perspective."""
@@ -117,13 +125,23 @@ class Scope:
 
     def relay(self) -> Scope:
         """Return this scope with a decoder that lets classes it does not know pass through."""
+        if self.of is not None:
+            return self.of.relay()
         if self._relayed is None:
             self._relayed = Scope(
                 self.tables, self.broker, self.encoder, self.broker.relay_decoder, self.perspective
             )
-            self._relayed.direct = self
-            self._relayed._relayed = self._relayed
+            self._relayed.of = self
         return self._relayed
+
+    def orphan(self, broker: Any) -> Scope:
+        """Return what stands for this scope in a broker that has ended, and does not lead back to that.
+
+        Args:
+            broker: a weak proxy for it.
+        """
+        self._relayed = None
+        return Scope(self.tables, broker, self.encoder, self.decoder)
 
     # --- sender
 

@@ -17,6 +17,7 @@ from .import_table import ImportTable
 if TYPE_CHECKING:
     from ..reference import RemoteReference
     from ..wire.outbox import Outbox
+    from ..wire.payloads import Pack
     from .export import Export
 
 
@@ -28,8 +29,8 @@ class Tables(ExportTable, ImportTable):
         max_refs: how many live ids of the peer we hold, and how many of ours it may hold.
         wake: called (from any thread) when a collected reference waits to be released.
         proxy: whether references of other connections may be passed on.
-        tell_gone: sends GONE for a cache that the peer has released.
         outbox: what waits to be written.
+        pack: of its messages.
         clock: monotonic seconds.
     """
 
@@ -40,15 +41,15 @@ class Tables(ExportTable, ImportTable):
         max_refs: int,
         wake: Callable[[], None],
         proxy: bool,
-        tell_gone: Callable[[int], None],
         outbox: Outbox,
+        pack: Pack,
         clock: Callable[[], float],
     ) -> None:
         ExportTable.__init__(
             self,
             max_refs=max_refs,
             proxy=proxy,
-            observing=Observing(tell_gone, outbox),
+            observing=Observing(outbox, pack),
             make_reference=make_reference,
             clock=clock,
         )

@@ -43,7 +43,7 @@ class Naming(Scope):
 
     def __init__(self, scope: Scope) -> None:
         super().__init__(scope.tables, scope.broker, scope.encoder, scope.decoder, scope.perspective)
-        self.direct = scope.direct
+        self.of = scope.direct
         self.named: dict[int, Promised] = {}
         self.pins: list[RemoteReference] = []
 

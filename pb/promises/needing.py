@@ -24,7 +24,7 @@ class Needing(Scope):
 
     def __init__(self, scope: Scope, needs: dict[int, Slot]) -> None:
         super().__init__(scope.tables, scope.broker, scope.encoder, scope.decoder, scope.perspective)
-        self.direct = scope.direct
+        self.of = scope.direct
         self._needs = needs
 
     def answer(self, q: int) -> object:

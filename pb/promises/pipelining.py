@@ -33,16 +33,12 @@ log = logging.getLogger("pb")
 
 
 class Piped:
-    """Where the answer of a call comes that is pipelined: then what it pinned is free.
+    """Where the answer of a call comes that is pipelined: then what it pinned is free."""
 
-    Attributes:
-        is_made_here: whether the call is made by this side, because what it was made on has come home.
-    """
+    __slots__ = ("_call", "_calls", "_id", "_on", "_pins", "_users")
 
-    __slots__ = ("_call", "_calls", "_on", "_pins", "_users", "is_made_here")
-
-    def __init__(self, calls: Calls, call: LaterCall, on: Promised | None, naming: Naming) -> None:
-        self.is_made_here = False
+    def __init__(self, calls: Calls, id: int, call: LaterCall, on: Promised | None, naming: Naming) -> None:
+        self._id = id
         self._call = call
         self._calls = calls
         self._on = on
@@ -52,6 +48,11 @@ class Piped:
             promised.users += 1
         for reference in self._pins:
             calls.tables.pin(reference)
+
+    @property
+    def is_made_here(self) -> bool:
+        """Whether the call is made by this side, because what it was made on has come home."""
+        return self._on is not None and self._call.piped != self._id
 
     @property
     def outcome(self) -> Any:
@@ -155,7 +156,8 @@ def call_promised(
     if promised.calls.watch is None:
         call_result(promised, method, args, kwargs, outcome or Unheard(method), at)
     else:
-        promised.calls.watch.call_promised(promised, method, args, kwargs, outcome, at)
+        watched: Any = promised.calls
+        watched.call_promised(promised, method, args, kwargs, outcome, at)
 
 
 def call_result(
@@ -234,8 +236,7 @@ def _send(calls: Calls, call: LaterCall, scope: Scope, target: int, on: Promised
     at, outcome = call.at, call.outcome
     id = calls.next_id
     calls.next_id = id + 1
-    piped = Piped(calls, call, on, naming)
-    calls.pending[id] = (piped, scope)
+    calls.pending[id] = (Piped(calls, id, call, on, naming), scope)
     options: dict[str, Any] = {}
     if naming.named:
         options["needs"] = [*naming.named]
@@ -251,7 +252,7 @@ def _send(calls: Calls, call: LaterCall, scope: Scope, target: int, on: Promised
     else:
         put_message(calls.outbox, calls.pack, message, payload)
     if on is not None:
-        call.piped = piped
+        call.piped = id
         on.sent.append(call)
     outcome.call_started(id)
     return id

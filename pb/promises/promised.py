@@ -33,7 +33,7 @@ class LaterCall:
     Attributes:
         target: what it is made on, where it waits for an argument; None for what the promise becomes.
         number: its place among those of its connection.
-        piped: where its answer comes, where it is on its way to the peer already.
+        piped: the id under which it is on its way to the peer already; 0 where it is not.
     """
 
     __slots__ = (
@@ -68,7 +68,7 @@ class LaterCall:
         self.outcome = outcome
         self.scope = scope
         self.at = at
-        self.piped: Any = None
+        self.piped = 0
         self.calls = calls
         calls.later_calls += 1
         self.number = calls.later_calls
@@ -180,7 +180,7 @@ class Promised:
     def _take_back(self) -> None:
         """Let the calls on it that are on their way wait here: the peer says that they did not run."""
         for call in self.sent:
-            call.piped.is_made_here = True
+            call.piped = 0
         self.later = deque(sorted([*self.sent, *self.later], key=_number))
         self.sent = []
 

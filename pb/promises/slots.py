@@ -304,6 +304,7 @@ class Slots:
         self._slots.clear()
         self._lines.clear()
         self._due.clear()
+        self._serving.answer, self._serving.fail = self._answer, self._fail
 
 
 def _number(call: Waiting | Held) -> int:

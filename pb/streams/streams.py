@@ -45,7 +45,7 @@ class Streams:
     """
 
     __slots__ = (
-        "_broker",
+        "broker",
         "consumers",
         "deadlines",
         "face",
@@ -63,7 +63,7 @@ class Streams:
     )
 
     def __init__(self, broker: Broker) -> None:
-        self._broker = broker
+        self.broker = broker
         self.face = broker.face
         self.tables = broker.tables
         self.outbox = broker.outbox
@@ -158,13 +158,13 @@ class Streams:
         else:
             if relayed:
                 error = passed_on(error)
-            payload = self._broker.serving.tell(row.scope, error, relayed=relayed, what="a stream to")
+            payload = self.broker.serving.tell(row.scope, error, relayed=relayed, what="a stream to")
             put_message(self.outbox, self.pack, [messages.END, row.id], payload)
             if self.tables.fresh:
                 self.tables.observing.sent(self.tables)
         row.phase = PRODUCER[row.phase, "end"]
         self.forget(row)
-        self._broker.check_settled()
+        self.broker.check_settled()
 
     def forget(self, row: Producer) -> None:
         """Take a stream of ours off the table."""
@@ -236,13 +236,13 @@ class Streams:
         if len(self.consumers) >= self.limits.max_streams:
             row.finish("lost", ConnectionLost("the peer sent more streams than it may"))
             most = self.limits.max_streams
-            self._broker.fail(
+            self.broker.fail(
                 ProtocolError(f"more than {most} streams, the limit max_streams", messages.BYE_LIMIT)
             )
             return stream
         self.consumers[id] = row
         self.tables.arrived.append(row)
-        row.mark = self._broker.serving.last_id
+        row.mark = self.broker.serving.last_id
         scope.direct.running += 1
         return stream
 
@@ -331,7 +331,7 @@ class Streams:
         row.scope.direct.leave()
         # Nothing is owed; but a connection that is kept by what is held of it may close now.
         self.tables.drop((row.id, 0))
-        self._broker.check_settled()
+        self.broker.check_settled()
 
     def close(self, reason: str) -> None:
         """End all: the connection is gone."""

@@ -60,8 +60,8 @@ def open_connection(
     )
 
     async def connect() -> Connection:
-        link: Any = (await opening())._link
-        connection: Connection = link.connection
+        opened: Any = await opening()
+        connection: Connection = opened._link.connection
         return connection
 
     return background().run(connect)

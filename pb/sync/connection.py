@@ -28,11 +28,16 @@ T = TypeVar("T")
 class Connection:
     """One connection to a peer; `with` closes it. Any thread may use it; either side may call."""
 
-    __slots__ = ("__weakref__", "_link", "_root")
+    __slots__ = ("__weakref__", "_broker", "_link", "_root")
 
     def __init__(self, link: SyncLink) -> None:
-        self._link = link
+        self._be_of(link)
         self._root: Any = None
+
+    def _be_of(self, link: SyncLink) -> None:
+        """Be the connection of a link."""
+        self._link = link
+        self._broker = link.broker.itself  # held: by a link that has ended it no longer is
 
     @property
     def root(self) -> Any:

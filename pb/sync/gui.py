@@ -107,11 +107,11 @@ class Gui:
 
         async def connect() -> None:
             try:
-                link: Any = (await opening())._link
+                opened: Any = await opening()
             except Exception as error:
                 self._fail(f"opening {url}", failed, error, url=url)
             else:
-                self.soon(then, link.connection)
+                self.soon(then, opened._link.connection)
 
         self._background.check_caller()
         self._background.submit(lambda: self._background.keep(connect()), contextvars.Context())

@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
+from pb.aio import ended
 from pb.aio.connection import Connection as LoopConnection
 from pb.aio.link import Link
 from pb.broker import Broker
@@ -54,7 +55,7 @@ class SyncLink(Link):
 
     broker_type = _SyncBroker
 
-    __slots__ = ("_alive", "_is_turn_due", "_sync_connection", "background", "desk")
+    __slots__ = ("_alive", "_is_turn_due", "background", "desk")
 
     def __init__(self, background: Background, *, limits: Limits, **options: Any) -> None:
         most = max(1, min(_MOST_JOBS, limits.max_calls // 4))
@@ -62,7 +63,6 @@ class SyncLink(Link):
         super().__init__(limits=dataclasses.replace(limits, turn_envelopes=turn), **options)
         self.background = background
         self.desk = Desk(most)
-        self._sync_connection: Connection | None = None
         self._is_turn_due = False
         self._alive: asyncio.TimerHandle | None = None
 
@@ -71,9 +71,7 @@ class SyncLink(Link):
     @property
     def connection(self) -> Any:
         """The connection as the program sees it."""
-        if self._sync_connection is None:
-            self._sync_connection = Connection(self)
-        return self._sync_connection
+        return ended.connection_of(self, Connection)
 
     @property
     def loop_connection(self) -> LoopConnection:

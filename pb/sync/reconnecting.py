@@ -137,7 +137,7 @@ class Home(LoopLastingConnection):
         else:
             self.desk = link.desk
         super().adopt(link)
-        self.face._link = link
+        self.face._be_of(link)
 
     def leave(self) -> None:
         """End it for good, and let what is under way come to its end."""

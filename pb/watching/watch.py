@@ -240,9 +240,7 @@ class Watch:
         methods: what is told of all else, by name.
     """
 
-    __slots__ = ("_is_open", "call_promised", "callee", "caller", "face", "methods")
-
-    call_promised: Any  # calls what another call will return: set by the calls that are watched
+    __slots__ = ("__weakref__", "_is_open", "callee", "caller", "face", "methods")
 
     def __init__(self, face: Any, wanted: Wanted) -> None:
         self.face = face

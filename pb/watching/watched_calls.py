@@ -141,7 +141,6 @@ class WatchedCalls(Calls):
         super().__init__(*rest)
         self.watch = watch
         self.told = watch.caller
-        watch.call_promised = self.call_promised
         self.encoded = (0, 0)
         self.arriving: list[Any] | None = None
         self.later: dict[Any, MadeCall] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 from ..caches.replica import Replica
@@ -232,6 +233,9 @@ class Watching:
         super().abandon()  # type: ignore[misc]
         for id in [id for id in of.begun if id not in of.running]:  # they never ran
             of.told.ended(of.begun.pop(id), "lost")  # pragma: no cover - whoever drops one without a word
+        me = weakref.proxy(of)  # for what runs on, and has this; else it would keep itself
+        of.answer = lambda *what: me._answer(*what)
+        of.fail = lambda *what, **more: me._fail(*what, **more)
 
     def _watch(self, base: Any) -> None:
         of: Any = self

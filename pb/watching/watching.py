@@ -7,6 +7,7 @@ costs nothing.
 
 from __future__ import annotations
 
+import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -124,7 +125,7 @@ class Metered:
         super().__init__(*rest, **options)
         of: Any = self
         of.reader = WatchedReader()
-        of.reader.watch = of.watch
+        of.reader.watch = weakref.proxy(of.watch)  # which knows the face, and that reads by this
 
     def receive_data(self, data: bytes | memoryview, size: int | None = None) -> None:
         """Take bytes from the peer and act on them."""

@@ -30,10 +30,10 @@ class Greeting:
         stranger: counts what the peer sends as long as it has to log in first; else None.
     """
 
-    __slots__ = ("_broker", "_offers", "hello", "received", "sent", "stranger")
+    __slots__ = ("_offers", "broker", "hello", "received", "sent", "stranger")
 
     def __init__(self, broker: Broker) -> None:
-        self._broker = broker
+        self.broker = broker
         self._offers: tuple[Sequence[str], Sequence[str]] = ((), ())
         self.sent = b""
         self.received = b""
@@ -42,13 +42,13 @@ class Greeting:
 
     def say_hello(self) -> None:
         """Queue our HELLO."""
-        broker = self._broker
+        broker = self.broker
         self.sent = hello_message(broker.limits, broker.agent, *self._offers)
         broker.outbox.put_alone(self.sent)
 
     def note_frame(self, body: bytes | bytearray | memoryview) -> None:
         """Keep the frame with HELLO; count those of strangers."""
-        if self._broker.state is State.GREETING:
+        if self.broker.state is State.GREETING:
             self.received = bytes(body)
         elif self.stranger is not None:
             self.stranger.count_bytes(len(body))
@@ -67,8 +67,8 @@ class Greeting:
             auth, bindings: told in HELLO; see `Hello`.
         """
         self.stranger = Stranger()
-        self._broker.serving.budget.is_in_force = False
-        self._broker.scope.decoder = self.stranger  # type: ignore[assignment]
+        self.broker.serving.budget.is_in_force = False
+        self.broker.scope.decoder = self.stranger  # type: ignore[assignment]
         self._offers = (auth, bindings)
 
     def row(self, state: State) -> State:
@@ -77,7 +77,7 @@ class Greeting:
 
     def receiver(self, code: int) -> Receiver | None:
         """Return what takes messages of a code in this state, and keep it at hand; None if nothing does."""
-        broker = self._broker
+        broker = self.broker
         name = RECEIVES[self.row(broker.state)].get(code)
         if name is None:
             return None
@@ -90,7 +90,7 @@ class Greeting:
 
     def admit(self) -> None:
         """Lift what `confine` put in force: the peer has logged in. Again, it does nothing."""
-        broker = self._broker
+        broker = self.broker
         if self.stranger is not None:
             self.stranger = None
             broker.serving.budget.is_in_force = True
@@ -102,4 +102,4 @@ class Greeting:
         """Serve one of the few calls that a login takes."""
         assert self.stranger is not None
         self.stranger.count_call()
-        self._broker.serving.receive_call(envelope)
+        self.broker.serving.receive_call(envelope)

@@ -45,6 +45,7 @@ class Outbox:
     """
 
     __slots__ = (
+        "__weakref__",
         "_bytes",
         "batch",
         "direct",

@@ -176,8 +176,8 @@ FAULTS = (
     Fault(
         "GONE is not said when the last count of a cache is back",
         "pb/caches/observing.py",
-        "        else:\n            self._tell_gone(export.id)\n",
-        "",
+        "            self.outbox.put(self._pack((messages.GONE, [export.id])))\n",
+        "            pass\n",
         "caches.04",
     ),
     Fault(

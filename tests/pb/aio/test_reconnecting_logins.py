@@ -98,6 +98,8 @@ def test_a_session_that_the_server_takes_for_alive_is_ended_by_the_next(tmp_path
             async with pb.open_connection(spot.url) as other:
                 second = await (await other.login("alice", PASSWORD)).attach("chat")
                 halves = list(spot.server._places)
+                half = connection._link.transport
+                half.pause_reading()
                 connection._link.connection_lost(None)  # it knows, the server does not
                 await back(connection)
                 assert "alice" == await alice.who()
@@ -106,6 +108,7 @@ def test_a_session_that_the_server_takes_for_alive_is_ended_by_the_next(tmp_path
                     what for what, _ in house.chat.seen
                 ]
                 assert "alice" == await second.who(), "another device of the same user stays"
+                half.abort()
 
     run(main())
 

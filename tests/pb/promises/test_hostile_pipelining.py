@@ -309,12 +309,13 @@ def test_what_waits_when_the_connection_ends_is_not_begun():
     peer = script(house)
     peer.say(call(1, 0, "later", "a", keep=True), call(2, 0, "note", 2, needs=[1]), call(3, 0, "note", 3))
     assert 3 == peer.broker.serving.count
+    slots = peer.broker.serving.slots
     peer.broker.connection_lost("gone")
     peer.side.run_tasks()
 
     assert [] == house.heard
     assert 0 == peer.broker.serving.count
-    assert not peer.broker.serving.slots.has_lines
+    assert not slots.has_lines
 
 
 def test_a_handler_that_ends_after_the_connection_resolves_nothing():
