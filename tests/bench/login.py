@@ -1,12 +1,13 @@
 """What a login costs, and what its time tells: ``python -m tests.bench.login [--quick] [--json]``.
 
 * CPU of the server for a SCRAM login without TLS: a process of its own is asked what it has used, over
-  loopback TCP, with a new connection for each login, without the login, and with all logins on one. The
-  client has derived its keys before. On uvloop where it is installed, as in the other tables. Short rounds of
-  all three alternate, and the cheapest of each is reported: what else runs on the processor only ever adds.
-  Beside them stands what two calls of the floor (contestants/floor.py) take of its server: a login is two
-  calls, and cannot take less. And the same in this process, without what the kernel takes for its sockets,
-  which differs between machines by a factor of fifty.
+  loopback TCP, with a new connection for each login, without the login, with the logins on a connection that
+  stands, one after the other, and on ten such at once, as after a restart. The client has derived its keys
+  before. On uvloop where it is installed, as in the other tables. Short rounds of all of them alternate, and
+  the cheapest of each is reported: what else runs on the processor only ever adds. Beside them stands what
+  two calls of the floor (contestants/floor.py) take of its server: a login is two calls, and cannot take
+  less. And the same in this process, without what the kernel takes for its sockets, which differs between
+  machines by a factor of fifty.
 * Whether a wrong password and an unknown name look the same: the server's part of each refusal, alternating,
   without what it waits on purpose; by CPU time with identities in memory, by the clock with SQLite. What
   differs is the median over pairs that were made right after each other: what else the machine does slows
@@ -23,6 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -43,6 +45,7 @@ WRONG = "a wrong one"
 ITERATIONS = 4096
 # Logins of a round. In so short ones there is one that nothing else has disturbed.
 OF_ROUND = 20
+AT_ONCE = 10
 # Of each refusal: with fewer pairs what is left of the noise is more than is looked for.
 REFUSALS = 1000
 CPU_US = 400.0
@@ -125,7 +128,9 @@ async def cpu_of_logins(count: int) -> dict[str, float]:
     For a connection with a login, one without, a login alone, and for two calls of the floor.
     """
     credentials = cred.Password("known", PASSWORD)
-    with Server() as server, Server("--serve-floor") as least:
+    async with AsyncExitStack() as stack:
+        server, least = stack.enter_context(Server()), stack.enter_context(Server("--serve-floor"))
+        standing = [await stack.enter_async_context(pb.open_connection(server.url)) for _ in range(AT_ONCE)]
         loop = asyncio.get_running_loop()
         transport, floor = await loop.create_connection(lambda: Floor(Root), "127.0.0.1", int(least.url))
 
@@ -140,9 +145,12 @@ async def cpu_of_logins(count: int) -> dict[str, float]:
                     pass
 
         async def on_one(number: int) -> None:
-            async with pb.open_connection(server.url) as connection:
-                for _ in range(number):
-                    await connection.login(credentials=credentials)
+            for _ in range(number):
+                await standing[0].login(credentials=credentials)
+
+        async def at_once(number: int) -> None:
+            for _ in range(number // AT_ONCE):
+                await asyncio.gather(*[each.login(credentials=credentials) for each in standing])
 
         async def of_floor(number: int) -> None:
             for _ in range(2 * number):
@@ -156,6 +164,7 @@ async def cpu_of_logins(count: int) -> dict[str, float]:
             "connection with login": (server, on_new),
             "connection alone": (server, bare),
             "login": (server, on_one),
+            "logins at once": (server, at_once),
             "two calls of the floor": (least, of_floor),
         }
         found: dict[str, list[float]] = {name: [] for name in works}
@@ -314,7 +323,8 @@ def report(found: dict[str, Any]) -> tuple[str, bool]:
     apart = spent["connection with login"] - spent["connection alone"]
     for what, cpu in (
         ("the difference: one SCRAM login", apart),
-        ("SCRAM logins on one connection", spent["login"]),
+        ("SCRAM logins on a connection that stands", spent["login"]),
+        (f"SCRAM logins on {AT_ONCE} such at once", spent["logins at once"]),
         ("SCRAM login without sockets", spent["in memory"]),
     ):
         line(f"server CPU, {what}", f"{cpu:.0f} us", f"{CPU_US:.0f} us", cpu <= CPU_US)
