@@ -125,8 +125,6 @@ class Scope:
 
     def relay(self) -> Scope:
         """Return this scope with a decoder that lets classes it does not know pass through."""
-        if self.of is not None:
-            return self.of.relay()
         if self._relayed is None:
             self._relayed = Scope(
                 self.tables, self.broker, self.encoder, self.broker.relay_decoder, self.perspective

@@ -57,6 +57,27 @@ def test_no_gone_is_sent_for_what_was_never_sent():
     assert [[None]] == [stopped[:1] for stopped in shop.stock._stopped]
 
 
+def test_no_gone_is_sent_where_the_hook_that_is_told_of_the_end_ends_the_connection():
+    """The peer has given the cache back, and would be told so behind the BYE."""
+
+    class Leaving(Stock):
+        def stopped_observing(self, perspective, observer):
+            super().stopped_observing(perspective, observer)
+            script.broker.fail(pb.ProtocolError("enough"))
+
+    shop = Shop(stock=Leaving(n=1))
+    registry = jelly.Registry()
+    registry.add(Leaving, "shop.Leaving")
+    script = Script(shop, registry=registry, info={"features": ["cache"]})
+    script.say([messages.CALL, 1, 0, "get", packed([["stock"], {}])])
+    (number,) = [number for number in script.broker.tables.exports if number]
+    script.heard()
+    script.say([messages.RELEASE, [number, 1]])
+
+    assert [messages.BYE] == [message[0] for message in script.heard()]
+    assert 1 == len(shop.stock._stopped)
+
+
 def test_a_hook_that_raises_fails_the_call_alone():
     """It may keep the observer already, and so is told of the end, once (PB-C21)."""
 
