@@ -18,6 +18,7 @@ from pb.errors import Forbidden
 from pb.logfields import fields
 
 from . import logged
+from .listening import Listening
 from .places import Knock, Leave
 from .sparing import Sparing
 
@@ -143,7 +144,7 @@ async def create_server(
     Without TLS, what `make` makes has to count itself.
     """
     if knock is None or not tls:
-        return await asyncio.get_running_loop().create_server(make, host, port, **tls)
+        return await Listening(make).tcp(host, port, tls)
     door = Door(make, tls, knock)
     await door.listen(host, port)
     return door

@@ -74,6 +74,7 @@ class Places:
 
     def knock(self, address: str) -> Place:
         """Count in who is about to shake hands. Raises Forbidden."""
+        self._check_open()
         self._check(1)
         leave = None if self._knock is None else self._knock(address)
         self.in_door += 1
@@ -88,8 +89,7 @@ class Places:
         """
         if isinstance(link.entered, Place):
             link.entered.arrived()
-        if self._is_closed:
-            raise Forbidden("the server is being closed; try again later")
+        self._check_open()
         self._links.add(link)
         self._check(0)
 
@@ -101,6 +101,10 @@ class Places:
     def discard(self, link: Link) -> None:
         """Count out a connection whose transport is gone."""
         self._links.discard(link)
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise Forbidden("the server is being closed; try again later")
 
     def _check(self, more: int) -> None:
         if self._most and len(self._links) + self.in_door + more > self._most:

@@ -20,6 +20,7 @@ from pb.limits import Limits
 
 from . import memory
 from .door import create_server
+from .listening import Listening
 from .places import Knock
 from .url import Address, BadURL
 from .web import Web
@@ -106,7 +107,7 @@ async def _connect_memory(address: Address, factory: Factory, tls: ssl.SSLContex
 
 async def _listen_tcp(wanted: Wanted) -> tuple[Listener, Address]:
     address = wanted.address
-    server = await asyncio.get_running_loop().create_server(wanted.factory, address.host, address.port)
+    server = await Listening(wanted.factory).tcp(address.host, address.port, {})
     port = server.sockets[0].getsockname()[1]
     return server, Address(address.scheme, address.host, port)
 
@@ -162,7 +163,7 @@ async def _listen_unix(wanted: Wanted) -> tuple[Listener, Address]:
     address = wanted.address
     _remove_stale_socket(address.path)
     # Between bind and chmod the umask decides; a directory that others cannot enter closes that gap.
-    server = await asyncio.get_running_loop().create_unix_server(wanted.factory, address.path)
+    server = await Listening(wanted.factory).unix(address.path)
     os.chmod(address.path, 0o600)
     return server, address
 

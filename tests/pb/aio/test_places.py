@@ -179,4 +179,6 @@ def test_who_arrives_while_the_server_closes_is_sent_away():
     assert [there] == places.close()
     with pytest.raises(pb.Forbidden, match="is being closed"):
         places.enter(late)
-    assert [there] == list(places)
+    with pytest.raises(pb.Forbidden, match="is being closed"):
+        places.knock("127.0.0.1")
+    assert ([there], 0) == (list(places), places.in_door)
