@@ -10,6 +10,7 @@ from ._accelerated import MOST, copy_reader, plain_reader
 from ._blueprint import Blueprint
 from ._bulk import BULK_BYTES, cut_bulk, put_bulk
 from ._checks import check_form, too_deep, unpack
+from ._containers import Containers, may_hold_more
 from ._depth import count_openers, depth_of, preflight
 from ._errormap import build_error
 from ._ext import GRAPH, HOME, REF, STR_ONLY
@@ -58,7 +59,9 @@ class Decoder:
         # Now: nothing that a peer sends may import anything.
         self._read_plain = plain_reader(limits.max_depth) if accelerate else None
         self.unpack_copy: Any = (copy_reader() if accelerate else None) or unpack_state
-        self._short = min(limits.max_depth, _SMALL)
+        # What is shorter holds neither too many containers nor large bytes.
+        self._unchecked = min(limits.max_containers, BULK_BYTES)
+        self._short = min(limits.max_depth, limits.max_containers, _SMALL)
         self.relay = relay
         self.remote_error = remote_error
         self.plans: dict[str, Plan] = registry.snapshot()
@@ -69,7 +72,7 @@ class Decoder:
         }
         # A payload of so many bytes cannot nest too deep. Without an Ext it needs no Reading: 0.3 us
         # instead of 1.1 for the arguments of most calls.
-        self._tiny = min(_TINY, limits.max_depth)
+        self._tiny = min(_TINY, self._short)
 
     def loads(self, payload: bytes | memoryview, tables: Any = None) -> Any:
         """Return the value a payload holds.
@@ -142,14 +145,19 @@ class Decoder:
         return error
 
     def _read(self, reading: Reading, payload: bytes | memoryview) -> Any:
-        cut = cut_bulk(payload) if len(payload) > BULK_BYTES else None
-        if cut is not None:
-            rest, start, end, steps = cut
-            value = self._read(reading, rest)
-            try:
-                return put_bulk(value, steps, bytes(payload[start:end]))
-            except (TypeError, LookupError):
-                raise MalformedJelly("has a key twice around large bytes") from None
+        if len(payload) > self._unchecked:
+            cut = cut_bulk(payload) if len(payload) > BULK_BYTES else None
+            if cut is not None:
+                rest, start, end, steps = cut
+                value = self._read(reading, rest)
+                try:
+                    return put_bulk(value, steps, bytes(payload[start:end]))
+                except (TypeError, LookupError):
+                    raise MalformedJelly("has a key twice around large bytes") from None
+            most = self.limits.max_containers
+            # What is longer is read by msgpack in any case, which counts in less time than looking takes.
+            if may_hold_more(payload, most) if len(payload) <= MOST else len(payload) > most:
+                reading.containers = Containers(self.limits, payload)
         at = _CODE_AT.get(payload[0]) if payload else None
         if at is not None and len(payload) > at and payload[at] == GRAPH:
             return self._read_graph(reading, payload)
@@ -158,13 +166,14 @@ class Decoder:
     def _read_object(self, reading: Reading, payload: bytes | memoryview) -> Any:
         """Unpack one msgpack object, unless it nests too deep."""
         limit = reading.max_depth
+        containers = reading.containers
         size = len(payload)
         if size <= _SMALL:
             bound = count_openers(bytes(payload)) + 1
             if bound > limit:
                 check_form(payload, limit)
         else:
-            if size <= MOST and self._read_plain is not None:
+            if size <= MOST and self._read_plain is not None and containers is None:
                 try:
                     return self._read_plain(payload)
                 except Exception:  # not plain, or malformed: found again below, with its name
@@ -173,7 +182,10 @@ class Decoder:
             if preflight(payload, bound) is not None:
                 check_form(payload, limit)
                 bound = limit
-        value = unpack(payload, reading.read_ext)
+        if containers is None:
+            value = unpack(payload, reading.read_ext)
+        else:
+            value = containers.unpack(payload, reading.read_ext)
         weight = reading.weight
         if weight and bound + weight > limit and (weight > limit or preflight(payload, limit - weight)):
             raise too_deep(limit)
@@ -186,6 +198,8 @@ class Decoder:
         if type(parts) is not list or not parts or set(map(type, parts)) != {bytes}:
             raise MalformedJelly("GRAPH is no array of parts in bin")
         reading.count(1 + len(parts))
+        if reading.containers is not None:
+            reading.containers.count(parts)
         holes = reading.holes = Holes(len(parts))
         reading.quick = {}
         for part in parts:

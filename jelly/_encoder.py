@@ -13,13 +13,14 @@ from . import _exports
 from ._blueprint import Blueprint
 from ._bulk import BULK_BYTES, Bulk, bulk_call, bulk_value
 from ._cacheplan import CachePlan
+from ._containers import has_more_containers
 from ._copies import write_copies
 from ._errormap import bare_error, fit_error
 from ._errorplan import ErrorPlan
 from ._ext import CONTAINERS, SCALARS
 from ._extcount import LEAST_BYTES, has_more_exts
 from ._inert import Opaque, Relayed
-from ._plain import is_plain
+from ._plain import is_plain, too_many_containers
 from ._small import MOST, write_small
 from ._unfit import SharedContainer, TooDeep, Unfit, tell
 from ._walk import Walk
@@ -170,16 +171,18 @@ class Encoder:
 
         Raises:
             Unjellyable: something in it cannot be sent; the text says where it is. Nothing was counted.
-            Oversized: the payload would exceed max_payload, or the limit max_exts. Nothing was counted.
+            Oversized: the payload would exceed max_payload, max_exts or max_containers. Nothing was counted.
         """
         kind = type(value)
         payload: bytes | None = None
         before = self.leaves
         try:
             if kind in SCALARS or (
-                kind in CONTAINERS and is_plain([value], self.limits.max_depth, self.keeps_identity)
+                kind in CONTAINERS and is_plain([value], self.limits, self.keeps_identity)
             ):
                 payload = self.pack(value)
+        except Oversized:
+            raise
         except Exception:  # whatever it is, the walk finds it again, and its place
             pass
         if payload is None:
@@ -206,9 +209,11 @@ class Encoder:
         before = self.leaves
         try:
             if (not kwargs and _are_scalars(map(type, items))) or is_plain(
-                [items, kwargs], self.limits.max_depth - 1, self.keeps_identity
+                [items, kwargs], self.limits, self.keeps_identity, 1
             ):
                 payload = self.pack([items, kwargs])
+        except Oversized:
+            raise
         except Exception:  # as above
             pass
         if payload is None:
@@ -317,6 +322,7 @@ class Encoder:
             except SharedContainer:
                 graph = GraphWalk(walk)
                 payload = self.within_limit(graph.write(value), _UNKNOWN)
+                self._check_containers(payload)
                 self._undo(walk, [ext for exts in graph.spare.values() for ext in exts])
                 walk.streams = graph.streams
             _seal(walk)
@@ -333,7 +339,14 @@ class Encoder:
         if walk.top + walk.weight > self.limits.max_depth:
             raise TooDeep(f"nests deeper than max_depth={self.limits.max_depth}")
         payload = tree if is_packed else walk.pack_checked(tree)
-        return self.within_limit(payload, walk.exts + len(walk.referred) + self.leaves - walk.leaves_before)
+        self.within_limit(payload, walk.exts + len(walk.referred) + self.leaves - walk.leaves_before)
+        if len(payload) > self.limits.max_containers:
+            self._check_containers(payload)
+        return payload
+
+    def _check_containers(self, payload: bytes) -> None:
+        if has_more_containers(payload, self.limits):
+            raise too_many_containers(self.limits.max_containers)
 
     def within_limit(self, payload: bytes, exts: int) -> bytes:
         """Return the payload unless the peer refuses it. It has at most so many Exts; some counted twice."""

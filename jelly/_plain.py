@@ -13,6 +13,8 @@ from typing import Any, Final
 
 from ._ext import CONTAINERS, SCALARS, STR_ONLY
 from .builtins_ import LEAF_WRITERS
+from .errors import Oversized
+from .limits import Limits
 
 _LEAVES: Final = frozenset(LEAF_WRITERS) | {bytearray}
 _FLAT: Final = SCALARS | _LEAVES
@@ -21,7 +23,7 @@ _LIST: Final = {list}
 _DICT: Final = {dict}
 
 
-def is_plain(containers: list[Any], max_depth: int, keeps_identity: bool) -> bool:
+def is_plain(containers: list[Any], limits: Limits, keeps_identity: bool, around: int = 0) -> bool:
     """Tell whether the Packer alone can write these lists and dicts and all that is in them.
 
     False means only that someone has to look closer: at another type, a key that is no str, a container
@@ -29,10 +31,17 @@ def is_plain(containers: list[Any], max_depth: int, keeps_identity: bool) -> boo
 
     Args:
         containers: one level of the value; none may be in another.
-        max_depth: how many levels there may be, this one included.
+        limits: of the peer.
+        around: how many lists are around these containers, one in another.
+
+    Raises:
+        Oversized: there are more containers than the peer takes, in whatever form they would be written.
     """
     seen: set[int] = set()
     count = 0
+    found = around
+    max_depth = limits.max_depth - around
+    most = limits.max_containers
     kinds = set(map(type, containers))
     while max_depth > 0:
         max_depth -= 1
@@ -41,6 +50,10 @@ def is_plain(containers: list[Any], max_depth: int, keeps_identity: bool) -> boo
             seen.update(map(id, containers))
             if len(seen) != count:
                 return False
+        # Behind that: of one that occurs a million times one is written, and a million NODEs.
+        found += len(containers)
+        if found > most:
+            raise too_many_containers(most)
         if kinds == _LIST:
             lists, dicts = containers, []
         elif kinds == _DICT:
@@ -68,6 +81,14 @@ def is_plain(containers: list[Any], max_depth: int, keeps_identity: bool) -> boo
         if not types <= _CONTAINERS_AND_SCALARS:
             max_depth -= 1
     return False
+
+
+def too_many_containers(most: int) -> Oversized:
+    """Make the error for what holds more containers than the peer takes (PB-V49)."""
+    return Oversized(
+        f"a payload of more than max_containers={most} lists and dicts (those that sets, tuples and copies "
+        "travel as included), which is what the peer takes; send it in pieces, or raise the limit there"
+    )
 
 
 def are_unshared(containers: list[Any]) -> bool:

@@ -47,6 +47,7 @@ from .builtins_ import LEAF_READERS
 from .errors import InsecureJelly, MalformedJelly
 
 if TYPE_CHECKING:
+    from ._containers import Containers
     from ._decoder import Decoder
 
 unpack_state: Final[Callable[[bytes], Any]] = functools.partial(unpackb, timestamp=3)
@@ -70,6 +71,7 @@ class Reading:
         begun: ids of the caches that this payload brought.
         unheld: names of what the tables refused because they do not hold such things.
         finishers: (post_unjelly, object) of the copies made so far.
+        containers: counts them, where there can be too many; else None.
         left: how many more Exts, and parts of a GRAPH, there may be.
         unpack_copy: reads the data of a COPY while `hurries`; raises for what it cannot read.
         hurries: True until a copy was met that holds an Ext or is not of the usual form.
@@ -83,6 +85,7 @@ class Reading:
     begun: tuple[int, ...] = ()
     apart: dict[int, object] | None = None
     holes: Holes | None = None
+    containers: Containers | None = None
     finishers: list[tuple[Callable[[Any], object], Any]] | None = None
 
     def __init__(self, decoder: Decoder, tables: Any) -> None:

@@ -17,6 +17,8 @@ class Limits:
             break repr(), == and copy.deepcopy() of whoever receives them.
         max_exts: values of a type that msgpack has not (sets, decimals, copies, references; not datetimes in
             UTC), at whatever depth. Each costs Python a few microseconds.
+        max_containers: lists and dicts, at whatever depth, those that other values travel as included: a set
+            is one, a copy two or more. So many small ones take 50 ms, most of it in the cyclic collector.
         max_floodable_keys: dict keys and set members, a payload, whose hash a peer can choose.
             600 crafted ints make look-ups 80 times slower.
         max_int_bits: bits of the magnitude of an int. str() of more than 4,300 digits raises.
@@ -29,6 +31,7 @@ class Limits:
 
     max_depth: int = 64
     max_exts: int = 20_480
+    max_containers: int = 131_072
     max_floodable_keys: int = 4096
     max_int_bits: int = 4096
     max_decimal_digits: int = 4096

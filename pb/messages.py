@@ -32,10 +32,12 @@ MAGIC: Final = "PB"
 HELLO_MAX_FRAME: Final = 4096
 MIN_DEPTH: Final = 4  # what a peer must take: less, and it could be told no error
 MIN_EXTS: Final = 256  # likewise: with less, ordinary arguments could not be sent
+MIN_CONTAINERS: Final = 4096  # no payload that is sent before HELLO can hold more
 MAX_FRAME: Final = 2**28 - 1  # the top four bits of the length are reserved
 MAX_BATCH: Final = 1024
 MAX_ENVELOPE_BYTES: Final = 65_536  # of one, without its payload
 MAX_BATCH_BYTES: Final = 1_048_576  # of all of a batch, without their payloads
+MAX_BATCH_CONTAINERS: Final = 65_536  # likewise, arrays and maps; itself and its envelopes are some
 MAX_ID: Final = 2**53 - 1
 MAX_TOKEN_BYTES: Final = 64
 MAX_METHOD_BYTES: Final = 128
@@ -108,6 +110,7 @@ HELLO_KEYS: Final[dict[str, tuple[type, object]]] = {
     "max_refs": (int, 1_024),
     "max_depth": (int, 64),
     "max_exts": (int, 20_480),
+    "max_containers": (int, 131_072),
     "max_floodable_keys": (int, 4_096),
     "window": (int, 0),
     "max_streams": (int, 16),

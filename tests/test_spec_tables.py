@@ -166,6 +166,7 @@ def test_limits_of_values_are_the_same_for_connections() -> None:
         ("envelopes in a batch", messages.MAX_BATCH),
         ("bytes of an envelope without its payload", messages.MAX_ENVELOPE_BYTES),
         ("of the envelopes of a batch", messages.MAX_BATCH_BYTES),
+        ("arrays and maps in a batch, beside payloads", messages.MAX_BATCH_CONTAINERS),
         ("largest id", messages.MAX_ID),
         ("PING token, bytes", messages.MAX_TOKEN_BYTES),
         ("method name, bytes", messages.MAX_METHOD_BYTES),

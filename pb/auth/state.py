@@ -22,7 +22,7 @@ FORMAT: Final = 1
 # SQLite takes no longer value unless it was built for more.
 MAX_STATE_BYTES: Final = 512 * 1024 * 1024
 # What comes from a file that only its owner can write may have as many keys, and values, as he likes.
-LIMITS: Final = jelly.Limits(max_exts=1 << 30, max_floodable_keys=1 << 30)
+LIMITS: Final = jelly.Limits(max_exts=1 << 30, max_containers=1 << 30, max_floodable_keys=1 << 30)
 
 T = TypeVar("T")
 Transaction = Generator[tuple[str, Sequence[Any]], list[Sequence[Any]], T]

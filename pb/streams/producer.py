@@ -59,6 +59,7 @@ class Producer:
         "_context",
         "_gathered",
         "_is_cancelled",
+        "_most_bytes",
         "_task",
         "_waiter",
         "_work",
@@ -89,6 +90,8 @@ class Producer:
         self._waiter: Any = None
         self._is_cancelled = False
         self._gathered: list[bytes] = []
+        # Each container takes a byte, so what is gathered never holds more than the peer takes (PB-V49).
+        self._most_bytes = min(_ITEMS_BYTES, scope.encoder.limits.max_containers - 1)
         self._bytes = 0
         self._work = 0
 
@@ -218,7 +221,7 @@ class Producer:
 
     def _gather(self, piece: bytes) -> None:
         """Keep an item that names nothing for the next message."""
-        if self._bytes + len(piece) > _ITEMS_BYTES or len(self._gathered) == _MAX_GATHERED:
+        if self._bytes + len(piece) > self._most_bytes or len(self._gathered) == _MAX_GATHERED:
             self._flush()
         self._gathered.append(piece)
         self._bytes += len(piece)

@@ -12,6 +12,7 @@ from typing import Final
 import msgpack
 
 from jelly import preflight
+from jelly._containers import at_most
 
 from .. import messages
 from ..errors import ProtocolError
@@ -168,6 +169,7 @@ def unpack_frame(body: bytes | bytearray | memoryview, is_first: bool = False) -
         ProtocolError: not one msgpack object, or neither an envelope nor a batch of envelopes.
     """
     size = len(body)
+    count = None
     if size > PREFLIGHT_FROM:
         if size > _LARGE:
             envelope = _unpack_large(memoryview(body))
@@ -175,11 +177,16 @@ def unpack_frame(body: bytes | bytearray | memoryview, is_first: bool = False) -
                 return iter((envelope,))
             if size > messages.MAX_ENVELOPE_BYTES:
                 check_envelopes(memoryview(body))
+                # A batch of 1 MiB of empty lists took 0.4 s. What is shorter cannot hold too many.
+                count = at_most(messages.MAX_BATCH_CONTAINERS, _too_many_containers)
         problem = preflight(body, _ENVELOPE_DEPTH)
         if problem is not None:
             raise ProtocolError(f"frame: {problem}", messages.BYE_MALFORMED)
     try:
-        frame = msgpack.unpackb(body, ext_hook=_refuse_ext)
+        if count is None:
+            frame = msgpack.unpackb(body, ext_hook=_refuse_ext)
+        else:
+            frame = msgpack.unpackb(body, ext_hook=_refuse_ext, list_hook=count, object_hook=count)
     except ProtocolError:
         raise
     except Exception as error:  # at least eight types come out of msgpack
@@ -230,6 +237,14 @@ def _check_bytes(found: int, most: int, what: str) -> None:
         raise ProtocolError(
             f"{what} of {found} bytes beside payloads; at most {most} are allowed", messages.BYE_TOO_LARGE
         )
+
+
+def _too_many_containers() -> ProtocolError:
+    return ProtocolError(
+        f"a batch of more than {messages.MAX_BATCH_CONTAINERS} arrays and maps beside payloads; at most so "
+        "many are allowed",
+        messages.BYE_TOO_LARGE,
+    )
 
 
 def _checked_batch(count: int) -> int:

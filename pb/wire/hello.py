@@ -50,6 +50,7 @@ def hello_message(
         "max_refs": limits.max_refs,
         "max_depth": limits.max_depth,
         "max_exts": limits.max_exts,
+        "max_containers": limits.max_containers,
         "max_floodable_keys": limits.max_floodable_keys,
         "window": limits.window,
         "max_streams": limits.max_streams,
@@ -97,6 +98,8 @@ def read_hello(envelope: list[Any], ours: Limits) -> Hello:
         raise ProtocolError(f"HELLO with max_depth below {messages.MIN_DEPTH}: no error could be told")
     if told["max_exts"] < messages.MIN_EXTS:
         raise ProtocolError(f"HELLO with max_exts below {messages.MIN_EXTS}")
+    if told["max_containers"] < messages.MIN_CONTAINERS:
+        raise ProtocolError(f"HELLO with max_containers below {messages.MIN_CONTAINERS}")
     limits = dataclasses.replace(
         ours,
         # Nor more than this side would take itself: otherwise the peer could choose how much waits here.
@@ -105,6 +108,7 @@ def read_hello(envelope: list[Any], ours: Limits) -> Hello:
         max_refs=told["max_refs"],
         max_depth=told["max_depth"],
         max_exts=told["max_exts"],
+        max_containers=told["max_containers"],
         max_floodable_keys=told["max_floodable_keys"],
         window=told["window"],
         max_streams=told["max_streams"],

@@ -28,6 +28,7 @@ from typing import Any, Final
 from msgpack import ExtType, packb, unpackb
 
 from jelly import Decoder, JellyError, Registry
+from jelly.limits import DEFAULT_LIMITS
 
 _COMPOSITE: Final = frozenset({4, 8, 9, 11, 16, 17, 18, 19})
 _ROUNDS: Final = 7
@@ -65,6 +66,11 @@ def many(unit: bytes, size: int) -> bytes:
     return b"\xdd" + count.to_bytes(4, "big") + unit * count
 
 
+def array(items: bytes) -> bytes:
+    """Return an array of items of a byte each."""
+    return b"\xdd" + len(items).to_bytes(4, "big") + items
+
+
 def ext(code: int, data: bytes) -> bytes:
     return packb(ExtType(code, data))
 
@@ -90,6 +96,8 @@ def payloads(size: int) -> dict[str, bytes]:
     leaves = [b"\x9a" + b"\x01" * 10]
     for number in range(7):
         leaves.append(b"\x9a" + ext(21, bytes([number])) * 10)
+    # Around them there is one more.
+    lists = min(size, DEFAULT_LIMITS.max_containers - 1)
     hostile = {
         f"COPY with {key}": many(ext(8, packb(["P", {"x": 1, key: 2}])), size)
         for key in ("__class__", "__dict__", "remote_x")
@@ -101,6 +109,12 @@ def payloads(size: int) -> dict[str, bytes]:
         "empty maps": many(b"\x80", size),
         "maps of one": many(b"\x81\xa0\xc0", size),
         "lists of depth 60": many(b"\x91" * 60 + b"\xc0", size),
+        "lists in lists": many(b"\x91\x90", size),
+        "as many lists as may be, and ints": array(b"\x90" * lists + b"\x01" * (size - lists)),
+        "as many maps as may be, of ints": many(b"\x81\xa0" + b"\x01", min(size, 3 * lists)),
+        "TUPLE of empty lists": ext(16, many(b"\x90", size)),
+        "TUPLEs of empty lists": many(ext(16, b"\xdc\x01\x00" + b"\x90" * 256), size),
+        "GRAPH of empty lists": graph([b"\x90", many(b"\x90", size)]),
         "TUPLE empty": many(ext(16, b"\x90"), size),
         "TUPLE of one": many(ext(16, b"\x91\xc0"), size),
         "TUPLE of lists and junk": many(ext(16, b"\x92\x91\x91\xc0" + junk), size),

@@ -253,6 +253,20 @@ FAULTS = (
         "pipelining.09",
     ),
     Fault(
+        "the arrays of a payload are not counted",
+        "jelly/_decoder.py",
+        "                reading.containers = Containers(self.limits, payload)\n",
+        "                pass\n",
+        "limits.04",
+    ),
+    Fault(
+        "more arrays are sent than the peer takes",
+        "pb/wire/hello.py",
+        '        max_containers=told["max_containers"],\n',
+        "",
+        "limits.03",
+    ),
+    Fault(
         "fractions of a second are lost",
         "jelly/builtins_.py",
         "    nanoseconds = value.microseconds * 1000\n",

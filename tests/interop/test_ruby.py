@@ -56,6 +56,27 @@ def test_an_error_of_the_server_s_prints_harmlessly():
     assert r'a.B: x\n\e[2J\u009B\u202E\u2028 ü|"x\n\e[2J\u009B\u202E\u2028 \u00FC"' == done.stdout
 
 
+@pytest.mark.parametrize(
+    ("lists", "found"), [(4092, "6 bytes more"), (4093, "more than 4096 arrays and maps")]
+)
+def test_no_more_lists_are_sent_than_the_server_takes(lists, found):
+    """It would end the connection (PB-V49). The outermost, the arguments and their names are three."""
+    asked = f"""
+        require "pb"
+        begin
+          value = [[[[]] * {lists}], {{}}]
+          print PB::Values.pack(value, 4096).bytesize - {lists}, " bytes more"
+        rescue PB::Unsendable => error
+          print error.message
+        end
+    """
+    done = subprocess.run(
+        ["ruby", "-I", str(CLIENT), "-e", asked], capture_output=True, encoding="utf-8", timeout=HARD_END_S
+    )
+
+    assert done.stdout.startswith(found), done.stderr
+
+
 @pytest.mark.parametrize("scheme", ["pb", "pb+unix"])
 def test_a_live_server(scheme, tmp_path):
     """Calls, references, errors, and a clean end."""

@@ -16,6 +16,7 @@ from jelly import (
     InsecureJelly,
     Limits,
     MalformedJelly,
+    Oversized,
     Referenceable,
     Registry,
     RemoteCopy,
@@ -304,8 +305,10 @@ def test_a_tree_that_would_grow_without_end_is_refused(monkeypatch: pytest.Monke
     for _ in range(40):
         value = [value, value]
 
-    with pytest.raises(Unjellyable):
+    with pytest.raises(Oversized, match="max_containers"):
         Encoder(Registry(), identity="tree").dumps(value)
+    with pytest.raises(Unjellyable, match="once shared"):
+        Encoder(Registry(), Limits(max_containers=1 << 30), identity="tree").dumps(value)
 
 
 def test_a_copyable_that_is_not_registered_is_told_apart() -> None:

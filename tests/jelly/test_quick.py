@@ -266,7 +266,7 @@ def test_a_list_of_copies_is_written_as_msgpack_writes_it(count: int) -> None:
     note = dataclasses.make_dataclass("Note", ["a"])
     registry = Registry()
     registry.add(note, "N")
-    encoder = Encoder(registry, Limits(max_exts=1 << 20))
+    encoder = Encoder(registry, Limits(max_exts=1 << 20, max_containers=1 << 20))
     texts = ["x" * (number if count < 300 else 3) for number in range(count)]
 
     payload = encoder.dumps([note(text) for text in texts])

@@ -154,6 +154,15 @@ def max_exts_receiver(extra):
     return heard(server(max_exts=300), with_argument(array([big] * (300 + extra)), "sink"))
 
 
+def max_containers_sender(extra):
+    return made(pump(max_containers=5000), "sink", [[] for _ in range(5000 - 4 + extra)])
+
+
+def max_containers_receiver(extra):
+    lists = array([b"\x90"] * (5000 - 4 + extra))
+    return heard(server(max_containers=5000), with_argument(lists, "sink"))
+
+
 def max_floodable_keys_sender(extra):
     return made(pump(max_floodable_keys=100), "sink", dict.fromkeys(range(1 << 40, (1 << 40) + 100 + extra)))
 

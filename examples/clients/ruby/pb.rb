@@ -71,7 +71,8 @@ module PB
       if target.positive? && @references[target]&.__pb_gone?
         raise RemoteError, { "type" => "pb.Gone", "msg" => "the object was taken back" }
       end
-      payload = Values.pack([args, kwargs.transform_keys(&:to_s)]) { |ref| ref.__pb_connection.equal?(self) }
+      most = @info.fetch("max_containers", Values::MAX_CONTAINERS)
+      payload = Values.pack([args, kwargs.transform_keys(&:to_s)], most) { |ref| ref.__pb_connection.equal?(self) }
       raise NotExecuted, "the connection has ended" if @io.closed?
       id = @last_id += 1
       @open << id
@@ -157,7 +158,7 @@ module PB
     end
 
     def unpack(body)
-      Values.check_form(body)
+      Values.check_form(body, 65_536) # PB-F48
       MessagePack.unpack(body)
     rescue StandardError
       fail_with(4, "a frame that is no msgpack")

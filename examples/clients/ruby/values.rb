@@ -11,13 +11,18 @@ module PB
     REF, HOME, REFX, TIMESTAMP = 1, 2, 4, -1
     INTEGERS = (-2**63..2**64 - 1)
     MAX_DEPTH = 64
+    MAX_CONTAINERS = 131_072
 
-    def self.pack(value, &home)
+    def self.pack(value, most = MAX_CONTAINERS, &home)
       check(value, 0, home)
       factory = MessagePack::Factory.new
       factory.register_type(TIMESTAMP, Time, packer: method(:pack_time))
       factory.register_type(HOME, Reference, packer: ->(ref) { uint(ref.__pb_id) })
-      factory.dump(value)
+      packed = factory.dump(value)
+      check_form(packed, most) if packed.bytesize > most  # PB-V49
+      packed
+    rescue ProtocolError => error
+      raise Unsendable, "#{error.message}, for the peer"
     end
 
     def self.check(value, depth, home)
@@ -62,13 +67,16 @@ module PB
              0xD9 => [1, 0], 0xDA => [2, 0], 0xDB => [4, 0] }.freeze
     COUNTED = { 0xDC => [2, 1], 0xDD => [4, 1], 0xDE => [2, 2], 0xDF => [4, 2] }.freeze
 
-    # Looks at the headers before anything is allocated on their word (PB-V30): there is one value (PB-V1).
-    def self.check_form(bytes)
-      at, left, size = 0, 1, bytes.bytesize
+    # Looks at the headers before anything is allocated on their word (PB-V30): there is one value (PB-V1), and it
+    # holds not too many arrays and maps (PB-V49).
+    def self.check_form(bytes, most = MAX_CONTAINERS)
+      at, left, size, containers = 0, 1, bytes.bytesize, 0
       while left.positive?
         raise ProtocolError, "promises more than it holds" if left > size - at
         head = bytes.getbyte(at)
         at, left = at + 1, left - 1
+        containers += 1 if (0x80..0x9F).cover?(head) || COUNTED.key?(head)
+        raise ProtocolError, "more than #{most} arrays and maps" if containers > most
         if head <= 0x7F || head >= 0xE0 then next
         elsif head <= 0x8F then left += 2 * (head & 15)
         elsif head <= 0x9F then left += head & 15

@@ -6,7 +6,7 @@ import time
 
 from .. import values
 from ..case import Group
-from ..peer import GONE, PING, Peer, Unmet, shown
+from ..peer import CALL, GONE, PING, Peer, Unmet, shown
 
 GROUP = Group("limits")
 
@@ -30,6 +30,35 @@ def max_depth(peer: Peer) -> None:
     peer.fails(peer.call(0, "echo", value), "pb.TooLarge")
     if peer.ask(0, "echo", [[1]]) != [[1]]:
         raise Unmet("a value that is not too deep is not echoed")
+
+
+@GROUP.case("it sends no more arrays and maps than we take", "PB-V49", "PB-F19", raw=True)
+def max_containers(peer: Peer) -> None:
+    peer.hello(max_containers=4096)
+    if peer.info.get("max_containers", 131_072) < 5000:
+        return  # it takes no more itself
+    many: list[object] = [[] for _ in range(4096)]
+    peer.fails(peer.call(0, "echo", many), "pb.TooLarge")
+    if peer.ask(0, "echo", many[1:]) != many[1:]:
+        raise Unmet("a value of as many as we take is not echoed")
+
+
+@GROUP.case("a payload of too many arrays ends the connection with BYE 5", "PB-V49")
+def too_many_containers(peer: Peer) -> None:
+    most = peer.info.get("max_containers", 131_072)
+    if most + 100 > peer.info.get("max_frame", 65_536):
+        return
+    # Of the payload there are four beside: both, the arguments, this one and the map of names.
+    allowed, too_many = (
+        b"\x92\x91\xdd" + count.to_bytes(4, "big") + b"\x90" * count + b"\x80"
+        for count in (most - 4, most - 3)
+    )
+    call = peer.next_call()
+    peer.send(CALL, call, 0, "keep", allowed)
+    if peer.result(call) is not None:
+        raise Unmet("as many as it takes are not kept")
+    peer.send(CALL, peer.next_call(), 0, "keep", too_many)
+    peer.bye(5)
 
 
 @GROUP.case("it sends no frame longer than we take", "PB-F19", "PB-M15", raw=True)

@@ -188,6 +188,22 @@ def test_more_exts_than_the_other_side_takes_are_an_error_and_not_the_end():
     assert 1 == other_way.call("echo", 1)
 
 
+def test_more_lists_than_the_other_side_takes_are_an_error_and_not_the_end():
+    """As above (PB-V49); what is around them in a call and in an answer counts too."""
+    many = [[] for _ in range(4096)]
+    server = Server()
+    server.remote_many = lambda fewer: many[fewer:]
+    one_way = Pump(server, limits=pb.Limits(max_containers=4096), client_limits=pb.Limits())
+    with pytest.raises(pb.TooLarge, match="max_containers=4096"):
+        one_way.root.echo(many[3:]).result()
+    assert many[4:] == one_way.call("echo", many[4:])
+
+    other_way = Pump(server, limits=pb.Limits(), client_limits=pb.Limits(max_containers=4096))
+    with pytest.raises(pb.TooLarge, match="max_containers=4096"):
+        other_way.call("many", 0)
+    assert many[1:] == other_way.call("many", 1)
+
+
 def test_a_result_whose_hooks_fail_fails_the_call():
     """They may raise anything."""
 

@@ -97,6 +97,17 @@ def test_items_leave_in_messages_of_at_most_64_kib():
     assert max(sizes) > 50_000
 
 
+def test_items_that_share_a_message_hold_no_more_lists_than_the_peer_takes():
+    """Each of them may be sent, and all together would end the connection (PB-V49)."""
+    pump = Pump(Server(), limits=pb.Limits(), client_limits=pb.Limits(window=20, max_containers=4096))
+    things = [[[] for _ in range(1000)] for _ in range(10)]
+
+    outcome = pump.root.things(*things, [[] for _ in range(4094)], 1)
+    pump.run()
+
+    assert [*things, [[] for _ in range(4094)], 1] == taken(outcome.result(), pump)
+
+
 def test_every_kind_of_item_arrives_alone_or_with_others(pump):
     """Plain ones, shared and cyclic ones, references and further streams."""
     cyclic = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import msgpack
 import pytest
 
@@ -165,3 +167,34 @@ def test_the_last_byte_that_may_be_is_taken_and_one_more_is_not(is_batch):
             if is_batch
             else b"\x92\x08" + array(messages.MAX_ENVELOPE_BYTES - 6, b"\x05")
         )
+
+
+def test_the_last_list_of_a_batch_that_may_be_is_taken_and_one_more_is_not():
+    """A message cannot hold too many, for it is too short; 16 of them could, and took 0.4 s. Payloads may."""
+    # The batch, four messages and the map and the list of the options of each.
+    lists = messages.MAX_BATCH_CONTAINERS - 1 - 4 * 3
+    parts = [lists // 4] * 3 + [lists - lists // 4 * 3]
+    payload = b"\x90" * messages.MAX_BATCH_CONTAINERS
+
+    for extra in (0, 1):
+        options = [b"\x81\xa1z" + array(part, b"\x90") for part in [parts[0] + extra, *parts[1:]]]
+        batch = b"\x94" + b"".join(call(each, payload) for each in options)
+        if not extra:
+            assert 4 == len(list(unpack_frame(batch)))
+    with pytest.raises(ProtocolError, match="more than 65536 arrays and maps beside payloads") as caught:
+        unpack_frame(batch)
+    assert messages.BYE_TOO_LARGE == caught.value.code
+
+
+@pytest.mark.parametrize("unit", [b"\x90", b"\x80", b"\x91\x90", b"\x81\xa0\xc0"])
+def test_lists_that_are_too_many_in_a_batch_are_not_made(unit):
+    """They are counted while they are made, for what is beside payloads may be spread over many messages."""
+    options = b"\x81\xa1z" + array(60_000 // len(unit), unit)
+    body = b"\xdc\x00\x10" + call(options) * 16
+    tracemalloc.start()
+    with pytest.raises(ProtocolError, match="arrays and maps"):
+        unpack_frame(body)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert peak < 16 * len(body)

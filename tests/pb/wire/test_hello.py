@@ -27,6 +27,7 @@ def test_our_hello_says_what_this_side_accepts():
         max_refs=7,
         max_depth=8,
         max_exts=999,
+        max_containers=9999,
         max_floodable_keys=9,
         window=3,
         idle_s=10.5,
@@ -44,6 +45,7 @@ def test_our_hello_says_what_this_side_accepts():
             "max_refs": 7,
             "max_depth": 8,
             "max_exts": 999,
+            "max_containers": 9999,
             "max_floodable_keys": 9,
             "window": 3,
             "max_streams": 256,
@@ -66,6 +68,7 @@ def test_what_one_side_says_the_other_reads():
         max_refs=7,
         max_depth=8,
         max_exts=999,
+        max_containers=9999,
         max_floodable_keys=9,
         idle_s=10,
     )
@@ -82,12 +85,13 @@ def test_silence_has_a_meaning():
 
     assert ("", frozenset(), (), ()) == (hello.agent, hello.features, hello.auth, hello.bindings)
     assert (0, 16) == (limits.window, limits.max_streams)
-    assert (65_536, 16, 1024, 64, 20_480, 4096, 0) == (
+    assert (65_536, 16, 1024, 64, 20_480, 131_072, 4096, 0) == (
         limits.max_frame,
         limits.max_calls,
         limits.max_refs,
         limits.max_depth,
         limits.max_exts,
+        limits.max_containers,
         limits.max_floodable_keys,
         limits.idle_s,
     )
@@ -160,6 +164,7 @@ def test_a_known_key_of_a_wrong_type_is_a_violation(key, value):
         ("max_frame", -1),
         ("max_refs", -1),
         ("max_exts", 255),
+        ("max_containers", 4095),
         ("max_calls", 0),
         ("max_floodable_keys", -1),
         ("window", -1),

@@ -338,6 +338,35 @@ def test_too_many_exts_end_the_connection_and_cost_no_more_than_those_allowed(un
     assert "max_exts=20480" in str(side.broker.error)
 
 
+CONTAINERS = {
+    "lists": b"\x90",
+    "maps": b"\x80",
+    "lists in lists": b"\x91" * 50 + b"\x90",
+    "maps of one": b"\x81\xa0\xc0",
+    "lists in tuples": ext(16, b"\xdc\x01\x00" + b"\x90" * 256),
+}
+
+
+@pytest.mark.parametrize("is_graph", [False, True], ids=["tree", "graph"])
+@pytest.mark.parametrize("unit", CONTAINERS.values(), ids=CONTAINERS.keys())
+def test_too_many_arrays_end_the_connection_and_are_not_made(unit, is_graph):
+    """4 MiB of them took 1.2 s, most of it in the collector, and 270 MB (PB-V49)."""
+    many = array([unit] * (MEBI // len(unit)))
+    data = call(graph([b"\x90", many]), "sink") if is_graph else with_argument(many, "sink")
+    side = victim()
+    gc.collect()
+
+    tracemalloc.start()
+    side.input(data)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert messages.BYE_TOO_LARGE == bye_of(side)
+    assert "max_containers=131072" in str(side.broker.error)
+    # A byte each, they would take 64 and more; a fourth of them or less is made.
+    assert peak < 32 * len(data)
+
+
 @pytest.mark.parametrize("code", [17, 18, 19], ids=["set", "frozenset", "map"])
 def test_too_many_members_of_a_hash_that_can_be_chosen_are_refused(code):
     """The bound holds for all tables of a payload together."""

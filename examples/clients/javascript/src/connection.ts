@@ -54,8 +54,8 @@ const MESSAGES: Record<number, Message> = {
 /** key of HELLO: the least it can be, what its absence means, what we announce. */
 const NUMBERS: Record<string, [number, number, number]> = {
   max_frame: [4096, 65536, 4194304], max_calls: [4, 16, 1024], max_refs: [0, 1024, 100000], max_depth: [4, 64, 64],
-  max_exts: [256, 20480, 20480], max_floodable_keys: [0, 4096, 4096], window: [0, 0, 16], max_streams: [0, 16, 256],
-  idle: [0, 0, 0],
+  max_exts: [256, 20480, 20480], max_containers: [4096, 131072, 131072], max_floodable_keys: [0, 4096, 4096],
+  window: [0, 0, 16], max_streams: [0, 16, 256], idle: [0, 0, 0],
 };
 const numbers = <T>(of: (row: [number, number, number]) => T): Record<string, T> =>
   Object.fromEntries(Object.entries(NUMBERS).map(([key, row]) => [key, of(row)]));
@@ -151,11 +151,11 @@ export class Connection {
   /** Encode a payload and queue its frame in one step; what it counted is undone if that fails. */
   encode(value: unknown, send: (bytes: Uint8Array) => void, encoding = new Encoding()): void {
     this.calls.startPiped(); // which were made before this
-    const { max_depth: depth, max_exts: exts } = this.peer!.numbers;
+    const { max_depth: depth, max_exts: exts, max_containers: containers } = this.peer!.numbers;
     const refer: Refer = (object) => this.refer(object, encoding);
     const describe = (error: unknown): ErrorMap => this.registry.describeError(error, this.log);
     try {
-      send(new Writer(refer, describe, this.registry, { depth, exts }).payload(value));
+      send(new Writer(refer, describe, this.registry, { depth, exts, containers }).payload(value));
     } catch (error) {
       for (const undo of encoding.back.reverse()) undo();
       throw error;
@@ -206,7 +206,8 @@ export class Connection {
     if (this.isClosed) return;
     try {
       if (body.length < 1 || body.length > (this.peer ? OURS.max_frame : 4096)) throw malformed("bad frame size", 5);
-      const found = new Reader(body, undefined, undefined, { depth: 8, exts: 0, floodable: 0 }).envelope();
+      const bounds = { depth: 8, exts: 0, containers: 65536, floodable: 0 };
+      const found = new Reader(body, undefined, undefined, bounds).envelope();
       if (!Array.isArray(found) || !found.length) throw malformed("a frame that is no envelope");
       if (!this.peer) return this.greet(found, body);
       const envelopes = Array.isArray(found[0]) ? found : [found];

@@ -11,7 +11,7 @@ type OfId = "ref" | "home" | "answer" | "stream" | "cached";
 export type Tables = Record<OfId, (id: number, meta?: State) => unknown> & {
   cache(id: number, entry?: Entry): { value: unknown; fill(state: unknown): void };
 };
-export const LIMITS = { depth: 64, exts: 20480, floodable: 4096 };
+export const LIMITS = { depth: 64, exts: 20480, containers: 131072, floodable: 4096 };
 /** Where a value stands: a NODE of any part may be there, of an earlier part, or none; or neither floats nor Exts. */
 export type Place = "free" | "back" | "key" | "exact";
 /** Ext numbers whose data are an id, and what it becomes. */
@@ -48,6 +48,7 @@ export class Reader {
   private scope = { level: 0, native: 0, weight: 0 }; // how deep it is up to here (1.4), within an Ext or part
   private path = 0; // how many containers are around this place
   private exts = 0;
+  private containers = 0; // arrays and maps
   private floodable = 0; // keys and members
   private parts: unknown[] = []; // of the GRAPH,
   private partCount = 0; // how many it will have,
@@ -77,7 +78,7 @@ export class Reader {
     this.limit("depth", this.scope.native + this.scope.weight);
     return value;
   }
-  private limit(what: "depth" | "exts", found: number): void {
+  private limit(what: "depth" | "exts" | "containers", found: number): void {
     if (found > this.limits[what]) throw malformed(`max_${what} is ${this.limits[what]}, found ${found} or more`, 5);
   }
   private refuse(error: PbError): void { this.violation ??= error; }
@@ -129,6 +130,7 @@ export class Reader {
     const { scope } = this;
     scope.native = Math.max(scope.native, ++scope.level);
     this.limit("depth", ++this.path);
+    this.limit("containers", ++this.containers);
     for (let i = 0; i < count; i++) read(i);
     scope.level--;
     this.path--;
@@ -240,6 +242,7 @@ export class Reader {
     this.partCount = this.header(end) === "array" ? this.found : 0;
     if (this.partCount === 0) bad("GRAPH is an array of parts");
     this.limit("exts", (this.exts += 1 + this.partCount));
+    this.containers++;
     while (this.parts.length < this.partCount) {
       if (this.header(end) !== "bin") bad("a part of a GRAPH that is no bin");
       this.parts.push(this.whole(this.at + this.found, "back"));

@@ -25,10 +25,11 @@ export class Writer {
   private readonly forms = new Map<unknown, Form | undefined>(); // so that each state is asked for once
   private readonly parts = new Map<unknown, number>(); // of the GRAPH: what is where
   private exts = 0;
+  private containers = 0; // arrays and maps
   private path = 0; // how many containers are around this place,
   private deepest = 0; // and at most
   constructor(private readonly refer: Refer, private readonly describe: (error: Error) => object,
-    private readonly registry: Registry, private readonly limits: { depth: number; exts: number }) {}
+    private readonly registry: Registry, private readonly limits: Omit<typeof LIMITS, "floodable">) {}
 
   payload(value: unknown): Uint8Array {
     const seen = new Set<object>(), shared = new Set<object>(), inOrder: object[] = [];
@@ -41,6 +42,7 @@ export class Writer {
       inOrder.push(one);
     };
     if (this.form(value)) walk(value as object, 1);
+    this.containers = shared.size ? 1 : 0; // of a GRAPH the array of its parts
     const bytes = shared.size ? this.graph(value, inOrder, shared) : pack(this.lower(value, "free"));
     // Depth and Exts are counted as the receiver does it, in the bytes; unless there are few. That each of n containers
     // is an Ext, with the deepest array beside the next one, is the worst: n + (2 + 3 + … n + 1) + 1 deep (see 1.4).
@@ -59,7 +61,9 @@ export class Writer {
   }
   private all(items: any[], lower: (one: any, i: number) => unknown): unknown[] {
     this.deepest = Math.max(this.deepest, ++this.path);
-    if (this.path > this.limits.depth) throw new TooLarge(`max_depth of the peer is ${this.limits.depth}`);
+    const { depth, containers } = this.limits;
+    if (this.path > depth) throw new TooLarge(`max_depth of the peer is ${depth}`);
+    if (++this.containers > containers) throw new TooLarge(`max_containers of the peer is ${containers}`);
     const found = items.map(lower);
     this.path--;
     return found;

@@ -3,11 +3,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate as soon, setTimeout as sleep } from "node:timers/promises";
 import {
-  Cacheable, Civil, Connection, dial, Duration, isStale, onChange, PbError, Referenceable, Registry, RemoteError, serve, TooLarge, Uuid,
+  Cacheable, Civil, Connection, dial, Duration, isStale, onChange, PbError, Referenceable, Registry, RemoteError, serve, TooLarge, Tuple, Uuid,
 } from "../dist/index.js";
 import { Reader } from "../dist/reader.js";
 import { pack } from "../dist/writer.js";
-import { bytes, connection, envelopes } from "./peer.mjs";
+import { bytes, called, connection, envelopes } from "./peer.mjs";
 
 const NO_ARGS = bytes("929080"), C1 = bytes("c1");
 const graph = (...parts) => {
@@ -101,6 +101,34 @@ test("what is deeper than the stack is refused with a limit, made here or sent b
   hear(1, 1, 0, "echo", graph(...chain.map((one) => new Uint8Array(one)), bytes("9291d4150080")));
   const [[code, , payload]] = envelopes(said);
   assert.deepEqual([code, new Reader(payload).envelope().type], [3, "pb.TooLarge"]);
+});
+test("no more arrays and maps are sent than the peer takes, nor taken than are announced (PB-V49)", async () => {
+  const lists = (count) => Array.from({ length: count }, () => []);
+  const { made, hear, said } = connection(serve({ lists, count: (x) => x.length }), { max_containers: 4096 });
+  const shared = [];
+  for (const [value, extra] of [[lists, 4], [(n) => Tuple.from(lists(n)), 4], [(n) => [shared, shared, ...lists(n)], 6]]) {
+    said.length = 0;
+    made.root.call("take", value(4096 - extra)).catch(() => undefined);
+    await assert.rejects(made.root.call("take", value(4097 - extra)), TooLarge);
+    assert.deepEqual(called(said), ["take"]);
+  }
+  said.length = 0;
+  hear(1, 1, 0, "lists", pack([[4096], {}]));
+  hear(1, 2, 0, "lists", pack([[4095], {}]));
+  hear(1, 3, 0, "count", pack([[lists(131_068)], {}]));
+  await soon();
+  assert.deepEqual(envelopes(said).map(([code, id]) => [code, id]), [[3, 1], [2, 2], [2, 3]]);
+  hear(1, 4, 0, "count", pack([[lists(131_069)], {}]));
+  assert.equal(made.isClosed, true);
+  assert.equal(said.at(-1).slice(0, 6), "940f05"); // BYE 5
+});
+test("a batch of too many arrays ends the connection (PB-F48)", () => {
+  const { made, hear, said } = connection();
+  const call = (i) => [1, i, 0, "x", NO_ARGS, { z: Array.from({ length: 4096 }, () => []) }];
+  hear(...[1, 2, 3].map(call));
+  assert.equal(made.isClosed, false);
+  hear(...Array.from({ length: 16 }, (_, i) => call(i + 4)));
+  assert.equal(said.at(-1).slice(0, 6), "940f05"); // BYE 5
 });
 
 class Stock extends Cacheable {

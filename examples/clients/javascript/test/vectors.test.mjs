@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { Civil, Decimal, Duration, FrozenSet, Opaque, PbError, ProtocolError, Registry, Tuple, Uuid } from "../dist/index.js";
-import { Reader } from "../dist/reader.js";
+import { LIMITS, Reader } from "../dist/reader.js";
 import { Writer } from "../dist/writer.js";
 
 const vectors = new URL("../../../../spec/vectors/", import.meta.url);
@@ -98,7 +98,7 @@ function graph(list) {
   return parts.at(-1);
 }
 
-const write = (x) => hex(new Writer(refer, describe, registry, { depth: 64, exts: 20480 }).payload(x));
+const write = (x) => hex(new Writer(refer, describe, registry, LIMITS).payload(x));
 const byBytes = (list, bytes = write) => list.sort((a, b) => (bytes(a) < bytes(b) ? -1 : 1)); // in hex
 /** A value whose maps and sets are in canonical order (PB-V40); what a GRAPH has is left as it is. */
 function canonical(x) {
