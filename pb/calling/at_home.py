@@ -124,6 +124,9 @@ class _Here:
         try:
             try:
                 await HALT
+            except GeneratorExit:  # thrown away with its loop: nobody waits for the outcome
+                drop(result)
+                return
             except BaseException:
                 drop(result)
                 raise

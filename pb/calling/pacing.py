@@ -81,6 +81,9 @@ class Pacing:
                 await HALT
                 if self.beginning > 1 and self.is_late:
                     await self.give_way()
+            except GeneratorExit:  # thrown away with its loop: nobody is there to be told, nothing was begun
+                served.drop()
+                return
             except BaseException:  # it was stopped, by the peer or by the program
                 served.drop()
                 raise

@@ -59,6 +59,18 @@ def test_a_call_that_the_program_stops_before_its_first_step_is_answered(id):
     assert (0, 0, {}, 0) == (serving.count, serving.beginning, serving.running, script.broker.scope.running)
 
 
+def test_a_call_whose_loop_is_gone_before_its_first_step_says_nothing(caplog):
+    """A program may end so; its method has not begun, and no warning says that it was never awaited."""
+    script = came([1, 1, 0, "wait", NOTHING])
+    (served,) = script.broker.serving.running.values()
+    served.task.coroutine.close()
+    handler = served.awaitable
+
+    assert [] == script.heard() == caplog.messages
+    with pytest.raises(RuntimeError, match="cannot reuse"):
+        handler.send(None)
+
+
 def test_a_program_that_cannot_make_tasks_fails_the_call():
     """It is answered once, though its coroutine ends too."""
     script = Script(Server())

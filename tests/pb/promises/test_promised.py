@@ -173,6 +173,19 @@ def test_a_method_here_ends_its_call_whose_task_is_stopped_before_its_first_step
     assert [] == mine.gate.waiting
 
 
+def test_a_method_here_whose_loop_is_gone_before_its_first_step_settles_nothing():
+    """Nobody is there to be told; and no warning says that it was never awaited."""
+    _, pump = make()
+    pump.call("keep", Mine())
+    wait = tell(tell(pump.root, "peer"), "wait")
+    pump.server.broker.receive_data(pump.client.output())
+    pump.client.broker.receive_data(pump.server.output())
+    (task,) = pump.client.tasks
+    task.coroutine.close()
+
+    assert 0 == wait.settled
+
+
 def test_a_method_here_may_give_up_its_call_in_its_first_step():
     """Where tasks run at once it has none yet that could be stopped, and goes on to its end."""
     _, pump = make()
