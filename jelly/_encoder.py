@@ -117,7 +117,8 @@ class Encoder:
         kind = type(value)
         if kind in SCALARS and not (kind is bytes and len(value) >= BULK_BYTES):  # type: ignore[arg-type]
             try:
-                payload: bytes | Bulk = self.pack(value)
+                pack = self.pack
+                payload: bytes | Bulk = pack(value)
             except Exception:  # the walk finds it again
                 return self._write(value, tables, where, None)
         elif kind is bytes:
@@ -151,7 +152,8 @@ class Encoder:
                     break
             else:
                 try:
-                    payload = self.pack_flat((args, kwargs))
+                    pack = self.pack_flat
+                    payload = pack((args, kwargs))
                 except Exception:  # the walk finds it again, and its place
                     return self.dumps_call(args, kwargs, tables, method)
                 if len(payload) > self.max_payload:

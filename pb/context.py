@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextvars
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from .attachment import Attachment
@@ -44,6 +44,11 @@ class Inherited(NamedTuple):
 
 # One variable for all of it: None costs a call one look-up.
 inherited: contextvars.ContextVar[Inherited | None] = contextvars.ContextVar("pb_inherited", default=None)
+
+# Bound once, for every call: Python makes a new one whenever what is imported is asked for its method.
+enter_call: Final = serving.set
+leave_call: Final = serving.reset
+inherited_here: Final = inherited.get
 
 
 def due(at: float) -> Inherited:

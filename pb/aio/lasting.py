@@ -134,9 +134,7 @@ class LastingReference(Reference):
 class LastingMethod(RemoteMethod):
     """A method of a remote object; of one that lasts, a call may outlive the connection."""
 
-    __slots__ = ("_pb_is_safe", "_pb_within_s")
-
-    _pb_within_s: float | None
+    __slots__ = ("_pb_is_safe",)
 
     def __init__(
         self,
@@ -145,8 +143,7 @@ class LastingMethod(RemoteMethod):
         within_s: float | None = None,
         is_safe: bool = False,
     ) -> None:
-        super().__init__(reference, name)
-        self._pb_within_s = within_s
+        super().__init__(reference, name, within_s)
         self._pb_is_safe = is_safe
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:

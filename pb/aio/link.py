@@ -33,7 +33,7 @@ from .reference import Reference
 from .secure import security_of
 from .stream import Plain, Stream
 from .transports import peer_name
-from .writing import write_out
+from .writing import write_one
 
 if TYPE_CHECKING:
     from pb.reference import RemoteReference
@@ -251,7 +251,7 @@ class Link(Reading):
 
     def write_now(self) -> None:
         """Write what there is; `pause_writing` may come of it."""
-        write_out((self,))
+        write_one(self)
 
     def written(self) -> None:
         """Look after what was written: whether the peer reads it, and whether this is needed any longer."""

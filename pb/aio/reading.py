@@ -9,7 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from ._thread import shared
-from .writing import write_out
+from .writing import write_one
 
 if TYPE_CHECKING:
     from pb.broker import Broker
@@ -79,13 +79,13 @@ class Reading(asyncio.BufferedProtocol):
         outbox.due = True  # the flush below
         self.broker.receive_data(data, size)
         if outbox.batch or outbox.frames or self.dropped:
-            write_out((self,))  # type: ignore[arg-type]  # it is a Link
+            write_one(self)  # type: ignore[arg-type]  # it is a Link
         elif outbox.follows:
             # Answers have come, or handlers have begun, and woken tasks are about to run: what they say is
             # written behind them, in the same turn of the loop and as one frame. Not sooner: what is called
             # on a promise in the expression that made it must find that call unsent (spec/11-pipelining.md).
             outbox.follows = False
-            self.loop.call_soon(write_out, (self,))  # type: ignore[arg-type]
+            self.loop.call_soon(write_one, self)  # type: ignore[arg-type]
         else:
             outbox.due = False  # no answer has come, nobody was woken: whoever wakes later will say so
             if self._reader.frame is not None and self._pieces is not None:

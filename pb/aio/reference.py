@@ -34,6 +34,7 @@ class Reference(RemoteReference):
         method = _new(RemoteMethod)
         method._pb_reference = self
         method._pb_name = name
+        method._pb_within_s = None
         return method
 
     def _pb_method(self, name: str) -> RemoteMethod:
@@ -43,13 +44,12 @@ class Reference(RemoteReference):
 class RemoteMethod:
     """A method of a remote object. Call it; or call its `send` to want no answer."""
 
-    __slots__ = ("_pb_name", "_pb_reference")
+    __slots__ = ("_pb_name", "_pb_reference", "_pb_within_s")
 
-    _pb_within_s: float | None = None
-
-    def __init__(self, reference: RemoteReference, name: str) -> None:
+    def __init__(self, reference: RemoteReference, name: str, within_s: float | None = None) -> None:
         self._pb_reference = reference
         self._pb_name = name
+        self._pb_within_s = within_s
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call the method; the frame is queued now, not when the result is awaited.
@@ -94,7 +94,7 @@ class RemoteMethod:
         callee is stopped. What the callee calls in turn has no more time than that. With no time at all, 0 or
         less, it fails so without being sent.
         """
-        return _Timed(self._pb_reference, self._pb_name, seconds_of(seconds, "within"))
+        return RemoteMethod(self._pb_reference, self._pb_name, seconds_of(seconds, "within"))
 
     @property
     def idempotent(self) -> RemoteMethod:
@@ -138,16 +138,6 @@ class RemoteMethod:
 
     def __repr__(self) -> str:
         return f"<RemoteMethod {self._pb_name} of {self._pb_reference!r}>"
-
-
-class _Timed(RemoteMethod):
-    """A method of a remote object whose calls have so much time."""
-
-    __slots__ = ("_pb_within_s",)
-
-    def __init__(self, reference: RemoteReference, name: str, seconds: float) -> None:
-        super().__init__(reference, name)
-        self._pb_within_s = seconds
 
 
 def call_remote(reference: RemoteReference | Promise, name: str, /, *args: Any, **kwargs: Any) -> Any:

@@ -13,11 +13,26 @@ if TYPE_CHECKING:
     from .link import Link
 
 
-def write_out(links: Iterable[Link], failed: Callable[[Exception], object] | None = None) -> None:
+def write_one(link: Link) -> None:
+    """Write what one link has to say; `pause_writing` may come of it. `write_out` has the reasons."""
+    outbox = link.outbox
+    batch = outbox.batch
+    direct = outbox.direct
+    if len(batch) == 1 and direct is not None and not (outbox.frames or link.dropped):
+        outbox.due = False
+        outbox.has_spoken = True
+        calls = link.calls
+        calls.written_id = calls.next_id - 1
+        direct(frame_of(batch.pop()))
+    else:
+        _write_other(link)
+
+
+def write_out(links: Iterable[Link], failed: Callable[[Exception], object]) -> None:
     """Write what each of some links has to say; `pause_writing` may come of it.
 
     Args:
-        failed: is told what goes wrong with one, and the others are written all the same. None: it is raised.
+        failed: is told what goes wrong with one, and the others are written all the same.
     """
     told = frame = b""
     for link in links:
@@ -27,7 +42,8 @@ def write_out(links: Iterable[Link], failed: Callable[[Exception], object] | Non
             # here to the transport.
             outbox = link.outbox
             batch = outbox.batch
-            if len(batch) == 1 and outbox.direct is not None and not (outbox.frames or link.dropped):
+            direct = outbox.direct
+            if len(batch) == 1 and direct is not None and not (outbox.frames or link.dropped):
                 message = batch.pop()
                 if message is not told:
                     told, frame = message, frame_of(message)
@@ -35,12 +51,10 @@ def write_out(links: Iterable[Link], failed: Callable[[Exception], object] | Non
                 outbox.has_spoken = True
                 calls = link.calls
                 calls.written_id = calls.next_id - 1
-                outbox.direct(frame)
+                direct(frame)
             else:
                 _write_other(link)
         except Exception as error:
-            if failed is None:
-                raise
             failed(error)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from jelly import Bulk, Oversized
 
 from .. import messages
-from ..calling.calls import of_own_call
+from ..calling.own import of_own_call
 from ..errors import TooLarge
 from ..holding.scope import SHARED, NotShared
 from ..wire.outbox import LARGE_PAYLOAD

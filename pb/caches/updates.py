@@ -53,7 +53,8 @@ class Updates:
         if id or row.is_stale or not is_formed:
             self._receive_other(envelope)
             return
-        replica = row.held() if row.zombie is None else row.zombie  # row.object, spelled out
+        held = row.held
+        replica = held() if row.zombie is None else row.zombie  # row.object, spelled out
         function: Any
         try:
             function = _find(replica, method)

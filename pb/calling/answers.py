@@ -17,6 +17,7 @@ from ..context import serving
 from ..errors import PeerError, RemoteError, TooLarge
 from ..holding.detached import is_detached
 from ..logfields import fields
+from ..messages import ANSWER
 from ..wire.outbox import LARGE_PAYLOAD, Outbox
 from ..wire.payloads import Pack, put_message
 
@@ -69,8 +70,8 @@ class Answers:
         except BaseException as error:  # the value's own hooks may raise anything
             return self.fail(id, scope, error, what=f"the result of {self._serving(id, scope)} for")
         if len(payload) < LARGE_PAYLOAD:
-            outbox = self._outbox
-            outbox.batch.append(self._pack((messages.ANSWER, id, payload)))
+            outbox, pack = self._outbox, self._pack
+            outbox.batch.append(pack((ANSWER, id, payload)))
             if not outbox.due:  # Outbox.put, spelled out
                 outbox.due = True
                 outbox.wake()

@@ -9,7 +9,7 @@ import logging
 from collections import deque
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from jelly import Bulk, MalformedJelly, Oversized
 
@@ -17,14 +17,13 @@ from .. import messages
 from ..bounds.room import Room
 from ..caches.observing import ObserverHandle
 from ..caches.question import Question, ask
-from ..context import Inherited, due, inherited, serving
+from ..context import Inherited, due, inherited, inherited_here, serving
 from ..errors import (
     Cancelled,
     DeadlineExceeded,
     DeadReference,
     NoSuchMethod,
     NotExecuted,
-    PeerError,
     ProtocolError,
     TooLarge,
 )
@@ -35,6 +34,7 @@ from ..wire.outbox import LARGE_PAYLOAD, Outbox
 from ..wire.payloads import PAYLOADS, Pack, put_message, refused_here
 from .ending import NOTHING, Ending
 from .options import expire, make_with_options, put_quiet
+from .own import of_own_call
 from .why import note_prefix
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("pb")
 
-AnyError = TypeVar("AnyError", bound=BaseException)
+_CALL: Final = messages.CALL
 # What is called and how, as long as it waits for its turn; the outcome of a call without answer is None.
 Waiting = tuple[
     object,
@@ -58,13 +58,6 @@ Waiting = tuple[
     Inherited | None,
     Any,
 ]
-
-
-def of_own_call(error: AnyError) -> AnyError:
-    """Mark an error that ends a call of this side: where a handler lets it pass, it is that handler's own."""
-    if isinstance(error, PeerError):
-        error.is_of_own_call = True
-    return error
 
 
 class Calls(Ending):
@@ -155,7 +148,7 @@ class Calls(Ending):
             Gone, DeadReference: the reference is dead.
             DeadlineExceeded: no time is left; nothing was sent.
         """
-        passed = inherited.get()
+        passed = inherited_here()
         if passed is not None:
             at = passed.due(at)
         if at is not None and self.deadlines.left_s(at) <= 0:
@@ -188,8 +181,8 @@ class Calls(Ending):
         self.next_id = id + 1
         self.pending[id] = (outcome, scope)
         if len(payload) < LARGE_PAYLOAD:
-            outbox = self.outbox
-            outbox.batch.append(self.pack((messages.CALL, id, handle.id, method, payload)))
+            outbox, pack = self.outbox, self.pack
+            outbox.batch.append(pack((_CALL, id, handle.id, method, payload)))
             if not outbox.due:  # Outbox.put, spelled out
                 outbox.due = True
                 outbox.wake()
@@ -299,7 +292,7 @@ class Calls(Ending):
         if len(envelope) != 3:
             raise ProtocolError("ANSWER is [2, id, payload]")
         _, id, payload = envelope
-        if type(id) is not int or type(payload) not in PAYLOADS:
+        if type(id) is not int or (type(payload) is not bytes and type(payload) not in PAYLOADS):
             raise ProtocolError("ANSWER is [2, id, payload]")
         found = self.pending.get(id)
         if found is None:

@@ -15,7 +15,7 @@ from jelly import SCALARS
 from .. import messages
 from ..bounds.budget import Budget
 from ..caches.replica import Replica
-from ..context import due, inherited, serving
+from ..context import due, enter_call, inherited, leave_call
 from ..dispatch import FIND, Kind, bind_error, check_arguments, is_awaitable
 from ..errors import BadArguments, DeadlineExceeded, Gone, NoSuchObject, ProtocolError
 from ..holding.export import Export
@@ -37,8 +37,7 @@ if TYPE_CHECKING:
     from .deadlines import Deadlines
 
 # Looked up for every call: a member of an Enum is found five times as slowly as a global.
-GONE: Final = Kind.GONE
-VIEW: Final = Kind.VIEW
+GONE, VIEW = Kind.GONE, Kind.VIEW
 IGNORED: Final = NoSuchObject("an update for a cache that is not held here")
 # Results of these types are certainly no awaitables; asking costs more for others.
 _PLAIN: Final = SCALARS | {list, dict, tuple, set, frozenset}
@@ -273,7 +272,7 @@ class Serving(Finding, Cancelling):
             return
         if export.kind is VIEW:
             args.insert(0, scope.perspective)  # the actor: never the peer's to choose
-        token = serving.set((scope, id, export.id, method))
+        token = enter_call((scope, id, export.id, method))
         limit = None if at is None else inherited.set(due(at))
         direct = scope.of or scope  # scope.direct, spelled out
         direct.running += 1  # a method may end what it runs under, and runs on under it
@@ -307,9 +306,10 @@ class Serving(Finding, Cancelling):
                 self.fail_call(id, export, scope, fit or error)
                 return
             if id:
-                self.answer(id, scope, result)  # here: a stream in it is made on behalf of the same caller
+                answer = self.answer
+                answer(id, scope, result)  # here: a stream in it is made on behalf of the same caller
         finally:
-            serving.reset(token)
+            leave_call(token)
             if limit is not None:
                 inherited.reset(limit)
             direct.leave()

@@ -9,8 +9,8 @@ import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from ..calling.calls import of_own_call
 from ..calling.ending import NOTHING
+from ..calling.own import of_own_call
 from ..context import due_at
 from ..errors import DeadlineExceeded
 from .stream_state import CONSUMER, Phase

@@ -273,12 +273,12 @@ def test_nothing_is_written_where_nothing_is_to_be_said(loop):
         async with watched(1) as (_shop, links, _replicas, read):
             (link,) = links
             transport = Frames(link)
-            write_out(links)
+            write_out(links, pytest.fail)
             assert [] == transport.frames
             link.abort()
             with pytest.raises(pb.ConnectionLost):
                 await read()
-            write_out(links)
+            write_out(links, pytest.fail)
             assert ([], None) == (transport.frames, link.outbox.direct)
 
     run(main(), loop)
