@@ -13,6 +13,7 @@ import pytest
 
 from . import spec_coverage
 from .spec_tables import PAGES, SPEC, Example, anchor_of, examples, headings_of
+from .vectors import bytes_of
 
 VECTORS = SPEC / "vectors"
 RULE = re.compile(r"PB-[A-Z]\d+")
@@ -178,7 +179,7 @@ def test_frames_that_must_not_be_refused_as_frames_decode(name: str) -> None:
     decode_frame(bytes.fromhex(found["hello"]))
     for case in found["cases"]:
         if "bye" not in case["expect"]:
-            data = bytes.fromhex(case.get("hello", "") + case["hex"])
+            data = bytes.fromhex(case.get("hello", "")) + bytes_of(case)
             while data:
                 size = 4 + int.from_bytes(data[:4], "big")
                 decode_frame(data[:size])

@@ -33,6 +33,7 @@ from .pb.pump import Gate, Side
 from .pb.results import tell
 from .test_spec import CONVERSATIONS as PATHS
 from .test_spec import VECTORS, load, unpack
+from .vectors import bytes_of
 
 CONVERSATIONS = {path.stem: load(path) for path in PATHS}
 REJECTS = load(VECTORS / "frames-reject.json")
@@ -345,7 +346,7 @@ def test_a_frame_of_a_broken_peer_gets_what_the_specification_says(case, step, c
         side.input(bytes.fromhex(REJECTS["hello"]))
     expect = case["expect"]
 
-    side.input(bytes.fromhex(case["hex"]), step)
+    side.input(bytes_of(case), step)
 
     gc.collect()
     said = envelopes_in(side.output())

@@ -153,6 +153,8 @@ def _frames(group: str, hello: str, row: dict[str, Any]) -> Case:
             else:
                 peer.need("ability " + need)
         content = _payload(row)
+        if "hex_repeat" in row and len(content) - 4 > peer.info.get("max_frame", 65_536):
+            return
         if not _are_frames(content):
             peer.need_lengths()
         peer.send_bytes(content)

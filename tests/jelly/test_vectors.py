@@ -14,6 +14,8 @@ from msgpack import ExtType
 
 from jelly import Cacheable, Decoder, Encoder, InsecureJelly, MalformedJelly, Registry, RemoteCache
 
+from ..vectors import bytes_of
+
 VECTORS = Path(__file__).parents[2] / "spec" / "vectors"
 VALUES: list[dict[str, Any]] = json.loads((VECTORS / "values.json").read_text())
 REJECTS: list[dict[str, Any]] = json.loads((VECTORS / "reject-values.json").read_text())
@@ -139,12 +141,7 @@ def test_a_value_is_read_and_written_again_as_the_same_bytes(vector: dict[str, A
 @pytest.mark.parametrize("vector", REJECTS, ids=ids(REJECTS))
 def test_bad_bytes_are_refused(vector: dict[str, Any]) -> None:
     """What one implementation lets pass, another may trip over."""
-    if "hex" in vector:
-        payload = bytes.fromhex(vector["hex"])
-    else:
-        unit, count = vector["hex_repeat"]
-        head = bytes.fromhex(vector.get("hex_head", ""))
-        payload = head + bytes.fromhex(unit) * count + bytes.fromhex(vector["hex_tail"])
+    payload = bytes_of(vector)
     expected = vector.get("ours", vector["expect"])
 
     try:

@@ -20,6 +20,7 @@ from pb.auth.remote_identity import RemoteIdentity, log_in
 from pb.security import Security
 
 from ..test_spec import unpack
+from ..vectors import bytes_of
 from .peers import ask, envelopes_in
 from .pump import Outcome, Side
 
@@ -285,9 +286,7 @@ def play_stranger(case, hello, step=None):
     side.broker.start()
     side.output()
     side.input(bytes.fromhex(hello))
-    parts = case["hex_repeat"] if "hex_repeat" in case else [case["hex"], 1]
-    for _ in range(parts[1]):
-        side.input(bytes.fromhex(parts[0]), step)
+    side.input(bytes_of(case), step)
     side.run_tasks()
     said = [unpack(each) for each in envelopes_in(side.output())]
     expect = case["expect"]

@@ -23,6 +23,7 @@ from pb import messages
 from pb.wire.codec import Codec
 
 from ..counting import calls_in
+from ..vectors import bytes_of
 from .nodes import BIN, COMPOSITE, EXT, MAP, build, parse, parse_if
 from .peers import MOST, REGISTRY, Victim, ask, call, envelopes_in, framed, hello
 from .pump import Side
@@ -223,7 +224,7 @@ def corpus():
         value = bytes.fromhex(each["hex"])
         found += [call(b"\x92\x91" + value + b"\x80")[4:], msgpack.packb([messages.ANSWER, 1, value])]
     for each in json.loads((VECTORS / "frames-reject.json").read_text())["cases"]:
-        body = bytes.fromhex(each["hex"])[4:]
+        body = bytes_of(each)[4:]
         if 1 < len(body) < 200 and type(parse_if(body)) is list and "first" not in each:
             found.append(body)
     return [body for body in found if type(parse(body)) is list and len(body) > 1]

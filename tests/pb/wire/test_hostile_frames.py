@@ -23,6 +23,7 @@ from pb.errors import WIRE_ERRORS
 
 from ...counting import calls_in
 from ...sizes import exhaustive, sized
+from ...vectors import bytes_of
 from ..mutations import VECTORS, give_up, signal, watch_for_hangs
 from ..peers import (
     Point,
@@ -105,10 +106,8 @@ def test_a_result_that_is_no_value_fails_the_call_or_ends_the_connection(case):
     side = victim()
     reply = ask(side.broker.root_reference(), "x")
     said(side)
-    again, tail = case.get("hex_repeat", ["", 0]), case.get("hex_tail", "")
-    payload = bytes.fromhex(case.get("hex", case.get("hex_head", "")) + again[0] * again[1] + tail)
 
-    side.input(frame([messages.ANSWER, 1, payload]))
+    side.input(frame([messages.ANSWER, 1, bytes_of(case)]))
 
     expect = case["ours"] if case["expect"] == "either" else case["expect"]
     if expect == "fatal":
