@@ -81,7 +81,10 @@ def test_a_relay_with_a_certificate_of_its_own_is_refused_over_real_tls(tmp_path
         ) as server:
             port = Address.parse(server.url).port
 
+            relays = []  # asyncio itself does not keep them
+
             async def relay(reader, writer):
+                relays.append(asyncio.current_task())
                 try:
                     far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusting)
                 except OSError:  # the server has gone meanwhile, as it does when the test is over
