@@ -139,7 +139,8 @@ class Authorizer(Identities):
             LoginFailed: it was disabled or changed since the login began.
         """
         record = await self.store.get(proven.name)
-        if record is None or not record.continues(proven):
+        # Nearly always it is the very snapshot that was proven, which then has not changed.
+        if record is None or record.disabled or not (record is proven or record.continues(proven)):
             raise LoginFailed("the identity changed while it logged in")
         identity = Identity(self, record.name, record)
         self._live.add_login(identity, record.epoch)

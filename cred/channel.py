@@ -72,6 +72,10 @@ class Channel:
         if self.hello_hash is not None and len(self.hello_hash) != 32:
             raise ValueError(f"hello_hash of {len(self.hello_hash)} bytes, expected 32: use hello_hash()")
 
+    def greeted(self, hello_hash: bytes) -> Channel:
+        """Return this channel once the HELLOs have crossed. Raises ValueError where it is no hash of them."""
+        return Channel(hello_hash, self.bindings, self.unbound_ok, self.vouched)
+
     def binding(self, type: str) -> Binding | None:
         """Return the binding of a type, or None where this channel has none."""
         return next((binding for binding in self.bindings if binding.type == type), None)

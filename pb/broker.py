@@ -256,8 +256,8 @@ class Broker(Turns):
 
     def check_settled(self) -> None:
         """Close the transport if this side is the one to do so and nothing is under way any longer."""
-        is_busy = self.calls.pending or self.serving.count or self.is_cut or self.streams
-        if not is_busy and self.is_initiator and self.state is State.DRAINING:
+        is_leaving = self.is_initiator and self.state is State.DRAINING  # first: it is asked after each call
+        if is_leaving and not (self.calls.pending or self.serving.count or self.is_cut or self.streams):
             self.end(None)
 
     def fail(self, error: ProtocolError) -> None:

@@ -29,7 +29,6 @@ from .strangers import Strangers
 if TYPE_CHECKING:
     from pb.attachment import Attachment
     from pb.broker import Broker
-    from pb.security import Security
 
 log = logging.getLogger("pb")
 
@@ -111,7 +110,7 @@ class AuthRoot:
         self._check_penalty(source)  # again: it may have earned one while it shook hands
         leave = face.entered or self.strangers.enter(source)
         face.watch(leave)
-        root = LoginRoot(self, face, security, self.throttle.connection(source), leave)
+        root = LoginRoot(self, face, channel, self.throttle.connection(source), leave)
         face.broker.serving.reserved.resolve = root.begin_naming().resolve
         self.faces.add(face)
         return root
@@ -159,14 +158,13 @@ class LoginRoot(jelly.Referenceable):
         self,
         auth: AuthRoot,
         face: Any,
-        security: Security,
+        channel: cred.Channel,
         attempts: cred.Attempts,
         leave: Callable[[], None],
     ) -> None:
         self._auth = auth
         self._face = face
-        self._security = security
-        self._channel: cred.Channel | None = None
+        self._channel = channel  # with the hash of the HELLOs from the first login on
         self._attempts = attempts
         self._leave = leave
         self._begun: Responder | None = None
@@ -202,16 +200,16 @@ class LoginRoot(jelly.Referenceable):
         if self._begun is not None:
             self._begun.is_void = True
         responder = self._begun = Responder(self)
-        channel = self._channel
-        if channel is None:  # the same for every login of a connection
+        if self._channel.hello_hash is None:  # the same for every login of a connection
             greeting = self._face.broker.greeting
-            hello_hash = cred.hello_hash(greeting.received, greeting.sent)
-            channel = self._channel = channel_of(self._security, hello_hash)
+            self._channel = self._channel.greeted(cred.hello_hash(greeting.received, greeting.sent))
         try:
             if not isinstance(mechanism, str):
                 raise self.misused("a mechanism that is no str")
             responder.mechanism = mechanism[:64]
-            responder.login = self._auth.authorizer.begin_login(mechanism, channel, self._auth.verifiers)
+            responder.login = self._auth.authorizer.begin_login(
+                mechanism, self._channel, self._auth.verifiers
+            )
         except cred.LoginFailed:
             await self.refuse(None, responder.mechanism)
         return await responder.receive(initial)

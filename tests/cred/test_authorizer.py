@@ -105,3 +105,18 @@ def test_a_verifier_that_read_the_identity_too_early_lets_nobody_in():
         return refused.value.reason
 
     assert "changed while" in run(main())
+
+
+def test_the_very_snapshot_that_was_proven_is_refused_where_it_is_disabled():
+    """That it has not changed since does not help: an exchange may prove what nobody may log in as."""
+
+    async def main():
+        store = cred.MemoryStore()
+        await store.add(cred.IdentityRecord.new("alice", disabled=True))
+        authorizer = Authorizer(store)
+        with pytest.raises(cred.LoginFailed):
+            await authorizer.admit_login(await store.get("alice"))
+        await store.set_disabled("alice", False)
+        assert "alice" == (await authorizer.admit_login(await store.get("alice"))).name
+
+    run(main())

@@ -36,6 +36,18 @@ def test_a_hello_hash_of_the_wrong_length_is_refused():
         cred.Channel(b"hello")
 
 
+def test_a_channel_gets_its_hello_hash_when_the_hellos_have_crossed():
+    """All else about it was known before, and stays."""
+    made = {"bindings": (cred.Binding("tls-exporter", bytes(32)),), "unbound_ok": True}
+    vouched = (cred.Credential.of_uid(7),)
+
+    assert cred.Channel(bytes(32), **made, vouched=vouched) == cred.Channel(
+        None, **made, vouched=vouched
+    ).greeted(bytes(32))
+    with pytest.raises(ValueError, match="expected 32"):
+        cred.Channel(None).greeted(b"hello")
+
+
 def test_a_binding_is_found_by_its_type():
     """The client names the type, the server has the data."""
     one, two = cred.Binding("tls-exporter", bytes(32)), cred.Binding("tls-server-end-point", bytes(48))
