@@ -25,6 +25,8 @@ from ..cached import Stock
 from .loops import Place, run
 from .lost import back, lose, quick
 
+pytestmark = pytest.mark.unmeasured  # the same very often, and nothing that others do not reach
+
 COUNT = 50
 PACKAGES = {"cred", "jelly", "pb"}
 Use = Callable[["Spot"], Awaitable[Any]]
@@ -126,13 +128,15 @@ async def left_by(use: Use, spot: Spot, count: int = COUNT) -> dict[str, int]:
         gc.enable()
 
 
-def left_at(place: Place, use: Use, loop: str, root: Any = None, **options: Any) -> dict[str, int]:
+def left_at(
+    place: Place, use: Use, loop: str, root: Any = None, count: int = COUNT, **options: Any
+) -> dict[str, int]:
     """Return what is left of connections to a server; options are those of both sides."""
 
     async def main():
         served = Root() if root is None else await root()
         async with place.serve(served, registry=REGISTRY, **options) as server:
-            return await left_by(use, Spot(server, served, options))
+            return await left_by(use, Spot(server, served, options), count)
 
     return run(main(), loop)
 
@@ -256,7 +260,7 @@ def test_nothing_is_left_of_a_connection(tcp, use, loop):
 @pytest.mark.parametrize("use", [calls, cut], ids=lambda use: use.__name__)
 def test_nothing_is_left_over_any_transport(place, use, loop):
     """They have rings of their own to avoid; those of asyncio's own transports are asyncio's."""
-    assert {} == left_at(place, use, loop)
+    assert {} == left_at(place, use, loop, count=20)
 
 
 def everything() -> tuple[Any, Counter[str]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 
+import pytest
+
 import pb
 from pb import sync
 
@@ -26,6 +28,7 @@ class Root(pb.Root):
         self.ended += 1
 
 
+@pytest.mark.unmeasured
 def test_nothing_is_left_of_a_connection():
     """Its calls ran in threads, at both ends, and both sides held what the other has handed over."""
     root = Root()
