@@ -187,6 +187,8 @@ class WebSocket(asyncio.Protocol):
         link, self.link = self.link, None
         if link is not None:
             link.connection_lost(exc or self._why or self._why_closed())
+        if self.protocol.parser_exc is not None:  # kept there; in Python 3.12 its frames lead back to this
+            self.protocol.parser_exc.__traceback__ = None
 
     def pause_writing(self) -> None:
         """Pass it on."""
