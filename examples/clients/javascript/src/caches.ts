@@ -90,7 +90,8 @@ function track(on: State, fields: readonly string[], method: string, args: unkno
   else if (method === "hide") delete on[field];
   else if (method === "splice" && Array.isArray(value) && Array.isArray(c) && isIndex(a) && isIndex(b)) {
     if (a + b > value.length) throw new BadPayload("splice beyond the end");
-    on[field] = [...value.slice(0, a), ...c, ...value.slice(a + b)];
+    const tail = value.splice(a).slice(b); // not `splice` with many arguments: these stand on the stack
+    for (const more of [c, tail]) for (const one of more) value.push(one);
   } else if (method === "put" && isMap(value) && isHashable(a)) {
     if (typeof a === "string") assign(value, { [a]: b });
     else on[field] = new Map<unknown, unknown>([...Object.entries(value), [a, b]]); // for it has other keys now

@@ -90,7 +90,8 @@ export class Calls {
   private finished: number[] = []; // what FINISH has to say
   private kept = 0; // results for which it was not said
   private piped: Outgoing[] = []; // what waits for the code that makes it, since more may be made on its result
-  private queue: Outgoing[] = []; // what waits for HELLO or for max_calls
+  private readonly queue = new Set<Outgoing>(); // what waits for HELLO or for max_calls,
+  private next = this.queue.values(); // and which is the first: to look for it takes time where many were taken
   private lastId = 0;
   constructor(private readonly connection: Connection) {}
 
@@ -119,8 +120,10 @@ export class Calls {
   }
   startPiped(): void {
     if (!this.piped.length) return;
-    for (const call of this.piped) if (call.isNamed) call.promise.catch(() => undefined); // those that name it are told
-    this.queue.push(...this.piped.splice(0));
+    for (const call of this.piped.splice(0)) {
+      if (call.isNamed) call.promise.catch(() => undefined); // those that name it are told
+      this.queue.add(call);
+    }
     this.startQueue();
   }
   /** Make a call with id 0. It throws why it is not sent; where that turns out only later, it is logged. */
@@ -147,7 +150,7 @@ export class Calls {
   }
   private giveUp(call: Outgoing, reason: unknown): void {
     call.isGivenUp = true;
-    this.queue = this.queue.filter((one) => one !== call);
+    this.queue.delete(call);
     call.reject(reason);
     if (this.open.has(call.id)) this.connection.send([CANCEL, call.id]);
   }
@@ -155,7 +158,11 @@ export class Calls {
   startQueue(): void {
     const { connection } = this;
     const isFree = (): boolean => connection.isEnding || this.open.size < (connection.peer?.numbers.max_calls ?? 0);
-    while (this.queue.length && isFree()) this.begin(this.queue.shift()!);
+    while (this.queue.size && isFree()) {
+      const call = this.next.next().value ?? (this.next = this.queue.values()).next().value!;
+      this.queue.delete(call);
+      this.begin(call);
+    }
   }
   private begin(call: Outgoing): void {
     const { target, method, args, options } = call;

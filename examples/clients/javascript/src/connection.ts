@@ -2,7 +2,8 @@
 import { replicaOf } from "./caches.js";
 import { Calls, keptOf, Outgoing, RemoteReference } from "./calls.js";
 import {
-  ConnectionLost, ErrorMap, Forbidden, malformed, NotSendable, ProtocolError, raise, TooLarge, violated,
+  ConnectionLost, ErrorMap, Forbidden, malformed, NotSendable, printable, ProtocolError, raise, TooLarge,
+  violated,
 } from "./errors.js";
 import { Exports } from "./exports.js";
 import { Held, Imports } from "./imports.js";
@@ -126,6 +127,7 @@ export class Connection {
     const lost = (): void => this.end(new ConnectionLost("the connection was lost"));
     transport.start({ body: (body) => this.receive(body), fault: (error) => this.fail(error), lost });
     transport.send(this.ownHello);
+    this.timers.push(setTimeout(() => this.fail(new ProtocolError(7, "no HELLO came within 10 s")), 10_000)); // PB-L8
   }
   /** Take an object away from the peer: calls on it are answered with pb.Gone, replicas become stale. */
   revoke(object: object): void {
@@ -221,6 +223,7 @@ export class Connection {
   private greet(envelope: unknown[], body: Uint8Array): void {
     this.peer = readHello(envelope);
     this.peerHello = body.slice();
+    clearTimeout(this.timers[0]);
     const { idle } = this.peer.numbers;
     if (idle) this.timers.push(setInterval(() => this.send([PING, 0]), Math.min(idle * 333, 2 ** 31 - 1)));
     this.open();
@@ -246,7 +249,8 @@ export class Connection {
     if (this.byeReceived && code < 2) violated("a second BYE");
     this.byeReceived = true;
     this.calls.notRun(last);
-    if (code > 1) this.end(new ConnectionLost(`the peer ended the connection: BYE ${code} ${text.slice(0, 200)}`));
+    const shown = printable(text.slice(0, 200));
+    if (code > 1) this.end(new ConnectionLost(`the peer ended the connection: BYE ${code} ${shown}`));
     else this.drain(30);
   }
   /** Say goodbye, let what runs come to its end, and close; resolves when the connection has ended. */

@@ -2,10 +2,11 @@
 import { assign, isMap, State, utf8 } from "./values.js";
 
 export type ErrorMap = { type: string; msg: string; bases?: string[]; notes?: string[]; data?: any; cause?: ErrorMap };
-/** Any error of Perspective Broker; `type` is its wire name. What came with it is not shown when it is printed. */
+/** Any error of Perspective Broker; `type` is its wire name. What came with it is not shown when it is printed. Of a
+ * peer's, `name` and `message` are fit to be shown; `type`, `msg` and the rest are as they were sent. */
 export class PbError extends Error {
   type = "pb.Error";
-  declare bases: string[]; declare data: unknown; declare notes: string[];
+  declare bases: string[]; declare data: unknown; declare msg?: string; declare notes: string[];
   constructor(message = "", data?: unknown) {
     super(message);
     assign(this, { bases: [], data, notes: [] }, false);
@@ -78,6 +79,12 @@ export function checkErrorMap(map: unknown): PbError | undefined {
   } while (one !== undefined);
   return refused;
 }
+/** A peer's words on one line that no terminal obeys: what cannot be seen is escaped, such as \x1b (PB-E8). */
+export const printable = (text: string): string =>
+  text.replace(/(?! )[\p{C}\p{Z}]/gu, (one) => {
+    const code = one.codePointAt(0)!.toString(16);
+    return code.length > 2 ? `\\u{${code}}` : `\\x${code.padStart(2, "0")}`;
+  });
 /** What is longer than the limit is cut, at the boundary of a character (PB-E2). */
 export const cut = (text: string, most = 4096): string =>
   new TextDecoder("utf-8", { ignoreBOM: true }).decode(utf8(text).subarray(0, most), { stream: true });

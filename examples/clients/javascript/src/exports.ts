@@ -1,6 +1,6 @@
 /** What the peer holds of ours: objects, caches and streams. Spec: 4-references.md, 7-caches.md, 10-streams.md. */
 import { Cacheable } from "./caches.js";
-import { Connection, Encoding, GONE, OBSERVE } from "./connection.js";
+import { Connection, Encoding, GONE, OBSERVE, OURS } from "./connection.js";
 import { Cancelled, Forbidden, NotSendable, TooLarge, Unsupported, violated } from "./errors.js";
 import { isServed } from "./registry.js";
 import { Producer, RemoteStream } from "./streams.js";
@@ -28,9 +28,9 @@ export class Exports {
     return typeof stream[Symbol.asyncIterator] === "function" ? () => [5, this.produce(stream, encoding)] : undefined;
   }
   private add(object: object): Export {
-    const most = this.connection.peer!.numbers.max_refs;
+    const most = Math.min(this.connection.peer!.numbers.max_refs, OURS.max_refs); // which it may make us keep, too
     const live = this.byId.size - (this.byId.has(0) ? 1 : 0) + this.producers.size;
-    if (live >= most) throw new TooLarge(`max_refs of the peer is ${most}`);
+    if (live >= most) throw new TooLarge(`max_refs is ${most}`);
     const entry: Export = { id: ++this.lastId, object, count: 0, gone: false };
     this.byId.set(entry.id, entry);
     this.byObject.set(object, entry);
@@ -62,7 +62,8 @@ export class Exports {
   private produce(stream: AsyncIterable<unknown>, encoding: Encoding): number {
     this.need("stream", encoding);
     const { max_streams, window } = this.connection.peer!.numbers;
-    if (this.producers.size >= max_streams) throw new TooLarge(`max_streams of the peer is ${max_streams}`);
+    const most = Math.min(max_streams, OURS.max_streams);
+    if (this.producers.size >= most) throw new TooLarge(`max_streams is ${most}`);
     if (stream instanceof RemoteStream && stream.connection !== this.connection)
       throw new Forbidden("a stream of another connection is not passed on");
     const id = ++this.lastId;

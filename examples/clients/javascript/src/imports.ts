@@ -32,6 +32,7 @@ const isList = (x: unknown): x is unknown[] => Array.isArray(x) && !(x instanceo
 export class Imports {
   readonly streams = new Map<number, RemoteStream>();
   private readonly held = new Map<number, Held>();
+  unread = 0; // bytes of all streams that came and were not taken
   readonly owed = new Map<number, number>(); // what RELEASE has to say: ids and counts
   private readonly dropped = new FinalizationRegistry<() => void>((done) => done());
   constructor(private readonly connection: Connection) {}
@@ -97,6 +98,7 @@ export class Imports {
     const held = known && alive ? known : new Held(id, replica);
     const handle = alive ?? make(held);
     if (!alive) {
+      if (this.held.size >= OURS.max_refs) throw new ProtocolError(6, `max_refs is ${OURS.max_refs}`); // PB-R12
       held.handle = new WeakRef(handle);
       this.held.set(id, held);
       this.dropped.register(handle, () => this.release(held));

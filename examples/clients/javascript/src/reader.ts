@@ -32,6 +32,7 @@ const HEADERS = [
   const [kind, how = ""] = one.split(" ");
   return { kind, get: `get${how}`, bytes: Number(/\D(\d+)/.exec(how)?.[1] ?? 0) / 8, length: Number(how) };
 });
+const MAX_ENVELOPE = 65536, MAX_BATCH = 1048576;
 /** How many bytes each element takes at least. */
 const LEAST: Record<string, number> = { text: 1, bin: 1, ext: 1, array: 1, map: 2 };
 
@@ -69,7 +70,41 @@ export class Reader {
     return this.violation ? undefined : value;
   }
   /** The value of an envelope or a batch. */
-  envelope(): unknown { return this.whole(this.bytes.length, "exact"); }
+  envelope(): unknown {
+    if (this.bytes.length > MAX_ENVELOPE) this.weigh(this.bytes.length);
+    return this.whole(this.bytes.length, "exact");
+  }
+  /** Refuse what takes too many bytes beside its payloads, before anything of it is made (PB-F48). */
+  private weigh(end: number): void {
+    const pass = (): string => { // the value that stands here
+      let first: string | undefined;
+      for (let left = 1; left > 0; left--) {
+        const kind = this.header(end), { found } = this;
+        first ??= kind;
+        if (kind === "array" || kind === "map") left += found * LEAST[kind];
+        else if (LEAST[kind]) this.take(found, end);
+      }
+      return first!;
+    };
+    const isArray = (): boolean => this.bytes[this.at] >> 4 === 9 || [0xdc, 0xdd].includes(this.bytes[this.at]);
+    const members = (): number => (isArray() && this.header(end) ? this.found : bad("a frame that is no envelope"));
+    const check = (found: number, most: number, what = "bytes beside payloads"): unknown =>
+      found > most && raise(malformed(`more than ${most} ${what}`, 5));
+    const found = members(), isBatch = isArray(), count = isBatch ? found : 1;
+    let total = 0;
+    check(count, 1024, "messages in a batch");
+    if (!isBatch) this.at = 0;
+    for (let i = 0; i < count; i++) {
+      let size = -this.at;
+      for (let left = members(); left > 0; left--) {
+        const start = this.at;
+        if (pass() === "bin") size -= this.at - start; // the payload
+      }
+      check(size += this.at, MAX_ENVELOPE);
+      check(total += size, MAX_BATCH);
+    }
+    this.at = 0;
+  }
   /** The one value that stands up to the end. */
   private whole(end: number, place: Place): unknown {
     this.scope = { level: 0, native: 0, weight: 0 };

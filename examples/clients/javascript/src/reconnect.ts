@@ -1,6 +1,6 @@
 /** Dialling: a transport, HELLO, and a login if one is wanted; and again after a loss. Spec: 12-reconnecting.md. */
 import { Connection, ConnectionOptions } from "./connection.js";
-import { Forbidden, LoginFailed, ProtocolError } from "./errors.js";
+import { ConnectionLost, Forbidden, LoginFailed, ProtocolError } from "./errors.js";
 import { Credentials, Identity, login, LoginOptions } from "./login.js";
 import { dial, TransportOptions } from "./transports.js";
 
@@ -8,16 +8,24 @@ export interface ConnectOptions extends ConnectionOptions, TransportOptions, Log
 export type Connected = Connection & { identity?: Identity };
 /** Connect, wait for the peer's HELLO, and log in: then `connection.identity` is there. */
 export async function connect(url: string, options: ConnectOptions = {}): Promise<Connected> {
-  const connection: Connected = new Connection(await dial(url, options), options);
-  await connection.ready;
-  if (connection.isClosed) throw await connection.closed;
+  const connection: Connected = new Connection(await dial(url, options), options), { signal } = options;
+  const abort = (): void => void connection.close(1);
+  const late = (): void => connection.fail(new ProtocolError(7, "HELLO and login took more than 60 s"));
+  const timer = setTimeout(late, 60_000);
+  signal?.addEventListener("abort", abort);
   try {
+    await connection.ready;
+    if (connection.isClosed) throw await connection.closed;
     if (options.login) connection.identity = await login(connection, options.login, options);
+    signal?.throwIfAborted();
+    return connection;
   } catch (error) {
-    void connection.close(1); // which nobody else can
-    throw error;
+    abort(); // which nobody else can
+    throw signal?.aborted ? signal.reason : error;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", abort);
   }
-  return connection;
 }
 
 export interface ReconnectOptions extends ConnectOptions {
@@ -38,48 +46,47 @@ export class Reconnecting {
   connection: Connection | undefined;
   /** Resolves when it was stopped; rejects with what would only be repeated, such as a refused login. */
   readonly done: Promise<void>;
-  private isStopped = false;
+  private readonly stopping = new AbortController();
   private misses = 0; // tries in a row that came to nothing
-  private wake: (() => void) | undefined;
   constructor(private readonly url: string, private readonly options: ReconnectOptions = {}) {
-    this.done = this.run();
+    this.done = this.run(this.stopping.signal);
     this.done.catch(() => undefined);
   }
+  /** Make no more connections, leave the one there is, and give up the one that is being made. */
   async stop(): Promise<void> {
-    this.isStopped = true;
-    this.wake?.();
+    this.stopping.abort(new ConnectionLost("it was stopped"));
     await this.connection?.close();
-    await this.done;
+    await this.done.catch(() => undefined);
   }
-  private async run(): Promise<void> {
+  private async run(signal: AbortSignal): Promise<void> {
     const sleep = (seconds: number): Promise<void> =>
       new Promise((resolve) => {
-        const timer = setTimeout(resolve, seconds * 1000);
-        this.wake = () => {
+        const timer = setTimeout(wake, seconds * 1000);
+        function wake(): void {
           clearTimeout(timer);
+          signal.removeEventListener("abort", wake);
           resolve();
-        };
+        }
+        signal.addEventListener("abort", wake);
       });
     const { random = Math.random, lost, wait = sleep } = this.options;
-    while (!this.isStopped) {
-      const error = await this.once().catch((failure: unknown) => failure);
-      if (this.connection) await this.connection.close(1);
+    while (!signal.aborted) {
+      const error = await this.once(signal).catch((failure: unknown) => failure);
+      await this.connection?.close(1);
       this.connection = undefined;
-      if (this.isStopped) return;
+      if (signal.aborted) return;
       if (isFatal(error)) throw error;
       const seconds = random() * Math.min(30, 0.1 * 2 ** this.misses++);
       lost?.(error, seconds);
-      await wait(seconds);
+      if (!signal.aborted) await wait(seconds);
     }
   }
-  private async once(): Promise<Error> {
-    this.connection = await connect(this.url, this.options);
-    const began = Date.now();
-    if (this.isStopped) return new Error("it was stopped");
-    const { closed } = this.connection;
+  private async once(signal: AbortSignal): Promise<Error> {
+    const { closed } = (this.connection = await connect(this.url, { ...this.options, signal }));
+    const began = performance.now();
     const isReady = Promise.resolve(this.options.ready?.(this.connection));
     const error = await Promise.race([closed, isReady.then(() => closed)]);
-    if (Date.now() - began > 10_000) this.misses = 0;
+    if (performance.now() - began > 10_000) this.misses = 0;
     return error;
   }
 }

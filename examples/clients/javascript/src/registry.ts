@@ -1,5 +1,7 @@
 /** What may cross: objects that publish methods, and the classes of copies, caches and errors by their wire names. */
-import { BadArguments, BadPayload, BrokenPromise, cut, ErrorMap, PbError, RemoteError, WIRE_ERRORS } from "./errors.js";
+import {
+  BadArguments, BadPayload, BrokenPromise, cut, ErrorMap, PbError, printable, RemoteError, WIRE_ERRORS,
+} from "./errors.js";
 import { assign, isMap, State } from "./values.js";
 
 /** Base of objects that peers may call: their methods that begin with `remote_`. */
@@ -91,14 +93,17 @@ export class Registry {
   private buildOne({ type, msg, bases = [], data, notes = [] }: ErrorMap, cause: Error | undefined): Error {
     const classes = [type, ...bases].map((name) => this.named("error", name)?.make ?? WIRE_ERRORS.get(name));
     const make = (classes.find((one) => one) ?? RemoteError) as typeof PbError;
+    const name = printable(cut(type, 128)), whole = cut(msg);
     let error: Error;
     try {
-      error = new make(cut(msg), data);
+      error = new make(printable(whole), data);
+      const { message, stack } = error, shown = printable(message); // its class may have made it of the data
+      if (shown !== message) assign(error, { message: shown, stack: stack?.replace(message, () => shown) }, false);
     } catch {
-      error = new BadPayload(`${cut(type, 128)} cannot be built from what came`);
+      error = new BadPayload(`${name} cannot be built from what came`);
     }
-    const told = { type, bases, data, notes: notes.slice(0, 64).map((note) => cut(note)) };
-    assign(error, { ...told, name: type, ...(cause && { cause }) }, false);
+    const told = { type, msg: whole, bases, data, notes: notes.slice(0, 64).map((note) => cut(note)) };
+    assign(error, { ...told, name, ...(cause && { cause }) }, false);
     answered.add(error);
     return error;
   }
@@ -111,8 +116,9 @@ export class Registry {
     }
     const [type, ...bases] = types;
     if (type && type !== "pb.Error") {
-      const { message, data } = error as PbError;
-      return { type, msg: cut(message), ...(bases.length && { bases }), ...(data !== undefined && { data }) };
+      const { message, data, msg = "" } = error as PbError;
+      const text = answered.has(error as PbError) ? msg : cut(message); // one that came goes on as it came
+      return { type, msg: text, ...(bases.length && { bases }), ...(data !== undefined && { data }) };
     }
     const isOurs = error instanceof PbError && WIRE_ERRORS.has(error.type) && error.type !== "pb.Internal";
     if (isOurs && !answered.has(error)) {

@@ -36,6 +36,7 @@ export const current = (): Current => now ?? raise(new Error("current() is for m
 
 export class Server {
   readonly running = new Map<number, Incoming>();
+  private readonly untold = new Set<Incoming>(); // what runs, or waits, without an id
   private readonly kept = new Map<number, Result>();
   private readonly waiting = new Set<Incoming>();
   private isStarting = false;
@@ -64,17 +65,18 @@ export class Server {
     const call = new Incoming(id, options);
     call.decoded = value ?? [[], {}];
     if (id === 0 && replica) call.failed = () => imports.kill(target); // it may not be lost silently (PB-C19)
-    if (id === 0 || this.admit(call)) this.run(call, apply);
+    if (this.admit(call)) this.run(call, apply);
   }
   /** Give a call its place and its time, unless it is refused. */
   private admit(call: Incoming, missing?: Error): boolean {
-    const { id, options: { ttl } } = call;
+    const { id, options: { ttl } } = call, isNotice = !id && call.decoded; // which no BYE keeps from being applied
     const refused =
-      this.connection.servesNothing ? new Busy("both sides have said BYE")
-      : id && this.running.size >= OURS.max_calls ? new Busy(`max_calls is ${OURS.max_calls}`)
+      !isNotice && this.connection.servesNothing ? new Busy("both sides have said BYE")
+      : (id ? this.running : this.untold).size >= OURS.max_calls ? new Busy(`max_calls is ${OURS.max_calls}`)
       : missing ?? (ttl === 0 ? new DeadlineExceeded("no time was left") : undefined);
     if (refused) this.refuse(call, refused);
     else if (id) this.running.set(id, call);
+    else this.untold.add(call);
     if (refused || ttl === undefined) return !refused;
     call.ends = Date.now() + ttl;
     const late = (): void => this.giveUp(call, new DeadlineExceeded("the time of the call is over"));
@@ -92,7 +94,7 @@ export class Server {
     }
   }
   end(): void {
-    for (const call of this.running.values()) {
+    for (const call of [...this.running.values(), ...this.untold]) {
       clearTimeout(call.timer);
       call.controller.abort(new Cancelled("the connection ended"));
     }
@@ -199,6 +201,7 @@ export class Server {
   private settle(call: Incoming, send: () => Export | undefined, hasEnded = true): void {
     const { connection } = this, { id, result, controller: { signal } } = call;
     if (hasEnded) this.running.delete(id);
+    if (hasEnded) this.untold.delete(call);
     clearTimeout(call.timer);
     this.waiting.delete(call);
     if (!result.isThere && !connection.isClosed) {

@@ -73,7 +73,6 @@ export class Producer {
 export class RemoteStream<T = unknown> implements AsyncIterable<T> {
   private readonly queue: { value: any; size: number }[] = []; // not taken yet
   private credit = OURS.window;
-  private bytes = 0;
   private taken = 0; // since the last PULL
   private error: unknown;
   private isEnded = false;
@@ -91,7 +90,7 @@ export class RemoteStream<T = unknown> implements AsyncIterable<T> {
       await new Promise<void>((resolve) => this.waiting.push(resolve));
     }
     const { value, size } = this.queue.shift()!;
-    this.bytes -= size;
+    this.connection.imports.unread -= size;
     this.taken++;
     if (OURS.window && this.taken * 2 >= OURS.window) this.pull(this.taken);
     return { done: false, value };
@@ -112,7 +111,7 @@ export class RemoteStream<T = unknown> implements AsyncIterable<T> {
   }
   /** Want no more. */
   stop(): void {
-    if (!this.isEnded) this.queue.length = 0;
+    for (const { size } of this.queue.splice(0)) this.connection.imports.unread -= size;
     this.fail(undefined);
   }
   // What is below is for the connection.
@@ -125,14 +124,15 @@ export class RemoteStream<T = unknown> implements AsyncIterable<T> {
     this.wake();
   }
   items(payload: Uint8Array): void {
-    const { value, violation } = this.connection.imports.decode(payload, "items", !this.isStopped);
+    const { imports } = this.connection, { value, violation } = imports.decode(payload, "items", !this.isStopped);
     if (violation) return this.fail(violation);
     this.credit -= value.length;
     if (this.credit < 0) throw new ProtocolError(6, "more items than credit");
     if (this.isStopped) return;
+    if (imports.unread + payload.length > MAX_BYTES)
+      return this.fail(new TooLarge(`streams of more than ${MAX_BYTES} bytes that nobody took`));
+    imports.unread += payload.length;
     for (const one of value) this.queue.push({ value: one, size: payload.length / value.length });
-    this.bytes += payload.length;
-    if (this.bytes > MAX_BYTES) this.fail(new TooLarge(`a stream of more than ${MAX_BYTES} bytes that nobody took`));
     this.wake();
   }
   /** END has come, with an error or without, or the end of the connection. */

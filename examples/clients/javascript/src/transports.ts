@@ -1,7 +1,7 @@
 /** What carries frames: TCP, TLS, WebSocket. Spec: 2-frames.md, 2.1 and 2.2. */
 import type { Socket } from "node:net";
 import { OURS } from "./connection.js";
-import { ConnectionLost, ProtocolError } from "./errors.js";
+import { ConnectionLost, printable, ProtocolError } from "./errors.js";
 import { concat, uint } from "./values.js";
 
 export interface Handlers { body(body: Uint8Array): void; fault(error: ProtocolError): void; lost(): void }
@@ -17,18 +17,40 @@ export interface Transport {
 export interface TransportOptions {
   fingerprint?: string; // of the server's key, as in pbs://FINGERPRINT@host (PB-F44): the only one that is accepted
   WebSocket?: new (url: string, protocols: string[]) => any; // where there is no global one
+  signal?: AbortSignal; // ends the attempt, which else ends by itself after 30 s
 }
 
 /** Open pb://host:port, pbs://host:port, pbs://FINGERPRINT@host:port, ws:// or wss://. */
 export async function dial(url: string, options: TransportOptions = {}): Promise<Transport> {
   if (!/^(pb|ws)s?:/.test(url)) throw new TypeError("a URL of pb:, pbs:, ws: or wss: is wanted");
+  options.signal?.throwIfAborted();
   const { protocol, hostname, port, username } = new URL(url);
   const host = hostname.replace(/^\[|\]$/g, "");
   const fingerprint = options.fingerprint ?? username;
   if (fingerprint && protocol !== "pbs:") throw new TypeError("a fingerprint can be checked over pbs: only");
   const about = { isLocal: /^(localhost|127(\.\d+){3}|::1)$/.test(host), isTls: /s:$/.test(protocol) };
   if (protocol.startsWith("ws")) return { ...about, ...(await webSocket(url, options)) };
-  return { ...about, ...(await stream(host, Number(port || 8787), about.isTls, fingerprint)) };
+  return { ...about, ...(await stream(host, Number(port || 8787), about.isTls, fingerprint, options)) };
+}
+/** Wait for what opens a socket; where that fails, or takes too long, the socket is dropped. */
+async function opened(drop: () => void, { signal }: TransportOptions,
+  open: (resolve: (value?: unknown) => void, reject: (error: unknown) => void) => void): Promise<void> {
+  let timer, abort!: () => void;
+  try {
+    await new Promise((resolve, reject) => {
+      open(resolve, reject);
+      timer = setTimeout(() => reject(new ConnectionLost("no connection was made within 30 s")), 30_000);
+      abort = () => reject(signal!.reason);
+      signal?.addEventListener("abort", abort);
+      if (signal?.aborted) abort();
+    });
+  } catch (error) {
+    drop();
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", abort);
+  }
 }
 
 type Carrier = Omit<Transport, "isLocal" | "isTls">;
@@ -39,22 +61,23 @@ async function webSocket(url: string, options: TransportOptions): Promise<Carrie
   socket.binaryType = "arraybuffer";
   const early: unknown[] = []; // what comes with the answer to the upgrade
   socket.onmessage = ({ data }: { data: unknown }) => void early.push(data);
-  await new Promise((resolve, reject) => {
-    socket.onopen = resolve;
+  const close = (code?: number): void => {
+    socket.close(code);
+    lingering(() => socket.terminate?.()); // that of a page has no such thing, and ends by itself
+  };
+  await opened(close, options, (resolve, reject) => {
     socket.onerror = socket.onclose = () => reject(new ConnectionLost(`${url} cannot be reached`));
+    const refuse = (): void => reject(new ConnectionLost(`${url} does not speak pb.1`));
+    socket.onopen = () => (socket.protocol === "pb.1" ? resolve() : refuse());
   });
-  if (socket.protocol !== "pb.1") {
-    socket.close();
-    throw new ConnectionLost(`${url} does not speak pb.1`);
-  }
   return {
     start(handlers) {
       const take = (data: unknown): void => {
         if (data instanceof ArrayBuffer) return handlers.body(new Uint8Array(data));
         try {
-          socket.close(1003);
+          close(1003);
         } catch {
-          socket.close(4003); // the WebSocket of a page, which can say no less than 3000 (PB-F1)
+          close(4003); // the WebSocket of a page, which can say no less than 3000 (PB-F1)
         }
         handlers.lost();
       };
@@ -67,28 +90,33 @@ async function webSocket(url: string, options: TransportOptions): Promise<Carrie
       });
     },
     send: (body) => void (socket.readyState === 1 && socket.send(body)),
-    close: (code) => void (socket.readyState < 2 && socket.close(code > 1 ? 4000 + code : 1000)),
+    close: (code) => void (socket.readyState < 2 && close(code > 1 ? 4000 + code : 1000)),
     buffered: () => socket.bufferedAmount,
   };
 }
 
-async function stream(host: string, port: number, isTls: boolean, fingerprint: string): Promise<Carrier> {
+/** Do something a second later, which keeps no process alive. */
+const lingering = (what: () => void): void => void (setTimeout(what, 1000) as Partial<NodeJS.Timeout>).unref?.();
+
+async function stream(host: string, port: number, isTls: boolean, fingerprint: string,
+  options: TransportOptions): Promise<Carrier> {
   const [net, tls] = ["node:net", "node:tls"]; // so that no bundler looks for them
   const { connect } = await import(isTls ? tls : net);
   const servername = /^[\d.]+$|:/.test(host) ? "" : host; // an address is none
   // A pinned key needs no authority.
   const forTls = { servername, ALPNProtocols: ["pb/1"], minVersion: "TLSv1.2", rejectUnauthorized: !fingerprint };
   const socket: Socket = connect({ host, port, ...(isTls && forTls) });
-  await new Promise((resolve, reject) => {
-    socket.once(isTls ? "secureConnect" : "connect", resolve);
-    socket.once("error", (error) => reject(new ConnectionLost(error.message)));
+  let peer: import("node:crypto").X509Certificate | undefined;
+  await opened(() => socket.destroy(), options, (resolve, reject) => {
+    socket.on("error", (error) => reject(new ConnectionLost(printable(error.message))));
+    socket.once(isTls ? "secureConnect" : "connect", () => check().then(resolve, reject));
+    const check = async (): Promise<void> => {
+      peer = isTls ? (socket as import("node:tls").TLSSocket).getPeerX509Certificate() : undefined;
+      const key = fingerprint && peer?.publicKey.export({ type: "spki", format: "der" });
+      if (fingerprint && (!key || (await fingerprintOf(key)) !== fingerprint.toLowerCase()))
+        throw new ProtocolError(8, "the key of the server is not the one that was expected");
+    };
   });
-  const peer = isTls ? (socket as import("node:tls").TLSSocket).getPeerX509Certificate() : undefined;
-  const key = peer?.publicKey.export({ type: "spki", format: "der" });
-  if (isTls && fingerprint && (!key || (await fingerprintOf(key)) !== fingerprint.toLowerCase())) {
-    socket.destroy();
-    throw new ProtocolError(8, "the key of the server is not the one that was expected");
-  }
   socket.setNoDelay(true);
   return {
     certificate: peer && new Uint8Array(peer.raw),
@@ -108,14 +136,13 @@ async function stream(host: string, port: number, isTls: boolean, fingerprint: s
         }
       };
       socket.on("readable", read);
-      socket.on("error", () => undefined);
       socket.on("close", () => handlers.lost());
       if (socket.destroyed) queueMicrotask(() => handlers.lost());
     },
     send: (body) => void (socket.writable && socket.write(concat(uint(body.length, 4), body))),
     close() {
       socket.end();
-      setTimeout(() => socket.destroy(), 1000).unref();
+      lingering(() => socket.destroy());
     },
     buffered: () => socket.writableLength,
   };

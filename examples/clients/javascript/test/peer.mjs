@@ -4,7 +4,7 @@ import { Reader } from "../dist/reader.js";
 import { pack } from "../dist/writer.js";
 
 export class Stock extends Cacheable {}
-/** A connection, with what it says in hex; `hear` gives it a frame body, and `clog` says how much waits to be taken. */
+/** A connection, with what it says in hex; `hear` gives it an envelope, `raw` a frame body, and `clog` says how much waits to be taken. */
 export function connection(root = new Stock(), info = {}, log = () => undefined) {
   const said = [];
   let waiting = 0;
@@ -17,7 +17,7 @@ export function connection(root = new Stock(), info = {}, log = () => undefined)
   const hear = (...envelope) => handlers.body(pack(envelope));
   if (info) hear(0, "PB", 1, { features: ["cache", "stream"], ...info });
   said.length = 0;
-  return { made, hear, said, clog: (bytes) => (waiting = bytes) };
+  return { made, hear, raw: (body) => handlers.body(body), said, clog: (bytes) => (waiting = bytes) };
 }
 export const bytes = (hex) => new Uint8Array(Buffer.from(hex, "hex"));
 export const envelopes = (said) => said.map((hex) => new Reader(bytes(hex)).envelope());

@@ -102,3 +102,24 @@ test("who waits to dial again can be stopped, and nothing of the waiting is left
   assert.equal(timers(), before);
   await server.close();
 });
+
+test("stopping ends an attempt whose server says nothing, and a wait that has not begun", { timeout: 10_000 }, async () => {
+  const server = createServer((socket) => socket.on("error", () => undefined)).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const url = `pb://127.0.0.1:${server.address().port}`;
+  const waiting = new Reconnecting(url);
+  await once(server, "connection");
+  await waiting.stop();
+  await new Promise((resolve) => server.close(resolve)); // no connection is left
+  let stopped;
+  const client = new Reconnecting(url, { random: () => 10_000, lost: () => (stopped = client.stop()) });
+  await client.done;
+  await stopped;
+  assert.equal(client.connection, undefined);
+});
+
+test("stopping one that has given up is no failure", { timeout: 10_000 }, async () => {
+  const client = new Reconnecting("http://127.0.0.1:1");
+  await assert.rejects(client.done, TypeError);
+  await client.stop();
+});
