@@ -13,9 +13,7 @@ export abstract class Cacheable {
   /** Called once for each replica that is no longer told. */
   stoppedObserving(): void {}
   /** Run `observe_` + method at every replica. */
-  notify(method: string, ...args: unknown[]): void {
-    for (const tell of this.#observers) tell(method, args);
-  }
+  notify(method: string, ...args: unknown[]): void { for (const tell of this.#observers) tell(method, args); }
   /** @internal Tell a replica from now on; returns how that is ended. */
   static observe(original: Cacheable, tell: Tell): () => void {
     original.#observers.add(tell);
@@ -56,18 +54,14 @@ export class Replica {
     for (const listener of this.listeners)
       try {
         listener(method, args);
-      } catch (error) {
-        this.connection.log("-", error);
-      }
+      } catch (error) { this.connection.log("-", error); }
   }
 }
 const replicas = new WeakMap<object, Replica>();
 export const replicaOf = (object: object): Replica | undefined => replicas.get(object);
 /** Whether a replica no longer follows its original. */
 export const isStale = (replica: object): boolean => known(replica).isStale;
-function known(object: object): Replica {
-  return replicas.get(object) ?? raise(new TypeError("this is no replica"));
-}
+function known(object: object): Replica { return replicas.get(object) ?? raise(new TypeError("this is no replica")); }
 /** Be told of every update of a replica, and by `"stale"` when it follows no longer; returns how to end that. It keeps
  * the replica alive. */
 export function onChange(replica: object, listener: Tell): () => void {

@@ -178,9 +178,7 @@ export class Calls {
       this.check(on ? this.connection.root : (target as RemoteReference));
       if (call.wantsAnswer) this.send(call, on);
       else this.sendNotice(call);
-    } catch (error) {
-      call.reject(error);
-    }
+    } catch (error) { call.reject(error); }
   }
   private send(call: Outgoing, on: Outgoing | undefined): void {
     const { connection } = this, { target, method, args, options: { ttl, named = {}, meta, trace } } = call;

@@ -1,10 +1,8 @@
 /** One connection: its messages, its two ends, and how it is left. Spec: 2-frames.md, 3-messages.md, registry.md. */
 import { replicaOf } from "./caches.js";
 import { Calls, keptOf, Outgoing, RemoteReference } from "./calls.js";
-import {
-  ConnectionLost, ErrorMap, Forbidden, malformed, NotSendable, printable, ProtocolError, raise, TooLarge,
-  violated,
-} from "./errors.js";
+import { ConnectionLost, ErrorMap, Forbidden, malformed, NotSendable, printable, ProtocolError, raise, TooLarge,
+  violated } from "./errors.js";
 import { Exports } from "./exports.js";
 import { Held, Imports } from "./imports.js";
 import { Reader } from "./reader.js";
@@ -170,9 +168,7 @@ export class Connection {
     try {
       if (id) this.encode(map, (bytes) => this.send([code, id, bytes]));
       return map;
-    } catch (failure) {
-      return this.sendError(code, id, failure);
-    }
+    } catch (failure) { return this.sendError(code, id, failure); }
   }
   /** What is given back or finished goes out together, when this job is done. */
   flushLater(): void {

@@ -2,10 +2,8 @@
 import { Replica } from "./caches.js";
 import { RemoteReference } from "./calls.js";
 import { Connection, OURS } from "./connection.js";
-import {
-  BadPayload, checkErrorMap, ConnectionLost, Gone, malformed, NoSuchObject, NotExecuted, PbError, ProtocolError, raise,
-  violated,
-} from "./errors.js";
+import { BadPayload, checkErrorMap, ConnectionLost, Gone, malformed, NoSuchObject, NotExecuted, PbError, ProtocolError,
+  raise, violated } from "./errors.js";
 import { Reader, Tables } from "./reader.js";
 import { fill } from "./registry.js";
 import { RemoteStream } from "./streams.js";

@@ -104,9 +104,7 @@ async function prove({ peer, root }: Connection, mechanism: Mechanism, binding: 
     if (!(next instanceof RemoteReference) || identity !== undefined) return broken("no challenge came");
     try {
       step = await next.call("respond", await answer(challenge));
-    } finally {
-      next.release();
-    }
+    } finally { next.release(); }
   }
   if (!isProven(dataOf(step))) broken("the server did not prove itself");
   const { identity, user } = step;

@@ -1,8 +1,7 @@
 /** Reading payloads and envelopes. @msgpack/msgpack cannot tell 1.0 from 1, takes bad UTF-8, and reads the inside of an
  * Ext too late for CACHE and too deep for a limit; so it is done here. Spec: 1-values.md. */
-import {
-  BadPayload, checkErrorMap, malformed, PbError, ProtocolError, raise, TooLarge, Unregistered, Unsupported,
-} from "./errors.js";
+import { BadPayload, checkErrorMap, malformed, PbError, ProtocolError, raise, TooLarge, Unregistered, Unsupported } from
+  "./errors.js";
 import { Entry, fill, Registry } from "./registry.js";
 import { assign, FrozenSet, isFloodable, isHashable, isMap, SCALARS, shrink, State, textOf, Tuple } from "./values.js";
 
@@ -56,6 +55,10 @@ export class Reader {
   private readonly depths: number[] = []; // and how deep they are
   private readonly holes: { on: any; key: string | number; part: number }[] = [];
   private readonly fills: (() => void)[] = [];
+  private isLong = false; // an envelope or batch, of which too much may be beside payloads:
+  private isBatch: boolean | undefined;
+  private payloads = 0; // how many bytes are in these,
+  private begun = 0; // and were beside them before the envelope that is read
   private readonly view: any;
   constructor(private readonly bytes: Uint8Array, private readonly tables?: Tables,
     private readonly registry = new Registry(), private readonly limits = LIMITS) {
@@ -71,39 +74,16 @@ export class Reader {
   }
   /** The value of an envelope or a batch. */
   envelope(): unknown {
-    if (this.bytes.length > MAX_ENVELOPE) this.weigh(this.bytes.length);
+    this.isLong = this.bytes.length > MAX_ENVELOPE;
     return this.whole(this.bytes.length, "exact");
   }
-  /** Refuse what takes too many bytes beside its payloads, before anything of it is made (PB-F48). */
-  private weigh(end: number): void {
-    const pass = (): string => { // the value that stands here
-      let first: string | undefined;
-      for (let left = 1; left > 0; left--) {
-        const kind = this.header(end), { found } = this;
-        first ??= kind;
-        if (kind === "array" || kind === "map") left += found * LEAST[kind];
-        else if (LEAST[kind]) this.take(found, end);
-      }
-      return first!;
-    };
-    const isArray = (): boolean => this.bytes[this.at] >> 4 === 9 || [0xdc, 0xdd].includes(this.bytes[this.at]);
-    const members = (): number => (isArray() && this.header(end) ? this.found : bad("a frame that is no envelope"));
-    const check = (found: number, most: number, what = "bytes beside payloads"): unknown =>
-      found > most && raise(malformed(`more than ${most} ${what}`, 5));
-    const found = members(), isBatch = isArray(), count = isBatch ? found : 1;
-    let total = 0;
-    check(count, 1024, "messages in a batch");
-    if (!isBatch) this.at = 0;
-    for (let i = 0; i < count; i++) {
-      let size = -this.at;
-      for (let left = members(); left > 0; left--) {
-        const start = this.at;
-        if (pass() === "bin") size -= this.at - start; // the payload
-      }
-      check(size += this.at, MAX_ENVELOPE);
-      check(total += size, MAX_BATCH);
-    }
-    this.at = 0;
+  /** Refuse envelopes that take too many bytes beside their payloads, before more is made of them (PB-F48). */
+  private weigh(kind: string, start: number): void {
+    if (this.path === 1) this.isBatch ??= kind === "array";
+    if (this.path === 1 && this.isBatch) this.begun = start - this.payloads;
+    if (kind === "bin" && this.path === (this.isBatch ? 2 : 1)) this.payloads += this.found;
+    const total = this.at + (kind === "bin" || kind === "text" ? this.found : 0) - this.payloads;
+    if (total - this.begun > MAX_ENVELOPE || total > MAX_BATCH) throw malformed("too much beside payloads", 5);
   }
   /** The one value that stands up to the end. */
   private whole(end: number, place: Place): unknown {
@@ -150,7 +130,8 @@ export class Reader {
     return kind;
   }
   private value(end: number, place: Place): any {
-    const kind = this.header(end), { found } = this, inner = place === "back" ? "free" : place;
+    const start = this.at, kind = this.header(end), { found } = this, inner = place === "back" ? "free" : place;
+    if (this.isLong) this.weigh(kind, start);
     switch (kind) {
       case "text": return textOf(this.data(found, end));
       case "bin": return this.data(found, end).slice();
@@ -255,9 +236,7 @@ export class Reader {
     if (hasHoles) throw new Unsupported(`${name} is made from its finished state`);
     try {
       return entry.make.fromState!(state);
-    } catch {
-      throw new BadPayload(`${name} cannot be made from this state`);
-    }
+    } catch { throw new BadPayload(`${name} cannot be made from this state`); }
   }
   /** Fill a value from its state, behind the last part if that is not finished yet. */
   private later(hasHoles: boolean, value: unknown, fillIn: () => void): unknown {

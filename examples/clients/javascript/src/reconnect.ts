@@ -1,6 +1,6 @@
 /** Dialling: a transport, HELLO, and a login if one is wanted; and again after a loss. Spec: 12-reconnecting.md. */
 import { Connection, ConnectionOptions } from "./connection.js";
-import { ConnectionLost, Forbidden, LoginFailed, ProtocolError } from "./errors.js";
+import { ConnectionLost, Forbidden, LoginFailed, ProtocolError, raise } from "./errors.js";
 import { Credentials, Identity, login, LoginOptions } from "./login.js";
 import { dial, TransportOptions } from "./transports.js";
 
@@ -8,7 +8,8 @@ export interface ConnectOptions extends ConnectionOptions, TransportOptions, Log
 export type Connected = Connection & { identity?: Identity };
 /** Connect, wait for the peer's HELLO, and log in: then `connection.identity` is there. */
 export async function connect(url: string, options: ConnectOptions = {}): Promise<Connected> {
-  const connection: Connected = new Connection(await dial(url, options), options), { signal } = options;
+  const { signal } = options, transport = await dial(url, options).catch((error) => raise(signal?.reason ?? error));
+  const connection: Connected = new Connection(transport, options);
   const abort = (): void => void connection.close(1);
   const late = (): void => connection.fail(new ProtocolError(7, "HELLO and login took more than 60 s"));
   const timer = setTimeout(late, 60_000);
@@ -47,6 +48,7 @@ export class Reconnecting {
   /** Resolves when it was stopped; rejects with what would only be repeated, such as a refused login. */
   readonly done: Promise<void>;
   private readonly stopping = new AbortController();
+  private wake: (() => void) | undefined;
   private misses = 0; // tries in a row that came to nothing
   constructor(private readonly url: string, private readonly options: ReconnectOptions = {}) {
     this.done = this.run(this.stopping.signal);
@@ -55,19 +57,15 @@ export class Reconnecting {
   /** Make no more connections, leave the one there is, and give up the one that is being made. */
   async stop(): Promise<void> {
     this.stopping.abort(new ConnectionLost("it was stopped"));
+    this.wake?.();
     await this.connection?.close();
     await this.done.catch(() => undefined);
   }
   private async run(signal: AbortSignal): Promise<void> {
     const sleep = (seconds: number): Promise<void> =>
       new Promise((resolve) => {
-        const timer = setTimeout(wake, seconds * 1000);
-        function wake(): void {
-          clearTimeout(timer);
-          signal.removeEventListener("abort", wake);
-          resolve();
-        }
-        signal.addEventListener("abort", wake);
+        const timer = setTimeout(resolve, seconds * 1000);
+        this.wake = () => resolve(clearTimeout(timer));
       });
     const { random = Math.random, lost, wait = sleep } = this.options;
     while (!signal.aborted) {

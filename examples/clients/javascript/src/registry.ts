@@ -1,7 +1,6 @@
 /** What may cross: objects that publish methods, and the classes of copies, caches and errors by their wire names. */
-import {
-  BadArguments, BadPayload, BrokenPromise, cut, ErrorMap, PbError, printable, RemoteError, WIRE_ERRORS,
-} from "./errors.js";
+import { BadArguments, BadPayload, BrokenPromise, cut, ErrorMap, PbError, printable, RemoteError, WIRE_ERRORS } from
+  "./errors.js";
 import { assign, isMap, State } from "./values.js";
 
 /** Base of objects that peers may call: their methods that begin with `remote_`. */
@@ -99,9 +98,7 @@ export class Registry {
       error = new make(printable(whole), data);
       const { message, stack } = error, shown = printable(message); // its class may have made it of the data
       if (shown !== message) assign(error, { message: shown, stack: stack?.replace(message, () => shown) }, false);
-    } catch {
-      error = new BadPayload(`${name} cannot be built from what came`);
-    }
+    } catch { error = new BadPayload(`${name} cannot be built from what came`); }
     const told = { type, msg: whole, bases, data, notes: notes.slice(0, 64).map((note) => cut(note)) };
     assign(error, { ...told, name, ...(cause && { cause }) }, false);
     answered.add(error);

@@ -1,10 +1,8 @@
 /** Serving calls, also those on results to come. Spec: 3-messages.md, 11-pipelining.md. */
 import { Cacheable } from "./caches.js";
 import { ANSWER, Connection, Encoding, ERROR, OURS } from "./connection.js";
-import {
-  BadPayload, BrokenPromise, Busy, Cancelled, DeadlineExceeded, ErrorMap, Gone, NoSuchMethod, NoSuchObject,
-  NotPipelinable, ProtocolError, raise, violated,
-} from "./errors.js";
+import { BadPayload, BrokenPromise, Busy, Cancelled, DeadlineExceeded, ErrorMap, Gone, NoSuchMethod, NoSuchObject,
+  NotPipelinable, ProtocolError, raise, violated } from "./errors.js";
 import { Export, until } from "./exports.js";
 import type { Decoded } from "./imports.js";
 import { bind, findMethod, isServed } from "./registry.js";
@@ -109,9 +107,7 @@ export class Server {
         this.waiting.delete(call);
         this.start(call);
       }
-    } finally {
-      this.isStarting = false;
-    }
+    } finally { this.isStarting = false; }
   }
   private startable(): Incoming | undefined {
     const held = new Set<unknown>(); // a call that waits holds back later ones to the same target only
@@ -169,9 +165,7 @@ export class Server {
       else result.then((value: unknown) => this.answer(call, value), (error: unknown) => this.fail(call, error));
     } catch (error) {
       this.fail(call, error);
-    } finally {
-      now = before;
-    }
+    } finally { now = before; }
   }
 
   /** The caller gives the call up, or its time is over. Its place is free when its work has ended, and not before. */

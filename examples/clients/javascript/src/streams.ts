@@ -55,9 +55,7 @@ export class Producer {
       this.credit--;
       try {
         connection.encode([value], (bytes) => connection.send([ITEMS, id, bytes]));
-      } catch (failure) {
-        this.stop(failure);
-      }
+      } catch (failure) { this.stop(failure); }
     }
     clearTimeout(this.timer);
     await this.stopped;
@@ -98,9 +96,7 @@ export class RemoteStream<T = unknown> implements AsyncIterable<T> {
   async *[Symbol.asyncIterator](): AsyncGenerator<T> {
     try {
       for (let one = await this.next(); !one.done; one = await this.next()) yield one.value;
-    } finally {
-      this.stop();
-    }
+    } finally { this.stop(); }
   }
   /** Ask for so many more items; `next` does so by itself. */
   pull(n: number): void {
@@ -141,7 +137,5 @@ export class RemoteStream<T = unknown> implements AsyncIterable<T> {
     if (!this.isStopped) this.error = error;
     this.wake();
   }
-  private wake(): void {
-    for (const one of this.waiting.splice(0)) one();
-  }
+  private wake(): void { for (const one of this.waiting.splice(0)) one(); }
 }

@@ -32,20 +32,18 @@ export async function dial(url: string, options: TransportOptions = {}): Promise
   if (protocol.startsWith("ws")) return { ...about, ...(await webSocket(url, options)) };
   return { ...about, ...(await stream(host, Number(port || 8787), about.isTls, fingerprint, options)) };
 }
-/** Wait for what opens a socket; where that fails, or takes too long, the socket is dropped. */
-async function opened(drop: () => void, { signal }: TransportOptions,
-  open: (resolve: (value?: unknown) => void, reject: (error: unknown) => void) => void): Promise<void> {
-  let timer, abort!: () => void;
+/** Wait for what opens a socket; where that fails, or takes too long, the socket is dropped, which ends the wait. */
+async function opened(open: (resolve: (value?: unknown) => void, reject: (error: unknown) => void) => void,
+  drop: (error: Error) => void, { signal }: TransportOptions): Promise<void> {
+  const abort = (): void => drop(signal!.reason);
+  const timer = setTimeout(() => drop(new ConnectionLost("no connection was made within 30 s")), 30_000);
+  signal?.addEventListener("abort", abort);
   try {
-    await new Promise((resolve, reject) => {
-      open(resolve, reject);
-      timer = setTimeout(() => reject(new ConnectionLost("no connection was made within 30 s")), 30_000);
-      abort = () => reject(signal!.reason);
-      signal?.addEventListener("abort", abort);
-      if (signal?.aborted) abort();
-    });
+    const opening = new Promise(open);
+    if (signal?.aborted) abort();
+    await opening;
   } catch (error) {
-    drop();
+    drop(error as Error);
     throw error;
   } finally {
     clearTimeout(timer);
@@ -65,11 +63,11 @@ async function webSocket(url: string, options: TransportOptions): Promise<Carrie
     socket.close(code);
     lingering(() => socket.terminate?.()); // that of a page has no such thing, and ends by itself
   };
-  await opened(close, options, (resolve, reject) => {
+  await opened((resolve, reject) => {
     socket.onerror = socket.onclose = () => reject(new ConnectionLost(`${url} cannot be reached`));
     const refuse = (): void => reject(new ConnectionLost(`${url} does not speak pb.1`));
     socket.onopen = () => (socket.protocol === "pb.1" ? resolve() : refuse());
-  });
+  }, () => close(), options);
   return {
     start(handlers) {
       const take = (data: unknown): void => {
@@ -107,7 +105,7 @@ async function stream(host: string, port: number, isTls: boolean, fingerprint: s
   const forTls = { servername, ALPNProtocols: ["pb/1"], minVersion: "TLSv1.2", rejectUnauthorized: !fingerprint };
   const socket: Socket = connect({ host, port, ...(isTls && forTls) });
   let peer: import("node:crypto").X509Certificate | undefined;
-  await opened(() => socket.destroy(), options, (resolve, reject) => {
+  await opened((resolve, reject) => {
     socket.on("error", (error) => reject(new ConnectionLost(printable(error.message))));
     socket.once(isTls ? "secureConnect" : "connect", () => check().then(resolve, reject));
     const check = async (): Promise<void> => {
@@ -116,7 +114,7 @@ async function stream(host: string, port: number, isTls: boolean, fingerprint: s
       if (fingerprint && (!key || (await fingerprintOf(key)) !== fingerprint.toLowerCase()))
         throw new ProtocolError(8, "the key of the server is not the one that was expected");
     };
-  });
+  }, (error) => socket.destroy(error), options);
   socket.setNoDelay(true);
   return {
     certificate: peer && new Uint8Array(peer.raw),

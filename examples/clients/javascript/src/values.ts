@@ -10,9 +10,7 @@ export const utf8 = (text: string): Bytes => encoder.encode(text) as Bytes;
 export function textOf(data: Uint8Array): string {
   try {
     return strict.decode(data);
-  } catch {
-    throw malformed("text that is no UTF-8");
-  }
+  } catch { throw malformed("text that is no UTF-8"); }
 }
 export const hex = (data: Uint8Array): string => Array.from(data, (one) => one.toString(16).padStart(2, "0")).join("");
 const unhex = (text: string): Bytes => Uint8Array.from(text.match(/../g) ?? [], (two) => parseInt(two, 16));

@@ -50,9 +50,7 @@ export class Writer {
     if (!isPlain || this.exts > this.limits.exts)
       try {
         new Reader(bytes, NOBODY, undefined, { ...LIMITS, ...this.limits }).payload();
-      } catch (error) {
-        throw error instanceof ProtocolError ? new TooLarge(`for the peer, ${error.message}`) : error;
-      }
+      } catch (error) { throw error instanceof ProtocolError ? new TooLarge(`for the peer, ${error.message}`) : error; }
     return bytes;
   }
   private ext(type: number, data: Uint8Array): ExtData {

@@ -94,7 +94,7 @@ test("an envelope has at most 64 KiB beside its payload, and those of a batch 1 
     "a batch of too much": [Array.from({ length: 18 }, (_, i) => call(i + 1, 60_000)), 5],
     "a batch of too many": [Array.from({ length: 70_000 }, () => []), 5],
     "a batch of something else": [[call(1, 66_000, {}), "x".repeat(70_000)], 5],
-    "a text in a batch": [[call(1, 1), "x".repeat(70_000)], 4],
+    "a text in a batch": [[call(1, 1), "x".repeat(70_000)], 5],
   };
   for (const [what, [envelope, code]] of Object.entries(cases)) {
     const { hear, said } = connection();
@@ -242,8 +242,8 @@ test("more calls than a stack has room for are made, in order, and those that ar
   stopping.abort("enough");
   assert.deepEqual(await Promise.all(ends), Array(10).fill("enough"));
   hear(0, "PB", 1, { max_calls: 1e6 });
-  const sent = called(said);
-  assert.deepEqual([sent.length, sent[0], sent.at(-1)], [count, "m0", `m${count - 1}`]);
+  const sent = called([said[0], said.at(-1)]);
+  assert.deepEqual([said.length, ...sent], [count, "m0", `m${count - 1}`]);
   for (const one of kept) one.catch(() => undefined);
 });
 test("a list of tracked state stays the same list, whatever its changes bring (PB-T9)", async () => {
