@@ -62,8 +62,7 @@ export const replicaOf = (object: object): Replica | undefined => replicas.get(o
 /** Whether a replica no longer follows its original. */
 export const isStale = (replica: object): boolean => known(replica).isStale;
 function known(object: object): Replica { return replicas.get(object) ?? raise(new TypeError("this is no replica")); }
-/** Be told of every update of a replica, and by `"stale"` when it follows no longer; returns how to end that. It keeps
- * the replica alive. */
+/** Be told of every update of a replica, which that keeps alive, and of `"stale"`; returns how to end it. */
 export function onChange(replica: object, listener: Tell): () => void {
   const { listeners } = known(replica);
   const held: Tell = (method, args) => void (replica && listener(method, args));

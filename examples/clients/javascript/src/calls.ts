@@ -1,5 +1,4 @@
-/** References to objects of the peer, and our calls: made, held back, named before they are answered, settled.
- * Spec: 3-messages.md, 4-references.md, 11-pipelining.md. */
+/** References to objects of the peer, and our calls on them. Spec: 3-messages.md, 4-references.md, 11-pipelining.md. */
 import { CALL, CANCEL, Connection, Encoding, isOptions } from "./connection.js";
 import { NotExecuted, NotSendable, OutcomeUnknown, violated } from "./errors.js";
 import type { Held } from "./imports.js";
@@ -23,7 +22,6 @@ export type Remote<T> = T & { readonly reference: RemoteReference };
 /** An object of the peer. The same object is the same reference, as long as this one is held. */
 export class RemoteReference {
   constructor(readonly connection: Connection, readonly held: Held, readonly meta: State = {}) {}
-
   call(method: string, ...args: unknown[]): Promise<any> { return this.callWith({}, method, ...args); }
   callWith(options: CallOptions, method: string, ...args: unknown[]): Promise<any> {
     return this.connection.calls.make(new Outgoing(this.connection, this, method, args, options));
@@ -35,9 +33,8 @@ export class RemoteReference {
     this.connection.calls.startPiped();
     this.connection.imports.release(this.held);
   }
-  /** Its methods as methods, whose results can be called before they have come:
-   * `await ref.pipe().library().find("sicp").title()`. They are sent when the code that makes them waits, or makes a
-   * call of another kind. */
+  /** Its methods as methods, whose results can be called before they have come. They are sent when the code that makes
+   * them waits, or makes a call of another kind. */
   pipe(): Pipe { return piped(this, (call) => this.connection.calls.pipe(call)); }
   /** Its methods as those of an interface: `await ref.as<Shop>().price("tea")`. They are sent at once. */
   as<T extends object = Record<string, (...args: any[]) => any>>(): Remote<T> {
@@ -94,7 +91,6 @@ export class Calls {
   private next = this.queue.values(); // and which is the first: to look for it takes time where many were taken
   private lastId = 0;
   constructor(private readonly connection: Connection) {}
-
   /** Make a call, behind those that were made before it. */
   make(call: Outgoing): Promise<any> {
     const { promise, options: { signal } } = call;

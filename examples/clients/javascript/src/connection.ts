@@ -49,7 +49,6 @@ const MESSAGES: Record<number, Message> = {
   [PONG]: [1, [isToken], () => undefined],
   [BYE]: [3, [isCount, isText, isCount], (on, code, text, last) => on.takeBye(code, text, last)],
 };
-
 /** key of HELLO: the least it can be, what its absence means, what we announce. */
 const NUMBERS: Record<string, [number, number, number]> = {
   max_frame: [4096, 65536, 4194304], max_calls: [4, 16, 1024], max_refs: [0, 1024, 100000], max_depth: [4, 64, 64],
@@ -77,14 +76,13 @@ export interface ConnectionOptions {
   registry?: Registry;
   log?: (ref: string, error: unknown) => void; // told of errors that the peer gets a reference for only
 }
-/** What is noted while a payload is encoded: what is to be done if it is not sent, and when it is; the references that
- * it sends home; the cache or stream in it. `names`: results to come that it may name, and then does; `ends`: when the
+/** What is noted while a payload is encoded. `names`: results to come that it may name, and then does; `ends`: when the
  * time of the call is over that it answers. */
 export class Encoding {
-  back: (() => void)[] = [];
-  sent: (() => void)[] = [];
-  pins = new Set<Held>();
-  holds = "";
+  back: (() => void)[] = []; // what is to be done if it is not sent,
+  sent: (() => void)[] = []; // and when it is
+  pins = new Set<Held>(); // references that it sends home
+  holds = ""; // the cache or stream in it
   constructor(readonly names?: Set<Outgoing>, readonly ends?: number) {}
 }
 const AGENT = "perspective-broker-js/0.1", STUCK_BYTES = 16777216;
@@ -116,7 +114,6 @@ export class Connection {
   private byeReceived = false;
   private isFlushing = false;
   private readonly timers: ReturnType<typeof setTimeout>[] = [];
-
   constructor(readonly transport: Transport, options: ConnectionOptions = {}) {
     this.registry = options.registry ?? new Registry();
     this.log = options.log ?? ((ref, error) => console.error(`pb: internal error ${ref}:`, error));
@@ -139,7 +136,6 @@ export class Connection {
   }
   /** Whether a new call of the peer can serve nothing any more, and so is refused (PB-F47). */
   get servesNothing(): boolean { return this.byeReceived && !this.hasTold && this.awaitsNothing; }
-
   send(envelope: unknown[]): void {
     if (this.isClosed) return;
     const body = pack(envelope);
@@ -199,7 +195,6 @@ export class Connection {
       return [2, held.id];
     };
   }
-
   private receive(body: Uint8Array): void {
     if (this.isClosed) return;
     try {

@@ -2,8 +2,7 @@
 import { assign, isMap, State, utf8 } from "./values.js";
 
 export type ErrorMap = { type: string; msg: string; bases?: string[]; notes?: string[]; data?: any; cause?: ErrorMap };
-/** Any error of Perspective Broker; `type` is its wire name. What came with it is not shown when it is printed. Of a
- * peer's, `name` and `message` are fit to be shown; `type`, `msg` and the rest are as they were sent. */
+/** Any error of Perspective Broker. Of a peer's, `name` and `message` are shown, the rest is as it was sent. */
 export class PbError extends Error {
   type = "pb.Error";
   declare bases: string[]; declare data: unknown; declare msg?: string; declare notes: string[];
@@ -35,11 +34,9 @@ export class NotPipelinable extends named("pb.NotPipelinable") {}
 export class BrokenPromise extends named("pb.BrokenPromise") {}
 export class LoginFailed extends named("pb.LoginFailed") {}
 export class Internal extends named("pb.Internal") {}
-export const WIRE_ERRORS: ReadonlyMap<string, typeof PbError> = new Map(
-  [NoSuchObject, NoSuchMethod, BadArguments, BadPayload, Unregistered, TooLarge, Busy, Unsupported, Forbidden,
-    Cancelled, DeadlineExceeded, Gone, NotPipelinable, BrokenPromise, LoginFailed, Internal,
-  ].map((one) => [new one().type, one]),
-);
+const OWN = [NoSuchObject, NoSuchMethod, BadArguments, BadPayload, Unregistered, TooLarge, Busy, Unsupported, Forbidden,
+  Cancelled, DeadlineExceeded, Gone, NotPipelinable, BrokenPromise, LoginFailed, Internal];
+export const WIRE_ERRORS: ReadonlyMap<string, typeof PbError> = new Map(OWN.map((one) => [new one().type, one]));
 /** The connection is gone. This, and what follows, never travels. */
 export class ConnectionLost extends named("pb.ConnectionLost") {}
 /** The call certainly did not run; it may be made again. */

@@ -5,7 +5,6 @@ import { Cancelled, Forbidden, NotSendable, TooLarge, Unsupported, violated } fr
 import { isServed } from "./registry.js";
 import { Producer, RemoteStream } from "./streams.js";
 import type { Refer } from "./writer.js";
-
 /** `stop`: of a cache, how it is observed no longer. */
 export interface Export { id: number; object: object; count: number; gone: boolean; stop?: () => void }
 type Reference = ReturnType<NonNullable<ReturnType<Refer>>>;
@@ -98,7 +97,6 @@ export class Exports {
     entry.stop = Cacheable.observe(original, tell);
     return [9, [this.count(entry, encoding), name, original.stateToCache()]];
   }
-
   /** Take an object away from the peer. */
   revoke(object: object): void {
     const entry = this.byObject.get(object);

@@ -34,7 +34,6 @@ export class Imports {
   readonly owed = new Map<number, number>(); // what RELEASE has to say: ids and counts
   private readonly dropped = new FinalizationRegistry<() => void>((done) => done());
   constructor(private readonly connection: Connection) {}
-
   private giveBack(id: number, count: number): void {
     if (count > 0) this.owed.set(id, (this.owed.get(id) ?? 0) + count);
     this.connection.flushLater();
@@ -73,7 +72,6 @@ export class Imports {
     for (const stream of this.streams.values()) stream.end(new ConnectionLost("it ended in the middle of the stream"));
     for (const id of [...this.held.keys()]) this.kill(id);
   }
-
   /** Decode a payload; `answer` finds results named in it. What is refused or not wanted is given back. */
   decode(bytes: Uint8Array, shape: Shape, isWanted = true, answer?: (q: number) => unknown): Decoded {
     const back: (() => void)[] = [], streams: RemoteStream[] = [];

@@ -39,7 +39,6 @@ function prepared(what: string, most: number): string {
   const isFit = /^[\x20-\x7e]+$/.test(what) && what.length <= most;
   return isFit ? what : raise(new TypeError(`names and passwords are 1 to ${most} characters of ASCII`));
 }
-
 /** OID of the signature of a certificate -> the hash of the certificate that is the binding. */
 const HASHES: Record<string, string> = {
   "2a864886f70d01010c": "SHA-384", "2a864886f70d01010d": "SHA-512", "2a864886f70d01010b": "SHA-256",
@@ -111,7 +110,6 @@ async function prove({ peer, root }: Connection, mechanism: Mechanism, binding: 
   if (!(identity instanceof RemoteReference) || typeof user !== "string") return broken("a step of no known form");
   return new Identity(identity, user, name, answer ? binding : "none");
 }
-
 /** What an Ed25519 key signs. */
 export const signed = (user: string, client: Bytes, server: Bytes, type: string, bound: Bytes, hellos: Bytes): Bytes =>
   pack(["PB/1 ED25519", user, client, server, type, bound, hellos]) as Bytes;
@@ -149,7 +147,6 @@ export function scram(user: string, password: string, flag: string, helloHash?: 
     const expected = helloHash ? `,h=${base64(helloHash)}` : "";
     if (!`${extensions},`.startsWith(`${expected},`) || extensions.slice(expected.length).includes(",h="))
       broken("the HELLOs were changed on their way");
-
     const without = `c=${base64(concat(utf8(gs2), binding))},r=${nonce}`, message = utf8(`${bare},${text},${without}`);
     const key = await subtle.importKey("raw", secret, "PBKDF2", false, ["deriveBits"]);
     const derived = await subtle.deriveBits({ name: "PBKDF2", hash: "SHA-256", salt, iterations }, key, 256);

@@ -105,7 +105,6 @@ export class Reader {
       return this.refuse(error);
     }
   }
-
   private take(size: number, end: number): number {
     if (size > end - this.at) bad("the data end too early");
     this.at += size;
@@ -170,7 +169,6 @@ export class Reader {
     });
     return into;
   }
-
   private ext(type: number, end: number, place: Place): unknown {
     if (type !== 21) this.scope.weight = Math.max(this.scope.weight, 1);
     if (type !== -1) this.limit("exts", ++this.exts);
@@ -251,7 +249,6 @@ export class Reader {
     if (this.floodable > this.limits.floodable) throw new TooLarge(`max_floodable_keys is ${this.limits.floodable}`);
     return keys.every(isHashable) ? keys : raise(new BadPayload("a key or member that cannot be one"));
   }
-
   private graph(end: number): unknown {
     this.partCount = this.header(end) === "array" ? this.found : 0;
     if (this.partCount === 0) bad("GRAPH is an array of parts");

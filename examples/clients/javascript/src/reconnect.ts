@@ -1,32 +1,21 @@
 /** Dialling: a transport, HELLO, and a login if one is wanted; and again after a loss. Spec: 12-reconnecting.md. */
 import { Connection, ConnectionOptions } from "./connection.js";
-import { ConnectionLost, Forbidden, LoginFailed, ProtocolError, raise } from "./errors.js";
+import { ConnectionLost, Forbidden, LoginFailed, ProtocolError } from "./errors.js";
 import { Credentials, Identity, login, LoginOptions } from "./login.js";
-import { dial, TransportOptions } from "./transports.js";
+import { dial, TransportOptions, within } from "./transports.js";
 
 export interface ConnectOptions extends ConnectionOptions, TransportOptions, LoginOptions { login?: Credentials }
 export type Connected = Connection & { identity?: Identity };
 /** Connect, wait for the peer's HELLO, and log in: then `connection.identity` is there. */
 export async function connect(url: string, options: ConnectOptions = {}): Promise<Connected> {
-  const { signal } = options, transport = await dial(url, options).catch((error) => raise(signal?.reason ?? error));
-  const connection: Connected = new Connection(transport, options);
-  const abort = (): void => void connection.close(1);
-  const late = (): void => connection.fail(new ProtocolError(7, "HELLO and login took more than 60 s"));
-  const timer = setTimeout(late, 60_000);
-  signal?.addEventListener("abort", abort);
-  try {
+  const connection: Connected = new Connection(await dial(url, options), options);
+  const greet = async (): Promise<Connected> => {
     await connection.ready;
     if (connection.isClosed) throw await connection.closed;
     if (options.login) connection.identity = await login(connection, options.login, options);
-    signal?.throwIfAborted();
     return connection;
-  } catch (error) {
-    abort(); // which nobody else can
-    throw signal?.aborted ? signal.reason : error;
-  } finally {
-    clearTimeout(timer);
-    signal?.removeEventListener("abort", abort);
-  }
+  };
+  return within(60, greet(), () => void connection.close(1), options); // which nobody else can close
 }
 
 export interface ReconnectOptions extends ConnectOptions {

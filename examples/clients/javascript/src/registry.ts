@@ -2,7 +2,6 @@
 import { BadArguments, BadPayload, BrokenPromise, cut, ErrorMap, PbError, printable, RemoteError, WIRE_ERRORS } from
   "./errors.js";
 import { assign, isMap, State } from "./values.js";
-
 /** Base of objects that peers may call: their methods that begin with `remote_`. */
 export class Referenceable {}
 const tables = new WeakMap<object, ReadonlyMap<string, Function>>();
@@ -40,7 +39,6 @@ export function bind(method: Function, object: object, name: string, args: unkno
     throw new BadArguments(`${names?.length ?? method.length} arguments are wanted, ${given} came`);
   return bound;
 }
-
 /** A copy can say its own state, by `toState()`, and be made from that, by `static fromState(state)`. */
 type Class = { new (...args: any[]): object; fromState?(state: unknown): unknown };
 /** Fields without which a state is refused. */
@@ -64,7 +62,6 @@ const answered = new WeakSet<object>();
 export class Registry {
   private readonly byName = new Map<string, Entry>();
   private readonly byClass = new Map<Function, Entry>();
-
   /** A class whose objects cross as copies: all their own fields. */
   copy = (name: string, make: Class, options: CopyOptions = {}): this => this.add("copy", name, make, options);
   /** A class for replicas, whose `observe_` methods take the updates, and for originals if it is a Cacheable. */
@@ -82,7 +79,6 @@ export class Registry {
   named = (kind: Entry["kind"], name: string): Entry | undefined => this.byName.get(`${kind} ${name}`);
   of = (kind: Entry["kind"], object: object): Entry | undefined =>
     only(kind, this.byClass.get(Object.getPrototypeOf(object)?.constructor));
-
   /** Build the error that a checked map tells of (PB-E3). */
   buildError(map: ErrorMap): Error {
     const maps = [map];

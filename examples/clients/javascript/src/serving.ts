@@ -39,7 +39,6 @@ export class Server {
   private readonly waiting = new Set<Incoming>();
   private isStarting = false;
   constructor(private readonly connection: Connection) {}
-
   call(id: number, target: number, method: string, payload: Uint8Array<ArrayBuffer>, options: OptionsIn): void {
     const { kept } = this, named = [...new Set([...(target < 0 ? [-target] : []), ...(options.needs ?? [])])];
     if (id === 0 && (options.keep || named.length)) violated("a call that is pipelined or kept has an id");
@@ -97,7 +96,6 @@ export class Server {
       call.controller.abort(new Cancelled("the connection ended"));
     }
   }
-
   /** Start what waits for nothing any more, in order and without recursion (PB-M8). */
   private startWaiting(): void {
     if (this.isStarting) return;
@@ -167,7 +165,6 @@ export class Server {
       this.fail(call, error);
     } finally { now = before; }
   }
-
   /** The caller gives the call up, or its time is over. Its place is free when its work has ended, and not before. */
   private giveUp(call: Incoming, error: Error): void {
     if (call.result.isThere) return;

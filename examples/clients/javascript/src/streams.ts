@@ -12,7 +12,6 @@ export class Producer {
   private timer: ReturnType<typeof setTimeout> | undefined;
   constructor(private readonly connection: Connection, private readonly id: number,
     private readonly iterator: AsyncIterator<unknown>, private credit: number) {}
-
   grant(n: number): void {
     this.credit += n;
     this.wake?.();
@@ -77,7 +76,6 @@ export class RemoteStream<T = unknown> implements AsyncIterable<T> {
   private isStopped = false;
   private readonly waiting: (() => void)[] = [];
   constructor(readonly connection: Connection, private readonly id: number) {}
-
   async next(): Promise<IteratorResult<T>> {
     while (!this.queue.length) {
       const { error } = this;

@@ -3,7 +3,6 @@ export interface Trace { traceparent: string; tracestate?: string }
 const PARENT = /^(?!ff)([0-9a-f]{2})-((?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/s;
 const KEY = "[a-z][a-z0-9_\\-*/]{0,255}|[a-z0-9][a-z0-9_\\-*/]{0,240}@[a-z][a-z0-9_\\-*/]{0,13}";
 const MEMBER = new RegExp(`^(${KEY})=[ -+\\--<>-~]{0,255}[!-+\\--<>-~]$`);
-
 /** What is passed on of the trace of a call (PB-M42), or nothing where it has none of that form (PB-M43). */
 export function traceOf(said: Partial<Trace> = {}): Trace | undefined {
   const [found, version, ids, flags, more] = PARENT.exec(said.traceparent ?? "") ?? [];

@@ -19,7 +19,6 @@ export interface TransportOptions {
   WebSocket?: new (url: string, protocols: string[]) => any; // where there is no global one
   signal?: AbortSignal; // ends the attempt, which else ends by itself after 30 s
 }
-
 /** Open pb://host:port, pbs://host:port, pbs://FINGERPRINT@host:port, ws:// or wss://. */
 export async function dial(url: string, options: TransportOptions = {}): Promise<Transport> {
   if (!/^(pb|ws)s?:/.test(url)) throw new TypeError("a URL of pb:, pbs:, ws: or wss: is wanted");
@@ -32,19 +31,20 @@ export async function dial(url: string, options: TransportOptions = {}): Promise
   if (protocol.startsWith("ws")) return { ...about, ...(await webSocket(url, options)) };
   return { ...about, ...(await stream(host, Number(port || 8787), about.isTls, fingerprint, options)) };
 }
-/** Wait for what opens a socket; where that fails, or takes too long, the socket is dropped, which ends the wait. */
-async function opened(open: (resolve: (value?: unknown) => void, reject: (error: unknown) => void) => void,
-  drop: (error: Error) => void, { signal }: TransportOptions): Promise<void> {
-  const abort = (): void => drop(signal!.reason);
-  const timer = setTimeout(() => drop(new ConnectionLost("no connection was made within 30 s")), 30_000);
+/** Wait for this. What fails, or takes too long, or is not wanted any more, is given up, which has to end it. */
+export async function within<T>(seconds: number, made: Promise<T>, giveUp: (error: Error) => void,
+  { signal }: TransportOptions): Promise<T> {
+  let why: Error | undefined;
+  const end = (error: Error): void => giveUp((why ??= error));
+  const abort = (): void => end(signal!.reason);
+  const timer = setTimeout(() => end(new ConnectionLost(`no connection came within ${seconds} s`)), seconds * 1000);
   signal?.addEventListener("abort", abort);
+  if (signal?.aborted) abort();
   try {
-    const opening = new Promise(open);
-    if (signal?.aborted) abort();
-    await opening;
+    return await made;
   } catch (error) {
-    drop(error as Error);
-    throw error;
+    end(error as Error);
+    throw why;
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener("abort", abort);
@@ -63,11 +63,12 @@ async function webSocket(url: string, options: TransportOptions): Promise<Carrie
     socket.close(code);
     lingering(() => socket.terminate?.()); // that of a page has no such thing, and ends by itself
   };
-  await opened((resolve, reject) => {
+  const opened = new Promise<void>((resolve, reject) => {
     socket.onerror = socket.onclose = () => reject(new ConnectionLost(`${url} cannot be reached`));
     const refuse = (): void => reject(new ConnectionLost(`${url} does not speak pb.1`));
     socket.onopen = () => (socket.protocol === "pb.1" ? resolve() : refuse());
-  }, () => close(), options);
+  });
+  await within(30, opened, () => close(), options);
   return {
     start(handlers) {
       const take = (data: unknown): void => {
@@ -92,7 +93,6 @@ async function webSocket(url: string, options: TransportOptions): Promise<Carrie
     buffered: () => socket.bufferedAmount,
   };
 }
-
 /** Do something a second later, which keeps no process alive. */
 const lingering = (what: () => void): void => void (setTimeout(what, 1000) as Partial<NodeJS.Timeout>).unref?.();
 
@@ -105,7 +105,7 @@ async function stream(host: string, port: number, isTls: boolean, fingerprint: s
   const forTls = { servername, ALPNProtocols: ["pb/1"], minVersion: "TLSv1.2", rejectUnauthorized: !fingerprint };
   const socket: Socket = connect({ host, port, ...(isTls && forTls) });
   let peer: import("node:crypto").X509Certificate | undefined;
-  await opened((resolve, reject) => {
+  const opened = new Promise<void>((resolve, reject) => {
     socket.on("error", (error) => reject(new ConnectionLost(printable(error.message))));
     socket.once(isTls ? "secureConnect" : "connect", () => check().then(resolve, reject));
     const check = async (): Promise<void> => {
@@ -114,7 +114,8 @@ async function stream(host: string, port: number, isTls: boolean, fingerprint: s
       if (fingerprint && (!key || (await fingerprintOf(key)) !== fingerprint.toLowerCase()))
         throw new ProtocolError(8, "the key of the server is not the one that was expected");
     };
-  }, (error) => socket.destroy(error), options);
+  });
+  await within(30, opened, (error) => socket.destroy(error), options);
   socket.setNoDelay(true);
   return {
     certificate: peer && new Uint8Array(peer.raw),

@@ -27,12 +27,10 @@ export function concat(first: Uint8Array, second: Uint8Array): Bytes {
 }
 /** A number where it is exact, else a bigint. */
 export const shrink = (value: bigint): number | bigint => (Number.isSafeInteger(Number(value)) ? Number(value) : value);
-
 /** A fixed sequence; an array everywhere but on the wire, and as a key of a map. */
 export class Tuple extends Array<unknown> {}
 /** A set that its owner does not change. */
 export class FrozenSet<T = unknown> extends Set<T> {}
-
 /** Text of a form. */
 class Text {
   static isFit = (_text: string): boolean => true;

@@ -7,7 +7,6 @@ import { FrozenSet, isHashable, isMap, SCALARS, Tuple, uint } from "./values.js"
 
 const encoder = new Encoder({ useBigInt64: true, maxDepth: 10_000, initialBufferSize: 256 });
 export const pack = (value: unknown): Uint8Array => encoder.encode(value);
-
 /** Whether an object is sent as a reference: what it returns then counts that, and gives an Ext and an id, or array. */
 export type Refer = (object: object) => (() => [type: number, data: number | unknown[]]) | undefined;
 /** What a container holds: an array, or a map if there are keys; and the Ext around it. */
@@ -17,7 +16,6 @@ const mapForm = (on: object, place: () => Place): Form => ({ keys: Object.keys(o
 const nothing = (): undefined => undefined;
 const cache = (): ReturnType<Tables["cache"]> => ({ value: null, fill: nothing });
 const NOBODY: Tables = { ref: nothing, home: nothing, answer: nothing, stream: nothing, cached: nothing, cache };
-
 /** So that the stack is enough, also where sharing makes a value deeper than its depth (PB-V29). */
 const MAX_LEVELS = 1000;
 
@@ -110,7 +108,6 @@ export class Writer {
     const entry = this.registry.of("copy", value), { toState } = value as { toState?(): unknown };
     return entry && { ext: 8, items: [entry.name, toState ? toState.call(value) : { ...value }], place: back };
   }
-
   /** Sharing and cycles (1.6): the parts are what occurs twice; or, if that gives no order, every container. */
   private graph(root: unknown, all: object[], shared: Set<object>): Uint8Array {
     const order = this.order(all.filter((one) => shared.has(one))) ?? this.order(all);

@@ -53,6 +53,7 @@ test("a login that is not answered is given up after 60 s", { timeout: 10_000 },
   const { server, port } = await listening((socket) => {
     socket.write(frame(0, "PB", 1, { auth: ["ANONYMOUS"] }));
     socket.on("data", (data) => data.includes("ANONYMOUS") && t.mock.timers.tick(60_000));
+    socket.on("data", (data) => data.includes(Buffer.from([0x94, 0x0f])) && t.mock.timers.tick(1000));
   });
   await assert.rejects(connect(`pb://127.0.0.1:${port}`, { login: "anonymous" }), ConnectionLost);
   server.close();
