@@ -59,6 +59,9 @@ class IFace(Interface):  # type: ignore[misc]
     def begin(coroutine):  # type: ignore[no-untyped-def]
         """As spawn(), for who holds what is returned until the coroutine has ended."""
 
+    def task_factory():  # type: ignore[no-untyped-def,misc]
+        """Return what the program has its tasks made by, or None: its coroutines must not have begun."""
+
     def wants_write():  # type: ignore[no-untyped-def,misc]
         """Take the output soon: there was none, and now there is. Called in the thread of the loop."""
 

@@ -84,6 +84,7 @@ class Link(Reading):
         "lost",
         "places",
         "ready",
+        "task_factory",
         "thread",
     )
 
@@ -104,6 +105,7 @@ class Link(Reading):
         super().__init__()
         self.loop = asyncio.get_running_loop()
         self.clock = clock_of(self.loop)  # monotonic seconds
+        self.task_factory = self.loop.get_task_factory
         self.thread = get_ident()
         self._transport: Any = None
         self.ready: asyncio.Future[None] | None = None  # made by who waits for the peer's HELLO

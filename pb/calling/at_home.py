@@ -6,13 +6,14 @@ Spec: spec/11-pipelining.md, "What a result is".
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from jelly import Promising, Referenceable
 
 from ..dispatch import Kind, find_method
 from ..errors import BrokenPromise, Cancelled
-from .halting import HALT, halted
+from .halting import start
 from .running import drop
 
 if TYPE_CHECKING:
@@ -70,7 +71,8 @@ def call_here(call: LaterCall, target: Referenceable) -> None:
     if hasattr(type(result), "__await__"):
         here = _Here(call.calls)
         outcome.call_moved(here)
-        here.task = call.calls.face.spawn(halted(here.follow(result, outcome)))
+        face = call.calls.face
+        here.task = start(face, face.spawn, partial(here.follow, result, outcome))
     else:
         outcome.set_result(result)
 
@@ -119,11 +121,11 @@ class _Here:
         if self.task is not None:  # None: it is in its first step right now
             self.task.cancel()
 
-    async def follow(self, result: Any, outcome: Any) -> None:
+    async def follow(self, result: Any, outcome: Any, halt: Any) -> None:
         """Wait for what the method returned."""
         try:
             try:
-                await HALT
+                await halt
             except GeneratorExit:  # thrown away with its loop: nobody waits for the outcome
                 drop(result)
                 return

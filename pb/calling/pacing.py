@@ -8,10 +8,10 @@ wait runs behind it, all in one go: here it is given the same time. Spec: spec/6
 
 from __future__ import annotations
 
-from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .halting import HALT
+from .halting import start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,18 +67,12 @@ class Pacing:
             self.deadlines.add(served, at, served.expire)
         self.outbox.follows = True  # its first step may have the answer
         self.expect()
-        waiting = self._await(served)
-        waiting.send(None)  # to its HALT, as halted() does: a call less
-        try:
-            served.task = self._spawn(waiting)
-        except BaseException as error:  # of the program's own factory of tasks
-            with suppress(StopIteration):
-                waiting.throw(error)
+        served.task = start(self.base.broker.face, self._spawn, partial(self._await, served))
 
-    async def _await(self, served: Served) -> None:
+    async def _await(self, served: Served, halt: Any) -> None:
         try:
             try:
-                await HALT
+                await halt
                 if self.beginning > 1 and self.is_late:
                     await self.give_way()
             except GeneratorExit:  # thrown away with its loop: nobody is there to be told, nothing was begun

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from jelly import SCALARS, Bulk, Oversized
 
 from .. import messages
-from ..calling.halting import HALT, halted
+from ..calling.halting import start
 from ..context import due_at
 from ..errors import Cancelled, ConnectionLost, DeadlineExceeded, Gone, TooLarge
 from ..logfields import fields
@@ -102,7 +102,8 @@ class Producer:
         limit = self._context.run(due_at)
         if limit is not None:
             self.streams.deadlines.add(self, limit, self.expire)
-        self._task = self._context.run(self.streams.face.spawn, halted(self._run()))
+        face = self.streams.face
+        self._task = self._context.run(start, face, face.spawn, self._run)
 
     # --- what comes from outside
 
@@ -146,11 +147,11 @@ class Producer:
 
     # --- the task
 
-    async def _run(self) -> None:
+    async def _run(self, halt: Any) -> None:
         source: Any = None
         error: BaseException | None = None
         try:
-            await HALT
+            await halt
             if not self._is_cancelled:  # else before its task was made
                 source = self.streams.open(self.value, self.id)
             while source is not None and not self._is_cancelled:

@@ -141,6 +141,9 @@ class Side:
 
     begin = spawn
 
+    def task_factory(self) -> None:
+        """Return None: its tasks are made by itself."""
+
     def run_tasks(self) -> None:
         """Let each new handler take its first step, and those go on that let others have their turn."""
         yielding, self.yielding = self.yielding, []

@@ -196,13 +196,13 @@ class Watching:
             call._goes_on = True
         super().run_on(served, at)  # type: ignore[misc]
 
-    def _await(self, served: Served) -> Any:
-        waiting = super()._await(served)  # type: ignore[misc]
+    def _await(self, served: Served, halt: Any) -> Any:
+        wait: Any = super()._await  # type: ignore[misc]
         call = None if served.id or type(served.export) is Replica else _quiet()
-        return waiting if call is None else self._await_quiet(waiting, call)
+        return wait(served, halt) if call is None else self._await_quiet(wait, served, halt, call)
 
-    async def _await_quiet(self, waiting: Any, call: CallEvent) -> None:
-        await waiting
+    async def _await_quiet(self, wait: Any, served: Served, halt: Any, call: CallEvent) -> None:
+        await wait(served, halt)
         self.told.ended(call, "answered")  # type: ignore[attr-defined]
 
     def _answer(self, id: int, scope: Any, value: object) -> Any:

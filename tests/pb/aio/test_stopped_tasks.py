@@ -11,7 +11,17 @@ import pb
 
 from .loops import run
 
-FACTORIES = {"tasks": None}
+
+def traced(loop, coroutine, **options):
+    """Make a task as tools do that trace a program: of a coroutine of theirs, which awaits ours."""
+
+    async def follow():
+        return await coroutine
+
+    return asyncio.Task(follow(), loop=loop, **options)
+
+
+FACTORIES = {"tasks": None, "traced tasks": traced}
 if hasattr(asyncio, "eager_task_factory"):
     FACTORIES["eager tasks"] = asyncio.eager_task_factory
 
@@ -85,7 +95,7 @@ def stops(tasks):
     root = Stops()
     yield root
     assert 1 == root.stopped
-    assert (tasks is None) == (root.begun == [])
+    assert (tasks in (None, traced)) == (root.begun == [])
 
 
 def on(tasks, main, root, **options):
@@ -165,6 +175,51 @@ def test_a_replica_is_stale_of_which_an_update_is_stopped_before_its_first_step(
     on(tasks, main, Root(), registry=registry)
 
     assert [True] == stale
+
+
+def test_what_nobody_stops_runs_to_its_end(tasks):
+    """Whatever makes the tasks, and as often as one likes: nothing of a call stays."""
+
+    class Root(Stops):
+        async def remote_slow(self):
+            await asyncio.sleep(0)
+            return "done"
+
+        async def remote_numbers(self):
+            yield 1
+            await asyncio.sleep(0)
+            yield 2
+
+        def remote_come(self):
+            return self.remote_slow()
+
+    root = Root()
+
+    async def main(connection):
+        far = connection.root
+        await far.keep(root)
+        for _ in range(3):
+            assert ["done"] * 4 == await asyncio.gather(*[far.slow() for _ in range(4)])
+            assert [1, 2] == [number async for number in far.numbers()]
+            assert "done" == await far.peer().come()
+
+    on(tasks, main, root, limits=pb.Limits(max_calls=4))
+
+
+def test_a_task_that_never_runs_what_it_was_given_ends_the_call():
+    """The caller is told, and the connection has a place again."""
+
+    async def idle():
+        pass
+
+    def forgetful(loop, coroutine, **options):
+        return asyncio.Task(idle() if "Pacing" in coroutine.__qualname__ else coroutine, loop=loop, **options)
+
+    async def main(connection):
+        with pytest.raises(pb.RemoteError, match="internal error"):
+            await connection.root.slow()
+
+    on(forgetful, main, Stops())
 
 
 def test_a_program_that_makes_no_tasks_fails_the_call():

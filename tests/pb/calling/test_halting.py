@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pb.calling.halting import HALT, halted
+from pb.calling.halting import start, stop
 
 from ..pump import Cancelled, Script, frame
 from .test_serving import NOTHING, Server, told
@@ -17,32 +17,41 @@ def came(*messages):
     return script
 
 
-def test_a_halted_coroutine_sees_what_is_thrown_into_it():
-    """One that has not begun runs neither `except` nor `finally`."""
+class Plain:
+    """A face whose program makes no tasks."""
+
+    def task_factory(self):
+        return None
+
+
+def test_a_coroutine_that_has_not_begun_sees_what_is_thrown_into_it():
+    """By itself it would run neither `except` nor `finally`."""
     seen = []
 
-    async def sees():
+    async def sees(halt):
         try:
-            await HALT
+            await halt
         except Cancelled:
             seen.append("cancelled")
         finally:
             seen.append("finally")
 
     with pytest.raises(StopIteration):
-        halted(sees()).throw(Cancelled())
+        start(Plain(), lambda coroutine: coroutine, sees).throw(Cancelled())
     assert ["cancelled", "finally"] == seen
+    stop(sees, Cancelled())
+    assert ["cancelled", "finally"] * 2 == seen
 
 
-def test_a_halted_coroutine_goes_on_with_its_first_step():
+def test_a_coroutine_goes_on_with_its_first_step():
     """It waits for nothing."""
 
-    async def goes_on():
-        await HALT
+    async def goes_on(halt):
+        await halt
         return 7
 
     with pytest.raises(StopIteration) as done:
-        halted(goes_on()).send(None)
+        start(Plain(), lambda coroutine: coroutine, goes_on).send(None)
     assert 7 == done.value.value
 
 
