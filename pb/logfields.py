@@ -43,7 +43,8 @@ EVENTS: Final[dict[str, str]] = {
     "hook.failed": "a method of pb.Hooks raised",
     "watcher.failed": "a function of this program that is told of something raised",
     "stream.failed": "a generator or file raised when its stream had ended already",
-    "replica.dropped": "a replica at a peer no longer follows, because an update could not be sent",
+    "replica.dropped": "a replica at a peer no longer follows, because an update could not be sent, or the "
+    "loop of its connection is closed",
     "connection.failed": "a connection ends because of an error",
     "connection.refused": "a connection was refused before it could do anything",
     "connection.closing": "a connection is being closed, and calls are awaited",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from pb.wire.codec import Codec
 from pb.wire.flushed import Flushed
 
+from . import forking
 from .writing import write_out
 
 if TYPE_CHECKING:
@@ -79,8 +80,7 @@ class Flush:
         """Say what to do, now and whatever is done with this connection from here on."""
         if not self.loop.is_closed():
             return error
-        link.thread = _NO_THREAD
-        link.broker.outbox.move(_NO_THREAD)  # else updates are appended without a look, and nobody takes them
+        part(link)
         return RuntimeError(LOOP_CLOSED)
 
     def _write(self) -> None:
@@ -89,6 +89,24 @@ class Flush:
     def failed(self, error: Exception) -> None:
         """Report that something could not be written."""
         self.loop.call_exception_handler({"message": "a write failed", "exception": error})
+
+
+def part(link: Link) -> None:
+    """Take a connection whose loop is closed out of its thread: whatever is done with it there is refused."""
+    link.thread = _NO_THREAD
+    link.broker.outbox.move(_NO_THREAD)  # else updates are appended without a look, and nobody takes them
+    link.flushed.clear()
+
+
+def _part_closed() -> None:
+    """Do so for all those of the loops that were closed in this thread.
+
+    One that had output waiting then wakes nobody when more is queued, so that nothing would tell of it.
+    """
+    here = threading.get_ident()
+    for link in forking.links():
+        if link.thread == here and link.loop.is_closed():
+            part(link)
 
 
 class Shared(threading.local):
@@ -105,6 +123,7 @@ class Shared(threading.local):
     def flush(self, loop: asyncio.AbstractEventLoop) -> Flush:
         """Return what writes for the connections of a loop of this thread."""
         if self._flush is None or self._flush.loop is not loop:
+            _part_closed()
             self._flush = Flush(loop)
         return self._flush
 

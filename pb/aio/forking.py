@@ -41,6 +41,11 @@ def forget(link: Link) -> None:
     _process.links.discard(link)
 
 
+def links() -> list[Link]:
+    """Return the links of this process that have a transport, of all its threads."""
+    return list(_process.links)
+
+
 def _after_fork() -> None:
     links, _process.links = _process.links, set()
     if not links:

@@ -22,7 +22,7 @@ from pb.limits import Limits
 from pb.wire.state import State
 
 from . import ended, forking, logged
-from ._thread import LOOP_CLOSED, WRONG_THREAD, clock_of, shared
+from ._thread import LOOP_CLOSED, WRONG_THREAD, clock_of, part, shared
 from .connection import Connection
 from .entering import let_in
 from .leaving import finish
@@ -325,6 +325,8 @@ class Link(Reading):
         """
         if self.thread == forking.FORKED_THREAD:
             raise ForkedConnection(forking.WHY)
+        if self.outbox.due and self.loop.is_closed():
+            part(self)
         if self.thread != get_ident():
             raise RuntimeError(LOOP_CLOSED if self.loop.is_closed() else WRONG_THREAD)
 

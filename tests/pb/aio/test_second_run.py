@@ -9,6 +9,7 @@ import threading
 import pytest
 
 import pb
+from pb.caches import tracking
 
 from ..cached import REGISTRY, Shop
 
@@ -125,6 +126,113 @@ def test_a_tracked_object_that_is_followed_in_a_closed_loop_can_be_changed(where
     asyncio.run(second_run())
     (line,) = [record for record in caplog.records if record.pb_event == "replica.dropped"]
     assert "another asyncio.run()" in line.getMessage()
+
+
+def close_while_waiting(first_run, last):
+    """Run `first_run`, then `last` with the server's link, and close the loop in that turn.
+
+    Returns what the first returned, and the link.
+    """
+    loop = asyncio.new_event_loop()
+    try:
+        found = loop.run_until_complete(first_run())
+        (link,) = found[0]._places
+        loop.call_soon(last, link)
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+        assert link.outbox.due
+    finally:
+        loop.close()
+    return found, link
+
+
+def told_of_shop(kept, last=None):
+    """Return how to change what a loop followed that closed with output waiting, and how many follow it."""
+    shop = Shop()
+    group = shop.stock._observers
+    first_run = following(shop, REGISTRY, "memory://closed-waiting")
+    kept += close_while_waiting(first_run, last or (lambda link: group.send("set", 0)))
+    return lambda n: group.send("set", n), lambda: len(group)
+
+
+def told_of_level(kept):
+    """Do the same for an object that is tracked."""
+    registry = pb.Registry()
+    registry.add(Level, "Level")
+    shop = Shop()
+    shop.stock = level = Level()
+    first_run = following(shop, registry, "memory://closed-waiting")
+    kept += close_while_waiting(first_run, lambda link: setattr(level, "height", -1))
+    return lambda n: setattr(level, "height", n), lambda: len(tracking.followers_of(level)._followers)
+
+
+def told_behind_a_release(kept):
+    """Do the same where the collector of garbage wanted the last turn, which asks for it in its own way."""
+    return told_of_shop(kept, lambda link: link.wants_release())
+
+
+@pytest.mark.parametrize("told", [told_of_shop, told_of_level, told_behind_a_release])
+@pytest.mark.parametrize("then", ["another loop", "a loop that has connections", "no loop"])
+def test_updates_are_not_kept_for_a_loop_that_closed_with_output_waiting(told, then, caplog):
+    """Nothing is woken by what is queued behind that output, so each change would stay for ever."""
+    caplog.set_level(logging.WARNING, "pb")
+    kept = []
+    change, followers = told(kept)
+    assert 1 == followers()
+    waiting = len(kept[1].outbox.batch)
+
+    def change_often():
+        for n in range(1, 10):
+            change(n)
+
+    async def second_run():
+        if then == "a loop that has connections":
+            server = await pb.serve(Shop(), "memory://open-waiting", registry=REGISTRY)
+            connection = await pb.open_connection(server.url, registry=REGISTRY)
+            change_often()
+            await connection.close()
+            await server.close()
+        else:
+            change_often()
+
+    if then == "no loop":
+        change_often()
+    else:
+        asyncio.run(second_run())
+    assert 0 == followers()
+    assert waiting == len(kept[1].outbox.batch)
+    (line,) = [record for record in caplog.records if record.pb_event == "replica.dropped"]
+    assert "another asyncio.run()" in line.getMessage()
+
+
+@pytest.mark.parametrize("last", ["an update", "a release"])
+def test_one_that_is_told_behind_one_that_lives_is_given_up_too(last):
+    """Who is told first is looked at, and stands for all others of the thread."""
+    shop, kept = Shop(), []
+    group = shop.stock._observers
+    first_run = following(shop, REGISTRY, "memory://closed-behind")
+    kept += close_while_waiting(
+        first_run, lambda link: group.send("set", 0) if last == "an update" else link.wants_release()
+    )
+    waiting = len(kept[1].outbox.batch)
+    (closed,) = group
+
+    async def second_run():
+        server = await pb.serve(shop, "memory://open-before", registry=REGISTRY)
+        connection = await pb.open_connection(server.url, registry=REGISTRY)
+        replica = await connection.root.get("stock")
+        group.discard(closed)
+        group.add(closed)
+        for n in range(1, 10):
+            group.send("set", n)
+        assert [[None, closed]] == shop.stock._stopped
+        await asyncio.sleep(0.01)
+        assert 9 == replica.n
+        await connection.close()
+        await server.close()
+
+    asyncio.run(second_run())
+    assert waiting == len(kept[1].outbox.batch)
 
 
 def run_in(where, function):
