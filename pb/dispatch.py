@@ -226,14 +226,15 @@ def check_arguments(
         return
     is_own = isinstance(function, MethodType) and function.__self__ is export.object
     is_open = is_own and export.open_methods.get(name) is function.__func__  # type: ignore[attr-defined]
-    most = None if is_open else _most_taken(function, export.kind is Kind.VIEW)
+    most = None if is_open else _most_taken(export, function, name)
     if (most is not None and len(args) > most) or any(keyword[:1] == "_" for keyword in kwargs):
         raise _misfit(function, name, export.kind is Kind.VIEW)
 
 
-def _most_taken(function: Any, has_actor: bool) -> int | None:
+def _most_taken(export: Any, function: Any, name: str) -> int | None:
     """Return how many positional arguments a call may have, with the actor; None if any number."""
-    given = int(has_actor)
+    has_actor = export.kind is Kind.VIEW
+    given = has_actor + _hides_self(export.object, export.kind.prefix + name, function)
     # What is said of functions is remembered; of other objects it is found out for each call.
     if isinstance(function, functools.partial):
         given += len(function.args)
@@ -246,3 +247,26 @@ def _most_taken(function: Any, has_actor: bool) -> int | None:
         function = function.__func__
     most = _most_positional(function, given)
     return None if most is None else most + has_actor
+
+
+def _hides_self(target: object, attribute: str, function: Any) -> bool:
+    """Whether `function` supplies an argument that its signature shows, because it is that of what it wraps.
+
+    So does what `functools.singledispatchmethod` makes of a method, and other descriptors that are no
+    methods of Python's own. Where one wraps what needs no object, one argument too many is refused: better
+    than one too few.
+    """
+    if isinstance(function, functools.partial):
+        if any(each is target for each in function.args):
+            return False
+        function = function.func
+    if isinstance(function, MethodType):
+        return False
+    how = inspect.getattr_static(type(target), attribute, None)
+    if isinstance(how, FunctionType | staticmethod | classmethod) or not hasattr(type(how), "__get__"):
+        return False
+    try:
+        wrapped = inspect.unwrap(function, stop=lambda each: isinstance(each, MethodType | staticmethod))
+    except Exception:  # it runs code of its own here, or wraps itself
+        return False
+    return wrapped is not function and not isinstance(wrapped, MethodType | staticmethod)

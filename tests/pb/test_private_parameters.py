@@ -175,6 +175,113 @@ def test_names_after_a_private_parameter_can_be_reached_by_name():
     assert [1, 0, 3] == Pump(Guarded()).call("between", 1, c=3)
 
 
+class Binding:
+    """A descriptor that is no method: what it gives says of itself what `shown` says."""
+
+    def __init__(self, bind):
+        self.bind = bind
+
+    def __get__(self, instance, owner=None):
+        return self if instance is None else self.bind(instance)
+
+
+class Shown:
+    """An object that calls a function for another object."""
+
+    def __init__(self, function, instance):
+        self.__wrapped__ = function
+        self.instance = instance
+
+    def __call__(self, *args, **kwargs):
+        return self.__wrapped__(self.instance, *args, **kwargs)
+
+
+class Lazy(Shown):
+    """One that says only when asked what it wraps."""
+
+    def __init__(self, function, instance):
+        self.function = function
+        self.instance = instance
+
+    def __getattr__(self, name):
+        if name == "__wrapped__":
+            return self.function
+        raise AttributeError(name)
+
+
+def plain(self, a, _b=0):
+    return [a, _b]
+
+
+def binding(instance):
+    """Return a closure that looks like `plain` and needs no self."""
+    return functools.wraps(plain)(lambda *args, **kwargs: plain(instance, *args, **kwargs))
+
+
+def hiding(function):
+    """Return a function that supplies `function` with what it needs, and tells nobody of it."""
+
+    @functools.wraps(function)
+    def hidden(*args, **kwargs):
+        return function(*args, **kwargs)
+
+    return hidden
+
+
+class Bound(pb.Root):
+    """Methods that reach their object in every way but Python's own."""
+
+    @functools.singledispatchmethod
+    def remote_by_type(self, a, _b=0):
+        return [a, _b]
+
+    @functools.singledispatchmethod
+    @classmethod
+    def remote_by_type_of_class(cls, a, _b=0):
+        return [a, _b]
+
+    @functools.singledispatchmethod
+    @staticmethod
+    def remote_by_type_static(a, _b=0):
+        return [a, _b]
+
+    remote_closure = Binding(binding)
+    remote_shown = Binding(functools.partial(Shown, plain))
+    remote_lazy = Binding(functools.partial(Lazy, plain))
+    remote_bound_already = Binding(lambda instance: hiding(MethodType(plain, instance)))
+    remote_method = Binding(lambda instance: MethodType(hiding(plain), instance))
+    remote_partial = Binding(functools.partial(functools.partial, plain))
+    remote_partial_hiding = Binding(functools.partial(functools.partial, hiding(plain)))
+    remote_partial_closure = Binding(lambda instance: functools.partial(binding(instance)))
+    remote_filled = functools.partialmethod(lambda self, given, a, _b=0: [a, _b], None)
+    remote_static = staticmethod(hiding(lambda a, _b=0: [a, _b]))
+    remote_no_descriptor = Callable()
+
+
+@pytest.mark.parametrize("name", [name[7:] for name in vars(Bound) if name.startswith("remote_")])
+def test_nor_however_a_method_is_bound_to_its_object(name):
+    """What it shows of itself may have the object as its first parameter, though the call supplies it."""
+    pump = Pump(Bound())
+    assert [1, 0] == pump.call(name, 1)
+    with pytest.raises(pb.BadArguments, match=f"'{name}'"):
+        pump.call(name, 1, 2)
+
+
+def test_what_wraps_itself_can_be_called():
+    """Nothing can be said of its parameters."""
+
+    class Round(pb.Root):
+        @Binding
+        def remote_round(self):
+            def found(a):
+                return a
+
+            found.__wrapped__ = found
+            return found
+
+    assert 1 == Pump(Round()).call("round", 1)
+
+
 class Sight(pb.Viewable):
     """What it publishes, it publishes by attributes."""
 
@@ -185,8 +292,12 @@ class Sight(pb.Viewable):
     def _look(self, actor, a, _b=0):
         return [a, _b]
 
+    @functools.singledispatchmethod
+    def view_by_type(self, actor, a, _b=0):
+        return [a, _b]
 
-@pytest.mark.parametrize("name", ["own", "function"])
+
+@pytest.mark.parametrize("name", ["own", "function", "by_type"])
 def test_the_perspective_that_a_view_is_told_is_not_the_peers_to_count(name):
     """It comes before what the peer gives, and takes none of its places."""
     shop = Shop()
