@@ -12,6 +12,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from pb.calling.deadlines import seconds_of
+from pb.calling.own import freed
 from pb.errors import ConnectionLost, PeerError
 from pb.logfields import fields
 from pb.reference import Import, RemoteReference
@@ -111,7 +112,7 @@ def call_now(reference: RemoteReference, name: str, /, *args: Any) -> Promise:
     try:
         promise._pb_id = calls.make(handle, name, args, {}, promise)
     except Exception as error:
-        promise.set_exception(error)
+        promise.set_exception(freed(error))
     return promise
 
 
