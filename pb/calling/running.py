@@ -38,7 +38,7 @@ class Served:
         self.id = id
         self.export = export
         self.scope = export.scope
-        self.awaitable = awaitable
+        self.awaitable: Any = awaitable  # let go of where it has failed
         self.is_cancelled = False
         self.is_late = False
         self.task: Any = None

@@ -123,7 +123,7 @@ class Handling(asyncio.Future[Any]):
             self._tell(value, told)
             return ends
         finally:
-            del told, ends  # their tracebacks hold this frame
+            del told, ends, self  # their tracebacks hold this frame, and this holds the error
 
     def interrupt(self) -> None:
         """Answer a call that is not run to its end."""

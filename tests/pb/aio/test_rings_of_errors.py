@@ -21,6 +21,27 @@ from .test_rings import REGISTRY, Root, errors_of, left_at
 pytestmark = pytest.mark.unmeasured  # the same very often, and nothing that others do not reach
 
 
+class Failing(Root):
+    """Methods that fail, each in its own way."""
+
+    async def remote_later(self):
+        await asyncio.sleep(0)
+        raise pb.Forbidden("no")
+
+    def remote_in_a_future(self):
+        future = asyncio.get_running_loop().create_future()
+        future.set_exception(pb.Forbidden("no"))
+        return future
+
+    @pb.in_thread
+    def remote_in_thread(self):
+        raise pb.Forbidden("no")
+
+    async def remote_stream(self):
+        yield 1
+        raise pb.Forbidden("no")
+
+
 class Broken(pb.Copyable):
     """A copy whose state cannot be had, because of a fault of the program's."""
 
@@ -79,6 +100,17 @@ async def refused_in_a_chain(spot):
     assert [pb.BrokenPromise] == await errors_of(root.note().tell(1))
 
 
+async def failed(spot):
+    """The methods of the peer have."""
+    async with spot.open() as connection:
+        root = connection.root
+        failing = [root.refuse, root.later, root.in_a_future, root.in_thread]
+        assert [pb.Forbidden] * 4 == await errors_of(*(method() for method in failing))
+        with contextlib.suppress(pb.Forbidden):
+            async for number in root.stream():
+                assert 1 == number
+
+
 async def events(spot):
     """Some that arrived, one that could not be sent, one when the subscriber is gone, and none at all."""
     errors = []
@@ -97,12 +129,17 @@ async def events(spot):
             newest.tell(2)
 
 
+async def failing():
+    """What is served."""
+    return Failing()
+
+
 @pytest.mark.parametrize(
-    "use", [garbled, refused_here, refused_in_a_chain, events], ids=lambda use: use.__name__
+    "use", [garbled, refused_here, refused_in_a_chain, failed, events], ids=lambda use: use.__name__
 )
 def test_nothing_is_left_of_a_connection_with_errors(tcp, use, loop):
     """Whoever found them, and wherever."""
-    assert {} == left_at(tcp, use, loop, count=20)
+    assert {} == left_at(tcp, use, loop, failing, count=20)
 
 
 def test_what_is_the_matter_with_a_hook_of_the_program_can_still_be_found(tcp):
