@@ -3,7 +3,6 @@ import type { Connection } from "./connection.js";
 import { BadPayload, NoSuchMethod, raise } from "./errors.js";
 import { bind, Entry, findMethod, isName } from "./registry.js";
 import { assign, isHashable, isMap, State } from "./values.js";
-
 type Tell = (method: string, args: unknown[]) => void;
 /** Base of originals: sent as a copy that is kept up to date by `notify`. */
 export abstract class Cacheable {
@@ -20,7 +19,6 @@ export abstract class Cacheable {
     return () => void (original.#observers.delete(tell) && original.stoppedObserving());
   }
 }
-
 /** One replica. The state is in `core`, which lives until GONE; the application has a proxy of it, to see its loss. */
 export class Replica {
   readonly core: object;
@@ -69,7 +67,6 @@ export function onChange(replica: object, listener: Tell): () => void {
   listeners.add(held);
   return () => void listeners.delete(held);
 }
-
 const COUNTS: Record<string, number> = { set: 2, splice: 4, put: 3, drop: 2, hide: 1 };
 const isIndex = (x: any): x is number => Number.isSafeInteger(x) && x >= 0;
 /** The five updates of tracked state (8.1): all or nothing. */

@@ -18,7 +18,6 @@ export type Pipe = { [method: string]: (...args: any[]) => Pipelined } & { reado
 export type Pipelined = Pipe & Promise<any>;
 /** The methods of an interface as those of a remote object. */
 export type Remote<T> = T & { readonly reference: RemoteReference };
-
 /** An object of the peer. The same object is the same reference, as long as this one is held. */
 export class RemoteReference {
   constructor(readonly connection: Connection, readonly held: Held, readonly meta: State = {}) {}
@@ -41,7 +40,6 @@ export class RemoteReference {
     return piped(this, (call) => void this.connection.calls.make(call));
   }
 }
-
 /** A call of ours, from when it is asked for until nobody names its result any more. */
 export class Outgoing {
   id = 0; // until it is sent

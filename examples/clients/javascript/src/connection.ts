@@ -14,7 +14,6 @@ import { pack, Refer, Writer } from "./writer.js";
 
 export const [HELLO, CALL, ANSWER, ERROR, CANCEL, FINISH, RELEASE, OBSERVE] = [0, 1, 2, 3, 4, 5, 6, 7];
 export const [GONE, PULL, ITEMS, END, STOP, PING, PONG, BYE] = [8, 9, 10, 11, 12, 13, 14, 15];
-
 type Check = (x: any) => boolean;
 const isText: Check = (x) => typeof x === "string";
 const isInteger: Check = Number.isSafeInteger;
@@ -85,7 +84,7 @@ export class Encoding {
   holds = ""; // the cache or stream in it
   constructor(readonly names?: Set<Outgoing>, readonly ends?: number) {}
 }
-const AGENT = "perspective-broker-js/0.1", STUCK_BYTES = 16777216;
+const AGENT = "perspective-broker-js/0.1", STUCK_BYTES = 16777216, STUCK_S = 30;
 
 export class Connection {
   private lose!: (error: Error) => void;
@@ -113,13 +112,16 @@ export class Connection {
   private started = 0; // the highest one that was begun
   private byeReceived = false;
   private isFlushing = false;
+  private waits = 0; // how many bytes were not taken when it was looked at last,
+  private stuckFor = 0; // and for how many seconds none was
+  private looking: ReturnType<typeof setInterval> | undefined;
   private readonly timers: ReturnType<typeof setTimeout>[] = [];
   constructor(readonly transport: Transport, options: ConnectionOptions = {}) {
     this.registry = options.registry ?? new Registry();
     this.log = options.log ?? ((ref, error) => console.error(`pb: internal error ${ref}:`, error));
     this.exports = new Exports(this, options.root);
     this.ownHello = pack([HELLO, "PB", 1, { agent: AGENT, features: ["cache", "pipeline", "stream"], ...OURS }]);
-    const lost = (): void => this.end(new ConnectionLost("the connection was lost"));
+    const lost = (): void => this.end(new ConnectionLost(`the connection was lost${this.peer ? "" : " before HELLO"}`));
     transport.start({ body: (body) => this.receive(body), fault: (error) => this.fail(error), lost });
     transport.send(this.ownHello);
     this.timers.push(setTimeout(() => this.fail(new ProtocolError(7, "no HELLO came within 10 s")), 10_000)); // PB-L8
@@ -141,8 +143,19 @@ export class Connection {
     const body = pack(envelope);
     const most = this.peer?.numbers.max_frame ?? 4096;
     if (body.length > most) throw new TooLarge(`max_frame of the peer is ${most}, found ${body.length}`);
+    this.look(0);
     this.transport.send(body);
-    if (this.transport.buffered() > STUCK_BYTES) this.fail(new ProtocolError(6, "the peer does not read"));
+    this.waits = this.transport.buffered();
+    if (this.waits > STUCK_BYTES) this.fail(new ProtocolError(6, "the peer does not read"));
+    else if (this.waits) this.looking ??= setInterval(() => this.look(1), 1000);
+  }
+  /** See whether some of what waits was taken since it was looked at last, that many seconds ago (PB-F26, PB-L8). */
+  private look(seconds: number): void {
+    const waits = this.transport.buffered();
+    this.stuckFor = waits && waits >= this.waits ? this.stuckFor + seconds : 0;
+    this.waits = waits;
+    if (seconds && !waits) this.looking = clearInterval(this.looking) as undefined;
+    if (this.stuckFor >= STUCK_S) this.fail(new ProtocolError(6, `the peer has taken nothing for ${STUCK_S} s`));
   }
   /** Encode a payload and queue its frame in one step; what it counted is undone if that fails. */
   encode(value: unknown, send: (bytes: Uint8Array) => void, encoding = new Encoding()): void {
@@ -271,14 +284,12 @@ export class Connection {
     this.byeSent = true;
     try {
       this.transport.send(pack([BYE, code, text, this.started]));
-    } catch {
-      // The transport takes no more, and will say so.
-    }
+    } catch { /* the transport takes no more, and will say so */ }
   }
   private end(error: Error, code = 0): void {
     if (this.isClosed) return;
     this.isClosed = true;
-    for (const timer of this.timers) clearTimeout(timer); // which ends an interval, too
+    for (const timer of [...this.timers, this.looking]) clearTimeout(timer); // which ends an interval, too
     this.transport.close(code);
     this.calls.end(error.message);
     this.server.end();

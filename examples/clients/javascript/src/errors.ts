@@ -51,12 +51,9 @@ export class ProtocolError extends named("pb.ProtocolError") {
 }
 export const malformed = (message: string, code = 4): ProtocolError => new ProtocolError(code, message);
 /** For expressions: `x ?? raise(new Gone("…"))`. */
-export const raise = (error: Error): never => {
-  throw error;
-};
+export const raise = (error: Error): never => { throw error; };
 /** End the connection with BYE 3. */
 export const violated = (message: string): never => raise(new ProtocolError(3, message));
-
 const isText = (x: unknown): boolean => typeof x === "string";
 const areTexts = (x: unknown): boolean => x === undefined || (Array.isArray(x) && x.every(isText));
 /** Check an error map (PB-E1): throw if it is malformed, return what makes it unacceptable or nothing. */

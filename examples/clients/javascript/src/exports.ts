@@ -5,8 +5,8 @@ import { Cancelled, Forbidden, NotSendable, TooLarge, Unsupported, violated } fr
 import { isServed } from "./registry.js";
 import { Producer, RemoteStream } from "./streams.js";
 import type { Refer } from "./writer.js";
-/** `stop`: of a cache, how it is observed no longer. */
-export interface Export { id: number; object: object; count: number; gone: boolean; stop?: () => void }
+/** `holds`: how many calls wait on it. `stop`: of a cache, how it is observed no longer. */
+export interface Export { id: number; object: object; count: number; gone: boolean; holds: number; stop?: () => void }
 type Reference = ReturnType<NonNullable<ReturnType<Refer>>>;
 /** Milliseconds until a time, as many as a timer takes. */
 export const until = (time: number): number => Math.min(Math.max(0, time - Date.now()), 2 ** 31 - 1);
@@ -17,7 +17,7 @@ export class Exports {
   readonly byObject = new Map<object, Export>();
   private lastId = 0;
   constructor(private readonly connection: Connection, root: object | undefined) {
-    if (root) this.byId.set(0, { id: 0, object: root, count: 0, gone: false });
+    if (root) this.byId.set(0, { id: 0, object: root, count: 0, gone: false, holds: 0 });
   }
   /** How an object of ours is sent as a reference, if it is. */
   refer(object: object, encoding: Encoding): (() => Reference) | undefined {
@@ -30,7 +30,7 @@ export class Exports {
     const most = Math.min(this.connection.peer!.numbers.max_refs, OURS.max_refs); // which it may make us keep, too
     const live = this.byId.size - (this.byId.has(0) ? 1 : 0) + this.producers.size;
     if (live >= most) throw new TooLarge(`max_refs is ${most}`);
-    const entry: Export = { id: ++this.lastId, object, count: 0, gone: false };
+    const entry: Export = { id: ++this.lastId, object, count: 0, gone: false, holds: 0 };
     this.byId.set(entry.id, entry);
     this.byObject.set(object, entry);
     return entry;

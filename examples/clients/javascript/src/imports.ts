@@ -8,7 +8,6 @@ import { Reader, Tables } from "./reader.js";
 import { fill } from "./registry.js";
 import { RemoteStream } from "./streams.js";
 import { isMap, Tuple } from "./values.js";
-
 /** Of one handle, a reference or the proxy of a replica: what was counted for it. */
 export class Held {
   count = 0;

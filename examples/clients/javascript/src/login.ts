@@ -22,7 +22,6 @@ export class Identity {
   detach = (perspective: RemoteReference): Promise<void> => this.reference.call("detach", perspective);
   logout = (): Promise<void> => this.reference.call("logout");
 }
-
 const { subtle } = crypto;
 const NOTHING: Bytes = new Uint8Array(0);
 const base64 = (data: Uint8Array): string => btoa(String.fromCharCode(...data));
@@ -60,7 +59,6 @@ async function bindingOf(certificate: Bytes): Promise<Binding> {
   const hash = HASHES[signatureOid(certificate)] ?? broken("a certificate that gives no channel binding");
   return { type: "tls-server-end-point", data: await sha256(certificate, hash) };
 }
-
 type Answer = (challenge: Uint8Array) => Promise<Bytes>;
 /** What a mechanism says and hears: its first message, the answer to a challenge, whether the end is right. */
 interface Mechanism { name: string; first: Bytes; answer?: Answer; isProven(last: Uint8Array): boolean }
@@ -126,7 +124,6 @@ async function ed25519(user: string, pair: CryptoKeyPair, helloHash: Bytes, bind
   const first = pack({ key, nonce, user: prepared(user, 255) }) as Bytes;
   return { name: "ED25519", first, answer, isProven: (last) => last.length === 0 };
 }
-
 const CHALLENGE = /^r=([!-+\--~]+),s=([A-Za-z0-9+/]+={0,2}),i=([1-9]\d{0,8})((?:,[A-Za-z]=[^,\0]+)*)$/;
 /** SCRAM-SHA-256, or -PLUS if the flag says so; what is said is bytes. */
 export function scram(user: string, password: string, flag: string, helloHash?: Bytes, binding: Bytes = NOTHING,

@@ -4,7 +4,6 @@ import { BadPayload, checkErrorMap, malformed, PbError, ProtocolError, raise, To
   "./errors.js";
 import { Entry, fill, Registry } from "./registry.js";
 import { assign, FrozenSet, isFloodable, isHashable, isMap, SCALARS, shrink, State, textOf, Tuple } from "./values.js";
-
 type OfId = "ref" | "home" | "answer" | "stream" | "cached";
 /** What the references in a payload become. All but `home` and `answer` count, also behind a violation. */
 export type Tables = Record<OfId, (id: number, meta?: State) => unknown> & {
@@ -34,7 +33,6 @@ const HEADERS = [
 const MAX_ENVELOPE = 65536, MAX_BATCH = 1048576;
 /** How many bytes each element takes at least. */
 const LEAST: Record<string, number> = { text: 1, bin: 1, ext: 1, array: 1, map: 2 };
-
 class Hole { constructor(readonly part: number) {} }
 const bad = (text: string): never => raise(malformed(text));
 const checkId = (id: any, least: number): number => (Number.isSafeInteger(id) && id >= least ? id : bad("no id"));

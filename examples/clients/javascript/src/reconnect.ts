@@ -1,6 +1,6 @@
 /** Dialling: a transport, HELLO, and a login if one is wanted; and again after a loss. Spec: 12-reconnecting.md. */
 import { Connection, ConnectionOptions } from "./connection.js";
-import { ConnectionLost, Forbidden, LoginFailed, ProtocolError } from "./errors.js";
+import { ConnectionLost, Forbidden, LoginFailed, ProtocolError, raise } from "./errors.js";
 import { Credentials, Identity, login, LoginOptions } from "./login.js";
 import { dial, TransportOptions, within } from "./transports.js";
 
@@ -11,9 +11,12 @@ export async function connect(url: string, options: ConnectOptions = {}): Promis
   const connection: Connected = new Connection(await dial(url, options), options);
   const greet = async (): Promise<Connected> => {
     await connection.ready;
-    if (connection.isClosed) throw await connection.closed;
-    if (options.login) connection.identity = await login(connection, options.login, options);
-    return connection;
+    try {
+      if (options.login && !connection.isClosed) connection.identity = await login(connection, options.login, options);
+    } catch (error) { // a call that was lost tells less than how the connection ended
+      if (!connection.isClosed || !(error instanceof ConnectionLost)) throw error;
+    }
+    return connection.isClosed ? raise(await connection.closed) : connection;
   };
   return within(60, greet(), () => void connection.close(1), options); // which nobody else can close
 }
@@ -29,7 +32,8 @@ const isFatal = (error: any): boolean =>
   error instanceof ProtocolError ? [2, 8].includes(error.code)
   : [LoginFailed, Forbidden, TypeError].some((one) => error instanceof one) ||
     /^the peer ended the connection: BYE 2 /.test(error?.message);
-
+/** A server that lets nobody in for now, or not this client: it is left alone for 5 s, doubling to 10 min (9.12). */
+const isShut = (error: any): boolean => /^the peer ended the connection: BYE 8 |before HELLO$/.test(error?.message);
 /** Keep a connection to a server: after a loss wait, by chance up to 0.1 s, doubling to 30 s, and connect again. */
 export class Reconnecting {
   /** The connection there is now, if there is one. */
@@ -38,7 +42,8 @@ export class Reconnecting {
   readonly done: Promise<void>;
   private readonly stopping = new AbortController();
   private wake: (() => void) | undefined;
-  private misses = 0; // tries in a row that came to nothing
+  private misses = 0; // tries in a row that came to nothing,
+  private shut = 0; // and how often the server let nobody in
   constructor(private readonly url: string, private readonly options: ReconnectOptions = {}) {
     this.done = this.run(this.stopping.signal);
     this.done.catch(() => undefined);
@@ -63,7 +68,8 @@ export class Reconnecting {
       this.connection = undefined;
       if (signal.aborted) return;
       if (isFatal(error)) throw error;
-      const seconds = random() * Math.min(30, 0.1 * 2 ** this.misses++);
+      const least = isShut(error) ? Math.min(600, 5 * 2 ** this.shut++) : 0;
+      const seconds = least + random() * Math.min(30, 0.1 * 2 ** this.misses++);
       lost?.(error, seconds);
       if (!signal.aborted) await wait(seconds);
     }
@@ -73,7 +79,7 @@ export class Reconnecting {
     const began = performance.now();
     const isReady = Promise.resolve(this.options.ready?.(this.connection));
     const error = await Promise.race([closed, isReady.then(() => closed)]);
-    if (performance.now() - began > 10_000) this.misses = 0;
+    if (performance.now() - began > 10_000) this.misses = this.shut = 0;
     return error;
   }
 }

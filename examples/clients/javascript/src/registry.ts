@@ -53,11 +53,9 @@ export function fill(object: object, { name, fields = [], tracked }: Entry, stat
   const wanted = tracked ? Object.entries(state).filter(([key]) => tracked.includes(key)) : Object.entries(state);
   assign(object, Object.fromEntries(wanted));
 }
-
 const only = (kind: Entry["kind"], entry?: Entry): Entry | undefined => (entry?.kind === kind ? entry : undefined);
 /** Errors that came as an answer. A `pb.*` one that a method lets escape says nothing about *its* call (PB-E10). */
 const answered = new WeakSet<object>();
-
 /** The classes that may cross, each by its wire name. */
 export class Registry {
   private readonly byName = new Map<string, Entry>();

@@ -12,7 +12,7 @@ import type { State } from "./values.js";
 
 export interface OptionsIn { keep?: boolean; needs?: number[]; ttl?: number; trace?: Partial<Trace> }
 /** What becomes of a call, once it is there: an object of ours, an error, or something that nobody can call. */
-interface Result { id: number; isThere: boolean; entry?: Export; error?: ErrorMap }
+interface Result { id: number; isThere: boolean; isAwaited?: boolean; holds: number; entry?: Export; error?: ErrorMap }
 /** A call of the peer's, from its arrival until its work has ended. */
 class Incoming {
   readonly controller = new AbortController();
@@ -24,7 +24,7 @@ class Incoming {
   timer: ReturnType<typeof setTimeout> | undefined;
   failed?: () => void; // where nobody is told otherwise
   constructor(readonly id: number, readonly options: OptionsIn, readonly target = 0, readonly method = "",
-    readonly payload = new Uint8Array(0), readonly entry?: Export) { this.result = { id, isThere: false }; }
+    readonly payload = new Uint8Array(0), readonly entry?: Export) { this.result = { id, isThere: false, holds: 0 }; }
 }
 /** What a method can ask for before its first await. The signal is aborted when its caller gives up; the trace tells
  * what work the call belongs to: give it to `callWith({ trace })` where a call is part of that. */
@@ -36,8 +36,9 @@ export class Server {
   readonly running = new Map<number, Incoming>();
   private readonly untold = new Set<Incoming>(); // what runs, or waits, without an id
   private readonly kept = new Map<number, Result>();
-  private readonly waiting = new Set<Incoming>();
-  private isStarting = false;
+  private readonly waiting = new Set<Incoming>(); // in order
+  private starting: Incoming | undefined;
+  private isChanged = false; // by something else, meanwhile
   constructor(private readonly connection: Connection) {}
   call(id: number, target: number, method: string, payload: Uint8Array<ArrayBuffer>, options: OptionsIn): void {
     const { kept } = this, named = [...new Set([...(target < 0 ? [-target] : []), ...(options.needs ?? [])])];
@@ -49,9 +50,12 @@ export class Server {
     if (options.keep) kept.set(id, call.result);
     const missing = target >= 0 && !entry ? new NoSuchObject("no such object") : entry?.gone ? gone() : undefined;
     if (!this.admit(call, missing)) return;
+    const on = targetOf(call); // only calls to the same one hold each other back
+    if (!on.holds && isReady(call)) return this.start(call);
+    for (const one of call.needs) one.isAwaited = true;
     this.waiting.add(call);
-    this.startWaiting();
-    if (this.waiting.has(call) && !named.length) this.decode(call); // held back by others only (PB-P19)
+    on.holds++;
+    if (!named.length) this.decode(call); // held back by others only (PB-P19)
   }
   /** An OBSERVE, which is answered if it has an id. */
   update(id: number, target: number, method: string, payload: Uint8Array, options: OptionsIn): void {
@@ -96,29 +100,25 @@ export class Server {
       call.controller.abort(new Cancelled("the connection ended"));
     }
   }
-  /** Start what waits for nothing any more, in order and without recursion (PB-M8). */
-  private startWaiting(): void {
-    if (this.isStarting) return;
-    this.isStarting = true;
+  /** Start what waits for nothing any more, in order and without recursion (PB-M8). What is started sets free only what
+   * is behind it, so all of it is looked through once. */
+  private startWaiting(settled: Incoming): void {
+    if (this.starting) return void (this.isChanged ||= settled !== this.starting);
     try {
-      for (let call = this.startable(); call; call = this.startable()) {
-        this.waiting.delete(call);
-        this.start(call);
-      }
-    } finally { this.isStarting = false; }
-  }
-  private startable(): Incoming | undefined {
-    const held = new Set<unknown>(); // a call that waits holds back later ones to the same target only
-    if (this.connection.isClosed) return undefined;
-    for (const call of this.waiting) {
-      const target = call.target < 0 ? (call.needs[0].entry ?? call.target) : call.entry;
-      if (!held.has(target) && call.needs.every((one) => one.isThere)) return call;
-      held.add(target);
-    }
-    return undefined;
+      do {
+        const before = new Set<unknown>();
+        this.isChanged = false;
+        for (const call of this.waiting) {
+          if (this.isChanged || this.connection.isClosed) break;
+          if (before.has(targetOf(call)) || !isReady(call)) before.add(targetOf(call));
+          else this.start((this.starting = call));
+        }
+      } while (this.isChanged);
+    } finally { this.starting = undefined; }
   }
   private start(call: Incoming): void {
     const { needs } = call;
+    if (this.waiting.delete(call)) targetOf(call).holds--;
     const failed = needs.find(({ error }) => error)?.error;
     const bad = needs.find(({ entry }) => !entry);
     if (failed) return this.refuse(call, broken(failed));
@@ -194,7 +194,8 @@ export class Server {
     if (hasEnded) this.running.delete(id);
     if (hasEnded) this.untold.delete(call);
     clearTimeout(call.timer);
-    this.waiting.delete(call);
+    const isHeld = this.waiting.delete(call), isFollowed = isHeld || result.isAwaited;
+    if (isHeld) targetOf(call).holds--;
     if (!result.isThere && !connection.isClosed) {
       result.isThere = true;
       try {
@@ -203,11 +204,16 @@ export class Server {
         call.failed?.();
         result.error = connection.sendError(ERROR, id, signal.aborted ? signal.reason : error);
       }
-      this.startWaiting();
+      if (result.entry) result.entry.holds += result.holds; // what waits on it waits on that object now (PB-P18)
+      if (isFollowed) this.startWaiting(call);
     }
     connection.checkDrained();
   }
 }
+const isReady = ({ needs }: Incoming): boolean => needs.every((one) => one.isThere);
+/** The object that a call is made on, or as long as that is not known the result. */
+const targetOf = ({ target, needs: [first], entry }: Incoming): { holds: number } =>
+  target < 0 ? (first.entry ?? first) : entry!;
 const gone = (): Gone => new Gone("the object was revoked");
 function broken({ type, msg, bases, cause }: ErrorMap): BrokenPromise {
   const first = type === "pb.BrokenPromise" ? cause : { type, msg, ...(bases && { bases }) }; // a chain has one cause

@@ -1,9 +1,7 @@
 /** Streams, both ends. Spec: 10-streams.md. */
 import { Connection, END, ITEMS, OURS, PULL, STOP } from "./connection.js";
 import { DeadlineExceeded, PbError, ProtocolError, TooLarge } from "./errors.js";
-
 const MAX_BYTES = 67108864, CLOGGED_BYTES = 262144, PAUSE_MS = 20;
-
 /** What makes the items of a stream of ours. */
 export class Producer {
   private wake: (() => void) | undefined;
@@ -64,7 +62,6 @@ export class Producer {
     connection.checkDrained();
   }
 }
-
 /** A stream of the peer: give it to `for await`. One that is left or dropped is stopped. The application has a proxy of
  * it, so that its loss is seen. */
 export class RemoteStream<T = unknown> implements AsyncIterable<T> {

@@ -50,7 +50,7 @@ export async function within<T>(seconds: number, made: Promise<T>, giveUp: (erro
     signal?.removeEventListener("abort", abort);
   }
 }
-
+const PIECE = 65536;
 type Carrier = Omit<Transport, "isLocal" | "isTls">;
 async function webSocket(url: string, options: TransportOptions): Promise<Carrier> {
   const Make = options.WebSocket ?? (globalThis as TransportOptions).WebSocket;
@@ -98,8 +98,9 @@ const lingering = (what: () => void): void => void (setTimeout(what, 1000) as Pa
 
 async function stream(host: string, port: number, isTls: boolean, fingerprint: string,
   options: TransportOptions): Promise<Carrier> {
-  const [net, tls] = ["node:net", "node:tls"]; // so that no bundler looks for them
+  const [net, tls, streams] = ["node:net", "node:tls", "node:stream"]; // so that no bundler looks for them
   const { connect } = await import(isTls ? tls : net);
+  const { PassThrough }: typeof import("node:stream") = await import(streams);
   const servername = /^[\d.]+$|:/.test(host) ? "" : host; // an address is none
   // A pinned key needs no authority.
   const forTls = { servername, ALPNProtocols: ["pb/1"], minVersion: "TLSv1.2", rejectUnauthorized: !fingerprint };
@@ -117,6 +118,8 @@ async function stream(host: string, port: number, isTls: boolean, fingerprint: s
   });
   await within(30, opened, (error) => socket.destroy(error), options);
   socket.setNoDelay(true);
+  const out = new PassThrough(); // gives the socket little at a time: that tells only when all it was given is taken
+  out.pipe(socket);
   return {
     certificate: peer && new Uint8Array(peer.raw),
     start(handlers) {
@@ -138,12 +141,15 @@ async function stream(host: string, port: number, isTls: boolean, fingerprint: s
       socket.on("close", () => handlers.lost());
       if (socket.destroyed) queueMicrotask(() => handlers.lost());
     },
-    send: (body) => void (socket.writable && socket.write(concat(uint(body.length, 4), body))),
+    send(body) {
+      const whole = concat(uint(body.length, 4), body);
+      for (let i = 0; i < whole.length && out.writable; i += PIECE) out.write(whole.subarray(i, i + PIECE));
+    },
     close() {
-      socket.end();
+      out.end();
       lingering(() => socket.destroy());
     },
-    buffered: () => socket.writableLength,
+    buffered: () => out.writableLength + out.readableLength + socket.writableLength,
   };
 }
 /** SHA-256 of a public key in base32, lower case (PB-F44). */

@@ -68,7 +68,6 @@ export class Duration {
   }
   get milliseconds(): number { return Number(this.seconds) * 1000 + this.ns / 1e6; }
 }
-
 const isMoment = (s: number): boolean => s >= -62135596800 && s <= 253402300799;
 const nsAndSeconds = (ns: number, s: bigint): Bytes => concat(uint(ns, 4), uint(BigInt.asUintN(64, s), 8));
 function timestampBytes(date: Date): Bytes {

@@ -4,7 +4,6 @@ import { NotSendable, ProtocolError, raise, TooLarge } from "./errors.js";
 import { LIMITS, Place, Reader, Tables } from "./reader.js";
 import { Registry } from "./registry.js";
 import { FrozenSet, isHashable, isMap, SCALARS, Tuple, uint } from "./values.js";
-
 const encoder = new Encoder({ useBigInt64: true, maxDepth: 10_000, initialBufferSize: 256 });
 export const pack = (value: unknown): Uint8Array => encoder.encode(value);
 /** Whether an object is sent as a reference: what it returns then counts that, and gives an Ext and an id, or array. */
@@ -137,5 +136,4 @@ export class Writer {
   }
 }
 const unknown = (what: string): never => raise(new NotSendable(`a ${what} has no form on the wire`));
-export const text = (value: string): string =>
-  /\p{Surrogate}/u.test(value) ? unknown("text with a surrogate") : value;
+export const text = (value: string): string => /\p{Surrogate}/u.test(value) ? unknown("text with a surrogate") : value;

@@ -85,6 +85,114 @@ test("a WebSocket whose closing is not answered is cut off", { timeout: 10_000 }
   await once(socket, "close");
   server.close();
 });
+test("who takes nothing of what is sent for 30 s is left with BYE 6, and who takes a little is not (PB-F26, PB-L8)", async (t) => {
+  t.mock.timers.enable({ apis: ["setInterval"] });
+  const { made, said, hear, clog } = connection(serve({}));
+  const pass = (seconds) => t.mock.timers.tick(seconds * 1000);
+  const say = () => hear(13, 1); // PING, whose answer has to be sent
+  const steps = [[100, 29], [90, 29], [0, 0], [50, 29]];
+  for (const [bytes, seconds] of steps) {
+    clog(bytes);
+    say();
+    pass(seconds);
+  }
+  clog(20);
+  for (let i = 0; i < 29; i++) { // some is taken, and more is sent
+    clog(10);
+    say();
+    clog(20);
+    say();
+    pass(2);
+  }
+  assert.equal(made.isClosed, false);
+  pass(27);
+  assert.equal(made.isClosed, false);
+  pass(1);
+  assert.deepEqual(endOf(said), [15, 6]);
+  assert.equal((await made.closed).code, 6);
+});
+test("nothing goes on looking whether output is taken, behind the end or where it was", (t) => {
+  const timers = () => process.getActiveResourcesInfo().filter((one) => one === "Timeout").length;
+  const { hear, clog } = connection(), before = timers();
+  clog(10);
+  hear(13, 1);
+  assert.equal(timers(), before + 1);
+  hear(15, 8, "", 0);
+  assert.equal(timers(), before);
+  t.mock.timers.enable({ apis: ["setInterval"] });
+  const other = connection();
+  other.clog(10);
+  other.hear(13, 1);
+  other.clog(0);
+  t.mock.timers.tick(1000);
+  assert.equal(other.made.looking, undefined);
+});
+test("a frame that is taken slowly is seen to be taken", { timeout: 10_000 }, async () => {
+  const size = 64_000_000;
+  const { server, port } = await listening((socket) => {
+    let taken = 0;
+    socket.on("data", (data) => (taken += data.length) > size / 4 && socket.pause());
+  });
+  const accepted = once(server, "connection");
+  const transport = await dial(`pb://127.0.0.1:${port}`);
+  const [socket] = await accepted;
+  transport.send(new Uint8Array(size));
+  while (transport.buffered() >= size) await soon();
+  assert.equal(transport.buffered() > 0, true);
+  socket.destroy();
+  transport.close(0);
+  server.close();
+});
+test("what waits is looked through once for all that can start, and not at all for what need not wait", async () => {
+  const ends = [], order = [], count = 200;
+  const root = serve({ open: () => new Promise((end) => ends.push(end)), at: (i) => void order.push(i) });
+  const { made, hear, said } = connection(root, { features: ["pipeline"] });
+  const { waiting } = made.server;
+  let looks = 0;
+  waiting[Symbol.iterator] = function* () {
+    for (const one of this.values()) yield (looks++, one);
+  };
+  let id = 0;
+  const call = (target, method, args, ...options) => hear(1, ++id, target, method, pack([args, {}]), ...options);
+  call(0, "open", [], { keep: true });
+  call(0, "open", [], { keep: true });
+  for (let i = 0; i < count; i++) call(-1, "at", [i]);
+  for (let i = 0; i < count; i++) call(-2, "at", [count + i]);
+  for (let i = 0; i < count; i++) call(0, "at", [2 * count + i]); // which nothing keeps from running
+  assert.deepEqual([looks, order.length, waiting.size], [0, count, 2 * count]);
+  const object = serve({ at: (i) => void order.push(i) });
+  ends[1](object);
+  await soon();
+  assert.deepEqual([looks <= 4 * count, order.length, waiting.size], [true, 2 * count, count]);
+  call(0, "at", [-1], { needs: [1] });
+  call(2, "at", [-2]); // not yet known to be the object of call 1
+  ends[0](object);
+  await soon();
+  assert.equal(waiting.size, 0);
+  const range = (from) => Array.from({ length: count }, (_, i) => from + i);
+  assert.equal(envelopes(said).some(([code]) => code === 15), false);
+  assert.deepEqual(order.filter((i) => i >= 0), [...range(2 * count), ...range(count), ...range(0)]);
+});
+test("calls on two results that turn out to be one object start in the order in which they came (PB-P18)", async () => {
+  const ends = [], order = [];
+  const { made, hear } = connection(serve({ open: () => new Promise((end) => ends.push(end)) }), { features: ["pipeline"] });
+  const call = (id, target, args, ...options) => hear(1, id, target, id < 4 ? "open" : "at", pack([args, {}]), ...options);
+  const object = serve({ at: (i) => void order.push(i) });
+  for (const id of [1, 2, 3]) call(id, 0, [], { keep: true });
+  call(4, -1, ["needs 3"], { needs: [3] });
+  call(5, -2, ["second"]);
+  call(6, -1, ["third"]);
+  ends[0](object);
+  await soon();
+  ends[1](object);
+  await soon();
+  call(7, 1, ["fourth"]); // the object by its id
+  call(8, 0, []); // which has no such method, and is no target of theirs
+  assert.deepEqual(order, []);
+  ends[2](serve({}));
+  await soon();
+  assert.deepEqual([order, made.server.waiting.size, made.isClosed], [["needs 3", "second", "third", "fourth"], 0, false]);
+});
 
 test("an envelope has at most 64 KiB beside its payload, and those of a batch 1 MiB (PB-F48)", () => {
   const call = (i, size, more = {}) => [1, i, 0, "x", NO_ARGS, { z: "z".repeat(size), ...more }];

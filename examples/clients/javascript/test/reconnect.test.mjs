@@ -11,8 +11,8 @@ const LOCKED_OUT = new URL("../../../../spec/vectors/conversations/38-locked-out
 const { frames } = JSON.parse(readFileSync(LOCKED_OUT));
 const refusal = Buffer.from(frames.filter(({ dir }) => dir === "S>C").map(({ hex }) => hex).join(""), "hex");
 
-/** Let a client come back to a server that says this much, until it has waited four times. */
-async function refusedWith(bytes) {
+/** Let a client come back to a server that says this much, until it has waited so many times. */
+async function refusedWith(bytes, times = 4) {
   const server = createServer((socket) => {
     socket.on("error", () => undefined);
     socket.resume().end(bytes);
@@ -23,7 +23,7 @@ async function refusedWith(bytes) {
     login: { user: "user", password: "pencil" },
     random: () => 1,
     lost: (error) => void told.push(error.message),
-    wait: async (seconds) => void (waited.push(seconds) === 4 && client.stop()),
+    wait: async (seconds) => void (waited.push(seconds) === times && client.stop()),
   });
   await client.done;
   await new Promise((resolve) => server.close(resolve));
@@ -31,16 +31,32 @@ async function refusedWith(bytes) {
 }
 
 test("who is locked out for a while is told why, and dials again, later each time (PB-A51)", { timeout: 10_000 }, async () => {
-  const { told, waited } = await refusedWith(refusal);
+  const { told, waited } = await refusedWith(refusal, 10);
   for (const text of told)
     assert.match(text, /BYE 8 logins from 192\.0\.2\.7 are refused for 5 s: too many have failed/);
-  assert.deepEqual(waited, [0.1, 0.2, 0.4, 0.8]);
+  assert.deepEqual(waited, [5.1, 10.2, 20.4, 40.8, 81.6, 163.2, 326.4, 612.8, 625.6, 630]); // 5 s to 10 min (9.12), and chance
 });
 
 test("who is closed on without a word takes it alike (PB-A51)", { timeout: 10_000 }, async () => {
   const { told, waited } = await refusedWith(Buffer.alloc(0));
   for (const text of told) assert.match(text, /lost/);
-  assert.deepEqual(waited, [0.1, 0.2, 0.4, 0.8]);
+  assert.deepEqual(waited, [5.1, 10.2, 20.4, 40.8]);
+});
+
+test("a BYE 8 that comes in the middle of a login is told as such, and a loss behind HELLO is waited for as ever", { timeout: 10_000 }, async () => {
+  for (const [answer, [seconds, why]] of [[[15, 8, "no more", 0], [5, /BYE 8 no more/]], [undefined, [0, /lost$/]]]) {
+    const server = await saying([frame(0, "PB", 1, { auth: ["ANONYMOUS"] })], (socket) =>
+      socket.on("data", (data) => data.includes("ANONYMOUS") && socket.end(answer ? frame(...answer) : "")));
+    const told = [];
+    const client = new Reconnecting(server.url, {
+      login: "anonymous", random: () => 0, lost: (error, waits) => void told.push([error.message, waits]),
+      wait: async () => void client.stop(),
+    });
+    await client.done;
+    assert.match(told[0][0], why);
+    assert.equal(told[0][1], seconds);
+    await server.close();
+  }
 });
 
 const frame = (...envelope) => {
