@@ -238,7 +238,7 @@ export class Connection {
     const [code, ...found] = Array.isArray(envelope) ? envelope : violated("a batch holds envelopes");
     const [least, fields, take] = (typeof code === "number" && MESSAGES[code]) || violated("no message code");
     const isFit = found.length >= least && found.length <= fields.length && found.every((field, i) => fields[i](field));
-    if (!isFit) violated(`message ${code} of no known form`);
+    if (!isFit) violated("a message of no known form");
     take(this, ...found);
   }
   takeCall(code: number, id: number, [target, method, payload, options = {}]: any[]): void {

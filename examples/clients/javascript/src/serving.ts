@@ -45,7 +45,7 @@ export class Server {
     if (id === 0 && (options.keep || named.length)) violated("a call that is pipelined or kept has an id");
     const entry = target < 0 ? undefined : this.connection.exports.byId.get(target);
     const call = new Incoming(id, options, target, method, payload, entry);
-    call.needs = named.map((q) => kept.get(q) ?? violated(`call ${q} is not kept`));
+    call.needs = named.map((q) => kept.get(q) ?? violated("a result that is not kept"));
     if (options.keep && kept.size >= OURS.max_calls) throw new ProtocolError(6, `at most ${OURS.max_calls} are kept`);
     if (options.keep) kept.set(id, call.result);
     const missing = target >= 0 && !entry ? new NoSuchObject("no such object") : entry?.gone ? gone() : undefined;
@@ -90,7 +90,7 @@ export class Server {
   }
   finish(ids: number[]): void {
     for (const q of ids) {
-      if (!this.kept.get(q)?.isThere) violated(`call ${q} is not kept, or not answered`);
+      if (!this.kept.get(q)?.isThere) violated("FINISH of a result that is not kept, or not there");
       this.kept.delete(q);
     }
   }

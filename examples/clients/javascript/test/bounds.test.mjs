@@ -85,6 +85,14 @@ test("a WebSocket whose closing is not answered is cut off", { timeout: 10_000 }
   await once(socket, "close");
   server.close();
 });
+test("a BYE holds nothing that came from the peer (PB-M37)", () => {
+  for (const envelope of [[2, 4711], [5, [4711]], [1, 1, -4711, "x", NO_ARGS], [1, 1, 0, "x", NO_ARGS, { needs: [4711] }]]) {
+    const { hear, said } = connection(serve({}), { features: ["pipeline"] });
+    hear(...envelope);
+    const [code, why, text] = envelopes(said).at(-1);
+    assert.deepEqual([code, why, text.includes("4711")], [15, 3, false]);
+  }
+});
 test("who takes nothing of what is sent for 30 s is left with BYE 6, and who takes a little is not (PB-F26, PB-L8)", async (t) => {
   t.mock.timers.enable({ apis: ["setInterval"] });
   const { made, said, hear, clog } = connection(serve({}));
@@ -127,7 +135,7 @@ test("nothing goes on looking whether output is taken, behind the end or where i
   t.mock.timers.tick(1000);
   assert.equal(other.made.looking, undefined);
 });
-test("a frame that is taken slowly is seen to be taken", { timeout: 10_000 }, async () => {
+test("a frame that is taken slowly is seen to be taken", { timeout: 10_000 }, async (t) => {
   const size = 64_000_000;
   const { server, port } = await listening((socket) => {
     let taken = 0;
@@ -137,7 +145,7 @@ test("a frame that is taken slowly is seen to be taken", { timeout: 10_000 }, as
   const transport = await dial(`pb://127.0.0.1:${port}`);
   const [socket] = await accepted;
   transport.send(new Uint8Array(size));
-  while (transport.buffered() >= size) await soon();
+  while (transport.buffered() >= size && !t.signal.aborted) await soon();
   assert.equal(transport.buffered() > 0, true);
   socket.destroy();
   transport.close(0);
