@@ -6,13 +6,29 @@ Spec: spec/6-limits.md and the table in spec/registry.md, which a test compares 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import jelly
+
+from . import messages
 
 __all__ = ["Limits"]
 
 _KIB = 1024
 _MIB = 1024 * 1024
+# The least that HELLO may announce. Of calls that is 4, but who announces fewer is borne by most (PB-F18).
+_LEAST: Final = {
+    "max_frame": messages.HELLO_MAX_FRAME,
+    "max_calls": 1,
+    "max_depth": messages.MIN_DEPTH,
+    "max_exts": messages.MIN_EXTS,
+    "max_containers": messages.MIN_CONTAINERS,
+    "max_floodable_keys": 0,
+    "max_refs": 0,
+    "window": 0,
+    "max_streams": 0,
+    "idle_s": 0,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +38,16 @@ class Limits(jelly.Limits):
     They are large enough that honest programs never meet them. Every hit is an error that names the
     limit, the most that is allowed and what was found.
 
+    What HELLO announces has a least value, because peers end a connection whose HELLO says less (PB-F18):
+    `max_frame` and `max_calls` as below, `max_depth` 4, `max_exts` 256, `max_containers` 4,096, the others 0.
+
+    Raises:
+        ValueError: one of those is less, or more than 2^53 - 1, or NaN.
+
     Args:
         max_frame: bytes of one frame this side accepts (at least 4,096), and the most it sends.
-        max_calls: unanswered calls of the peer this side serves at once; one more is answered `pb.Busy`.
+        max_calls: unanswered calls of the peer this side serves at once (at least 1, and 4 for every peer to
+            bear it); one more is answered `pb.Busy`.
         max_refs: live ids of the peer this side holds, and live ids the peer may make this side export.
         window: items of a stream that the peer may send ahead of whoever takes them.
         max_streams: streams of the peer that are open at once, and streams to it likewise.
@@ -72,6 +95,15 @@ class Limits(jelly.Limits):
     useless_requests: int = 1024
     useless_per_s: float = 33
     max_connections: int = 10_000
+
+    def __post_init__(self) -> None:
+        for name, least in _LEAST.items():
+            value = getattr(self, name)
+            if not least <= value <= messages.MAX_ID:
+                raise ValueError(
+                    f"{name}={value} is out of range: expected {least} to {messages.MAX_ID}, because peers "
+                    "end a connection whose HELLO announces anything else (PB-F18)"
+                )
 
     @property
     def most_bytes_waiting(self) -> int:
