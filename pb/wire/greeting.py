@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from .. import messages
 from .frames import head_of
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Receiver = Callable[[Any], None]  # of a message, which it checks itself
 
+_GETTERS: Final = {name: attrgetter(name) for row in RECEIVES.values() for name in row.values()}
+
 
 class Greeting:
     """What both sides have said of themselves, on one connection.
@@ -30,10 +32,11 @@ class Greeting:
         stranger: counts what the peer sends as long as it has to log in first; else None.
     """
 
-    __slots__ = ("_offers", "broker", "hello", "received", "sent", "stranger")
+    __slots__ = ("_decoder", "_offers", "broker", "hello", "received", "sent", "stranger")
 
     def __init__(self, broker: Broker) -> None:
         self.broker = broker
+        self._decoder: Any = None  # that of the root, while a stranger has another
         self._offers: tuple[Sequence[str], Sequence[str]] = ((), ())
         self.sent = b""
         self.received = b""
@@ -68,7 +71,7 @@ class Greeting:
         """
         self.stranger = Stranger()
         self.broker.serving.budget.is_in_force = False
-        self.broker.scope.decoder = self.stranger  # type: ignore[assignment]
+        self._decoder, self.broker.scope.decoder = self.broker.scope.decoder, self.stranger  # type: ignore[assignment]
         self._offers = (auth, bindings)
 
     def row(self, state: State) -> State:
@@ -81,7 +84,7 @@ class Greeting:
         name = RECEIVES[self.row(broker.state)].get(code)
         if name is None:
             return None
-        found: Receiver = attrgetter(name)(broker)
+        found: Receiver = _GETTERS[name](broker)
         broker.receivers[code] = found
         if broker.state is State.OPEN:
             for size in messages.MESSAGES[code].arity:
@@ -94,7 +97,7 @@ class Greeting:
         if self.stranger is not None:
             self.stranger = None
             broker.serving.budget.is_in_force = True
-            broker.scope.decoder = broker.codec.decoder(broker.limits)
+            broker.scope.decoder = self._decoder
             broker.reader.allow(broker.limits.max_frame)
             broker.enter("login")
 

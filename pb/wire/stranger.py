@@ -74,7 +74,8 @@ class Stranger:
             raise InsecureJelly("only plain values may be sent before login", "pb.Forbidden")
         if type(content) is list and len(content) == 2:
             args, kwargs = content
-            if type(args) is list and type(kwargs) is dict and all(type(key) is str for key in kwargs):
+            is_formed = type(args) is list and type(kwargs) is dict
+            if is_formed and (not kwargs or all(type(key) is str for key in kwargs)):
                 return args, kwargs
         raise MalformedJelly("the payload of a call is not [args, kwargs]")
 
