@@ -166,7 +166,10 @@ class LastingMethod(RemoteMethod):
         promise._pb_reference = reference
         promise._pb_id = 0
         attempt.make()
-        return promise
+        try:
+            return promise
+        finally:
+            del promise  # as for a RemoteMethod, where it was refused
 
     def within(self, seconds: float) -> LastingMethod:
         """Return this method with a deadline."""

@@ -16,6 +16,7 @@ import pb
 
 from ..auth.rooms import settle
 from .loops import Place, run
+from .lost import quick
 from .test_rings import REGISTRY, Root, errors_of, left_at
 
 pytestmark = pytest.mark.unmeasured  # the same very often, and nothing that others do not reach
@@ -86,6 +87,13 @@ async def refused_here(spot):
             await echo(Broken())
 
 
+async def refused_over_a_lasting_one(spot):
+    """What is called on references that outlive their connection is a call of another kind."""
+    async with spot.open(reconnect=quick()) as connection:
+        echo = connection.root.echo
+        assert [pb.Unjellyable] * 2 == await errors_of(echo(object()), echo([Broken()]))
+
+
 async def refused_in_a_chain(spot):
     """They wait for what they are called on, or for an argument."""
     async with spot.open() as connection:
@@ -140,6 +148,13 @@ async def failing():
 def test_nothing_is_left_of_a_connection_with_errors(tcp, use, loop):
     """Whoever found them, and wherever."""
     assert {} == left_at(tcp, use, loop, failing, count=20)
+
+
+def test_nothing_is_left_of_a_call_over_a_connection_that_comes_back(tcp):
+    """That itself is a ring with its last link."""
+    left = left_at(tcp, refused_over_a_lasting_one, "asyncio", failing, count=20)
+    assert 20 == left["LastingConnection"]
+    assert {} == {name: left[name] for name in ("Attempt", "Promise", "Unjellyable") if name in left}
 
 
 def test_what_is_the_matter_with_a_hook_of_the_program_can_still_be_found(tcp):
