@@ -41,8 +41,6 @@ class Codec:
             self._receiving.include(registry)
         self._encoders: dict[jelly.Limits, jelly.Encoder] = {}
         self._decoders: dict[tuple[jelly.Limits, bool], jelly.Decoder] = {}
-        # The decoder that was asked for last, and for which limits.
-        self._latest: tuple[Limits | None, jelly.Decoder | None] = None, None
         self.described: weakref.WeakKeyDictionary[FunctionType, dict[bool, dict[str, Any]]]
         self.described = weakref.WeakKeyDictionary()
         self.pack = msgpack.Packer(buf_size=16 * 1024).pack
@@ -60,16 +58,11 @@ class Codec:
 
     def decoder(self, limits: Limits, relay: bool = False) -> jelly.Decoder:
         """Return the decoder for what this side accepts."""
-        known, latest = self._latest
-        if known is limits and latest is not None and not relay:  # to hash some twenty numbers takes 3 us
-            return latest
         decoder = self._decoders.get((limits, relay))
         if decoder is None:
             decoder = self._decoders[limits, relay] = jelly.Decoder(
                 self._receiving, limits, relay=relay, remote_error=RemoteError
             )
-        if not relay:
-            self._latest = limits, decoder
         return decoder
 
     def relay_decoder(self, limits: Limits) -> jelly.Decoder:
