@@ -93,7 +93,7 @@ FAULTS = (
     ),
     Fault(
         "a call whose time is over goes on",
-        "pb/calling/serving.py",
+        "pb/calling/pacing.py",
         "            self.deadlines.add(served, at, served.expire)\n",
         "            pass\n",
         "calls.20",
