@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from pb.calling.own import freed
 from pb.context import inherited
 from pb.errors import DeadlineExceeded, DeadReference, NotExecuted, OutcomeUnknown
 from pb.reference import Import, RemoteReference
@@ -114,7 +113,7 @@ class Attempt:
         try:
             id = self.calls.make(handle, self._name, self._args, self._kwargs, self, None, self._at)
         except Exception as error:
-            self.set_exception(freed(error))
+            self.set_exception(error)
         else:
             if id:
                 self.call_started(id)

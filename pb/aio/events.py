@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Coroutine
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
@@ -26,8 +27,8 @@ class Events:
     def __init__(self, reference: RemoteReference, policy: str, **options: Any) -> None:
         self._pb_policy = policy
         self._pb_link: Link = reference._pb_import.scope.broker.face
-        self._pb_waiting = _Waiting()
-        self._pb_queue = EventQueue(reference, policy, moved=self._pb_waiting.wake, **options)
+        self._pb_waiting: deque[asyncio.Future[None]] = deque()
+        self._pb_queue = EventQueue(reference, policy, moved=self._pb_wake, **options)
 
     def __getattr__(self, name: str) -> Any:
         if name[0] == "_":
@@ -35,32 +36,22 @@ class Events:
         check_name(name)
         return _Event(self, name)
 
+    def _pb_wake(self) -> None:
+        waiting, self._pb_waiting = self._pb_waiting, deque()
+        for each in waiting:
+            if not each.done():
+                each.set_result(None)
+
     async def _pb_until(self, is_so: Callable[[], bool]) -> None:
         while not is_so():
             moved = self._pb_link.loop.create_future()
-            self._pb_waiting.futures.append(moved)
+            self._pb_waiting.append(moved)
             await moved
 
     async def _pb_put(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         queue = self._pb_queue
         await self._pb_until(lambda: not queue.is_full)
         queue.put(name, args, kwargs)
-
-
-class _Waiting:
-    """Who waits for a queue to move; known to the queue, which so does not lead back to its `Events`."""
-
-    __slots__ = ("futures",)
-
-    def __init__(self) -> None:
-        self.futures: list[asyncio.Future[None]] = []
-
-    def wake(self) -> None:
-        """Let them look again."""
-        waiting, self.futures = self.futures, []
-        for each in waiting:
-            if not each.done():
-                each.set_result(None)
 
 
 class _Event:

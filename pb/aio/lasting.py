@@ -12,7 +12,6 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from pb.calling.deadlines import seconds_of
-from pb.calling.own import freed
 from pb.errors import ConnectionLost, PeerError
 from pb.logfields import fields
 from pb.reference import Import, RemoteReference
@@ -112,7 +111,7 @@ def call_now(reference: RemoteReference, name: str, /, *args: Any) -> Promise:
     try:
         promise._pb_id = calls.make(handle, name, args, {}, promise)
     except Exception as error:
-        promise.set_exception(freed(error))
+        promise.set_exception(error)
     return promise
 
 
@@ -166,10 +165,7 @@ class LastingMethod(RemoteMethod):
         promise._pb_reference = reference
         promise._pb_id = 0
         attempt.make()
-        try:
-            return promise
-        finally:
-            del promise  # as for a RemoteMethod, where it was refused
+        return promise
 
     def within(self, seconds: float) -> LastingMethod:
         """Return this method with a deadline."""

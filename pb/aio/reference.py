@@ -7,8 +7,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from pb.calling.deadlines import seconds_of
-from pb.calling.own import freed
-from pb.errors import Busy
+from pb.errors import Busy, ConnectionLost, Gone
 from pb.reference import Import, RemoteReference
 
 from .delivery import check_name, deliver_to
@@ -83,11 +82,9 @@ class RemoteMethod:
             promise._pb_id = calls.make(handle, self._pb_name, args, kwargs, promise, None, at)
         except Exception as error:
             promise._pb_id = 0
-            promise.set_exception(freed(error))
-            try:
-                return promise
-            finally:
-                del promise  # where a hook of the program is the cause, its frame leads back to this one
+            if isinstance(error, ConnectionLost | Gone):
+                error.__traceback__ = None  # of functions of this library, which know the promise: a ring
+            promise.set_exception(error)
         return promise
 
     def within(self, seconds: float) -> RemoteMethod:

@@ -11,7 +11,6 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..calling.own import freed
 from ..errors import Busy, NotExecuted
 from ..logfields import fields
 from ..wire.payloads import put_message
@@ -71,7 +70,7 @@ class Question:
         except Exception as error:
             if outcome is not None:
                 if not outcome.done():  # pragma: no branch - else a hook has given it up meanwhile
-                    outcome.set_exception(freed(error))
+                    outcome.set_exception(error)
                 return
             if handle.scope.tables.may_log(logging.WARNING, "replica.dropped"):
                 log.warning(

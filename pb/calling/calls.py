@@ -34,7 +34,7 @@ from ..wire.outbox import LARGE_PAYLOAD, Outbox
 from ..wire.payloads import PAYLOADS, Pack, put_message, refused_here
 from .ending import NOTHING, Ending
 from .options import expire, make_with_options, put_quiet
-from .own import freed, of_own_call
+from .own import of_own_call
 from .why import note_prefix
 
 if TYPE_CHECKING:
@@ -380,7 +380,7 @@ class Calls(Ending):
             except Exception as error:
                 if outcome is not None:
                     self.deadlines.discard(outcome)
-                    outcome.set_exception(freed(error))
+                    outcome.set_exception(error)
                 else:
                     why = fields("call.unsent", scope=handle.scope.direct, method=method, error=error)
                     log.error("a call that wanted no answer was not sent", exc_info=error, extra=why)

@@ -6,7 +6,6 @@ no memory grows for it. Spec: spec/6-limits.md, PB-L4; nothing of it is on the w
 
 from __future__ import annotations
 
-import copy
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -16,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import ConnectionLost, Gone
 from ..logfields import fields
-from .own import freed
 
 if TYPE_CHECKING:
     from ..reference import Import, RemoteReference
@@ -117,8 +115,8 @@ class EventQueue:
         Raises:
             ConnectionLost, Gone: the subscriber is not there any more.
         """
-        if self.end is not None:  # a copy is raised, which comes to know this: what is kept must not
-            raise copy.copy(self.end)
+        if self.end is not None:
+            raise self.end.with_traceback(None)
         if self._policy == "latest":
             for index, (queued, _, _) in enumerate(self._queue):
                 if queued == method:
@@ -131,7 +129,7 @@ class EventQueue:
         self._queue.append((method, args, kwargs))
         self._go_on()
         if self.end is not None:  # noticed by this very event
-            raise copy.copy(self.end)
+            raise self.end.with_traceback(None)
 
     def _go_on(self) -> None:
         calls = self._handle.scope.broker.calls
@@ -143,7 +141,7 @@ class EventQueue:
             try:
                 outcome.call_started(Context().run(calls.make, self._handle, method, args, kwargs, outcome))
             except Exception as error:
-                self.settled(freed(error))
+                self.settled(error)
 
     def settled(self, error: BaseException | None) -> None:
         """Note that an event was answered; send the next."""

@@ -86,7 +86,6 @@ class Pacing:
             result = await served.awaitable
         except BaseException as error:
             self.finish(served.id, served)
-            served.awaitable = None  # a future that knows this error, whose traceback knows this frame
             if not isinstance(error, Exception) and served.is_stopped:
                 error = served.why_ended()
             self.fail_call(served.id, served.export, served.scope, error)

@@ -30,23 +30,18 @@ def drop(awaitable: Any) -> None:
 
 
 class Served:
-    """A call that is still running.
+    """A call that is still running."""
 
-    Attributes:
-        connection: what its method sees as its connection; only behind the end, when nobody else keeps it.
-    """
-
-    __slots__ = ("awaitable", "connection", "export", "id", "is_cancelled", "is_late", "scope", "task")
+    __slots__ = ("awaitable", "export", "id", "is_cancelled", "is_late", "scope", "task")
 
     def __init__(self, id: int, export: Export | Replica, awaitable: Awaitable[Any]) -> None:
         self.id = id
         self.export = export
         self.scope = export.scope
-        self.awaitable: Any = awaitable  # let go of where it has failed
+        self.awaitable = awaitable
         self.is_cancelled = False
         self.is_late = False
         self.task: Any = None
-        self.connection: Any
 
     @property
     def is_update(self) -> bool:

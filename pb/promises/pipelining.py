@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from .. import messages
 from ..calling.at_home import broken
 from ..calling.options import expire
-from ..calling.own import freed
 from ..context import due_at, inherited
 from ..errors import BrokenPromise, NotExecuted, NotPipelinable
 from ..holding.scope import HoldsPromise
@@ -183,7 +182,7 @@ def call_result(
         except NotNow:
             pass  # it waits for this one, so that what is called behind it does not overtake it
         except Exception as error:
-            outcome.set_exception(freed(error))
+            outcome.set_exception(error)
             return
     wait_for(promised, call)
 

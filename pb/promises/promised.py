@@ -16,7 +16,6 @@ from jelly import Referenceable
 from .. import messages
 from ..calling.at_home import broken, call_here, find_promise, fit, is_ours
 from ..calling.options import expire
-from ..calling.own import freed
 from ..errors import ConnectionLost, NotPipelinable
 from ..reference import RemoteReference
 from .keep import ask_to_keep
@@ -315,7 +314,7 @@ def make_now(call: LaterCall, promised: Promised) -> None:
         call.context.run(_make, call, settled[0] if call.target is None else call.target)
     except Exception as error:
         if not outcome.done():  # pragma: no branch - else a method of ours has given it up
-            outcome.set_exception(fit(freed(error)))
+            outcome.set_exception(fit(error))
 
 
 def _make(call: LaterCall, target: Any) -> None:

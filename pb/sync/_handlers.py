@@ -65,7 +65,6 @@ class Handling(asyncio.Future[Any]):
 
     __slots__ = (
         "_args",
-        "_connection",
         "_context",
         "_function",
         "_has_actor",
@@ -124,7 +123,7 @@ class Handling(asyncio.Future[Any]):
             self._tell(value, told)
             return ends
         finally:
-            del told, ends, self  # their tracebacks hold this frame, and this holds the error
+            del told, ends  # their tracebacks hold this frame
 
     def interrupt(self) -> None:
         """Answer a call that is not run to its end."""
@@ -172,7 +171,6 @@ class Handling(asyncio.Future[Any]):
         found = self._context.get(serving)
         if found is None or found[1]:  # nobody cancels what wants no answer: the connection has ended
             self._link.withdraw(self)
-        self._connection = self._link.connection  # kept: what runs on is to find it again behind the end
         return True
 
 

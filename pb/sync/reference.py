@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pb.calling.deadlines import seconds_of
-from pb.calling.own import freed
 from pb.dispatch import is_method_name
 from pb.errors import Busy, ConnectionLost, NoSuchMethod
 from pb.logfields import fields
@@ -116,7 +115,7 @@ class RemoteMethod:
             handle = _import_of(self._pb_reference)
             id = link.broker.calls.make(handle, self._pb_name, args, kwargs, outcome, None, at)
         except Exception as error:
-            outcome.set_exception(freed(error))
+            outcome.set_exception(error)
         else:
             outcome.call_started(id)
         finally:
