@@ -143,7 +143,8 @@ def test_async_handlers_that_wait_for_nothing_are_answered_in_the_turn_in_which_
 
     async def main():
         root = Root()
-        async with place.serve(root) as server, pb.open_connection(server.url) as connection:
+        limits = pb.Limits(turn_s=60)  # on a busy machine too
+        async with place.serve(root, limits=limits) as server, pb.open_connection(server.url) as connection:
             await connection.root.echo(1)  # else its greeting is counted too
             (link,) = server._places
             written = Writes(link)

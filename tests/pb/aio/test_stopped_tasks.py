@@ -99,6 +99,8 @@ def stops(tasks):
 
 
 def on(tasks, main, root, **options):
+    options.setdefault("limits", pb.Limits(turn_s=60))  # one turn is one, on a busy machine too
+
     async def whole():
         asyncio.get_running_loop().set_task_factory(tasks)
         async with (
