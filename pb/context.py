@@ -68,7 +68,8 @@ class CurrentCall:
     """The call that is being served.
 
     Attributes:
-        connection: the connection it came over, as the face made it.
+        connection: the connection it came over, as the face made it. As long as the call runs it is the same
+            object, even if it ends meanwhile; a task that outlives its call may be given another then.
         perspective: on whose behalf it is made; None where no one has logged in. A method has it until it is
             answered, even if the attachment ends meanwhile. A task that outlives its call has it no longer
             than the attachment lasts, for it would keep all that belongs to a user who has left; what needs

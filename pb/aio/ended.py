@@ -53,7 +53,7 @@ def _let_go(link: Link) -> None:
     for name in _LEADING_BACK:
         setattr(link, name, weakref.proxy(getattr(link, name)))
     link._pieces = None  # the protocol of the transport in the place of the link
-    if link._connection is not None:
+    if link._connection is not None and type(link._connection) is not weakref.ref:
         link._connection = weakref.ref(link._connection)
 
 

@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from pb.context import current_call
 from pb.errors import DeadReference, OutcomeUnknown
 
 from .forking import FORKED_THREAD
@@ -38,9 +39,20 @@ def in_thread(function: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
 
     @functools.wraps(function)
     async def run(*args: P.args, **kwargs: P.kwargs) -> T:
-        return await asyncio.to_thread(function, *args, **kwargs)
+        kept: list[Any] = []
+        try:
+            return await asyncio.to_thread(_keeping, kept, function, *args, **kwargs)
+        except asyncio.CancelledError:  # the thread runs on, and is to find its connection behind the end
+            call = current_call()
+            kept.append(call and call.connection)
+            raise
 
     return run
+
+
+def _keeping(kept: list[Any], function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a function, and keep something as long as it runs."""
+    return function(*args, **kwargs)
 
 
 def from_thread(method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from .. import messages
 from ..errors import ProtocolError
 from .postponing import Postponing
+from .running import Served
 
 if TYPE_CHECKING:
     from ..holding.scope import Scope
-    from .running import Held, Relay, Served, Waiting
+    from .running import Held, Relay, Waiting
 
 
 class Cancelling(Postponing):
@@ -57,6 +58,8 @@ class Cancelling(Postponing):
     def abandon(self) -> None:
         """Stop whatever is running: nobody waits for it any longer."""
         for served in [*self.running.values(), *self._quiet]:
+            if type(served) is Served:
+                served.connection = self.base.broker.connection
             if not served.is_cancelled:
                 served.cancel()
         slots, self.slots = self.slots, None

@@ -30,9 +30,13 @@ def drop(awaitable: Any) -> None:
 
 
 class Served:
-    """A call that is still running."""
+    """A call that is still running.
 
-    __slots__ = ("awaitable", "export", "id", "is_cancelled", "is_late", "scope", "task")
+    Attributes:
+        connection: what its method sees as its connection; only behind the end, when nobody else keeps it.
+    """
+
+    __slots__ = ("awaitable", "connection", "export", "id", "is_cancelled", "is_late", "scope", "task")
 
     def __init__(self, id: int, export: Export | Replica, awaitable: Awaitable[Any]) -> None:
         self.id = id
@@ -42,6 +46,7 @@ class Served:
         self.is_cancelled = False
         self.is_late = False
         self.task: Any = None
+        self.connection: Any
 
     @property
     def is_update(self) -> bool:

@@ -51,6 +51,7 @@ class Producer:
         ext: STREAM, with its id.
         credit: how many items may be sent.
         is_unsent: whether the payload that announces it is not queued yet.
+        connection: what the maker of its items sees as its connection; only behind the end, as for a call.
         why: what the consumer is told of a stream that was ended from outside.
     """
 
@@ -63,6 +64,7 @@ class Producer:
         "_task",
         "_waiter",
         "_work",
+        "connection",
         "credit",
         "ext",
         "id",
@@ -135,6 +137,7 @@ class Producer:
 
     def lose(self) -> None:
         """End it without a word: the connection is gone."""
+        self.connection = self.streams.face.connection
         self.phase = PRODUCER[self.phase, "lost"]
         self._cancel()
 

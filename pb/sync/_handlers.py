@@ -65,6 +65,7 @@ class Handling(asyncio.Future[Any]):
 
     __slots__ = (
         "_args",
+        "_connection",
         "_context",
         "_function",
         "_has_actor",
@@ -171,6 +172,7 @@ class Handling(asyncio.Future[Any]):
         found = self._context.get(serving)
         if found is None or found[1]:  # nobody cancels what wants no answer: the connection has ended
             self._link.withdraw(self)
+        self._connection = self._link.connection  # kept: what runs on is to find it again behind the end
         return True
 
 

@@ -1,0 +1,118 @@
+"""What still runs when its connection has ended finds the connection that it knew, until it ends too.
+
+What a program keeps of a connection, in a WeakKeyDictionary for one, is there as long as anything of its own
+runs that may ask for it, and goes without the collector with the last of that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+import weakref
+
+import pytest
+
+import pb
+
+from ..auth.rooms import settle
+from .loops import Place, run
+
+
+class Root(pb.Root):
+    """Methods that go on behind the end, and ask for the connection as long as they do."""
+
+    def __init__(self):
+        self.users = weakref.WeakKeyDictionary()
+        self.ids = set()
+        self.began = self.ended = 0
+        self.is_over = threading.Event()
+
+    def note(self):
+        """Note which connection this is, and whether it is known."""
+        connection = pb.current_call().connection
+        self.ids.add(id(connection))
+        return self.users.setdefault(connection, f"user {len(self.ids)}")
+
+    async def wait(self):
+        self.began += 1
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await settle(self.is_over.is_set)  # as if its data took a while to be written
+            self.end()
+
+    def end(self):
+        if self.note() == "user 1":
+            self.ended += 1
+
+    async def remote_known(self):
+        self.note()
+        await self.wait()
+
+    async def remote_unknown(self):
+        """The connection is asked for behind the end only, again and again."""
+        try:
+            await self.wait()
+        finally:
+            gc.collect()
+            self.note()
+
+    async def remote_stream(self):
+        self.note()
+        yield 1
+        await self.wait()
+
+    @pb.in_thread
+    def remote_thread(self):
+        self.note()
+        self.began += 1
+        self.is_over.wait(30)
+        self.end()
+
+
+def by_the_client(connection, server):
+    connection.abort()
+
+
+def by_the_server(connection, server):
+    server.connections[0].abort()
+
+
+def for_a_fault(connection, server):
+    connection._link.transport.write(b"\xff\xff\xff\xff")
+
+
+ENDS = [by_the_client, by_the_server, for_a_fault]
+
+
+@pytest.mark.parametrize("method", ["known", "unknown", "stream", "thread"])
+@pytest.mark.parametrize("end", ENDS, ids=lambda end: end.__name__)
+def test_what_runs_on_finds_the_connection_that_it_knew(tmp_path, method, end, loop):
+    """It is freed with the last of them."""
+
+    async def main():
+        root = Root()
+        async with Place("pb", tmp_path).serve(root) as server:
+            connection = await pb.open_connection(server.url)
+            calls = [getattr(connection.root, method)() for _ in range(2)]
+            streams = (
+                [asyncio.ensure_future(anext(aiter(call))) for call in calls] if method == "stream" else []
+            )
+            await settle(lambda: root.began == 2)
+            gc.disable()
+            try:
+                end(connection, server)
+                await connection.wait_closed()
+                await settle(lambda: not server.connections)
+                for _ in range(4):
+                    await asyncio.sleep(0)
+                kept = len(root.users)
+                root.is_over.set()
+                await settle(lambda: root.ended == 2 and not root.users)
+            finally:
+                gc.enable()
+            await asyncio.gather(*calls, *streams, return_exceptions=True)
+            return kept, len(root.ids)
+
+    assert (0 if method == "unknown" else 1, 1) == run(main(), loop)
