@@ -272,6 +272,8 @@ class Broker(Turns):
     def end(self, error: ProtocolError | None, reason: str | None = None) -> None:
         """End the connection; what was to be said has been said."""
         self.enter("end")
+        if error is not None:  # raised in functions that know this: it would lead back here from its frames
+            error.__traceback__ = error.__context__ = None
         self.error = error
         self._forget(reason or (str(error) if error else "the connection was closed"))
         self.face.ended(error)

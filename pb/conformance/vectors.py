@@ -11,7 +11,7 @@ from typing import Any
 
 from . import values
 from .case import Case
-from .peer import ANSWERED, CALL, ERROR, Peer, Unmet, shown
+from .peer import ANSWERED, CALL, ERROR, Missing, Peer, Unmet, shown
 
 _REFERENCES = ("$ref", "$home", "$answer", "$stream", "$cached", "$cache", "$refx")
 
@@ -154,7 +154,7 @@ def _frames(group: str, hello: str, row: dict[str, Any]) -> Case:
                 peer.need("ability " + need)
         content = _payload(row)
         if "hex_repeat" in row and len(content) - 4 > peer.info.get("max_frame", 65_536):
-            return
+            raise Missing("takes no frame so long")
         if not _are_frames(content):
             peer.need_lengths()
         peer.send_bytes(content)

@@ -6,7 +6,7 @@ import time
 
 from .. import values
 from ..case import Group
-from ..peer import CALL, GONE, PING, Peer, Unmet, shown
+from ..peer import CALL, GONE, PING, Missing, Peer, Unmet, shown
 
 GROUP = Group("limits")
 
@@ -36,7 +36,7 @@ def max_depth(peer: Peer) -> None:
 def max_containers(peer: Peer) -> None:
     peer.hello(max_containers=4096)
     if peer.info.get("max_containers", 131_072) < 5000:
-        return  # it takes no more itself
+        raise Missing("takes no more itself, so it cannot be asked to echo them")
     many: list[object] = [[] for _ in range(4096)]
     peer.fails(peer.call(0, "echo", many), "pb.TooLarge")
     if peer.ask(0, "echo", many[1:]) != many[1:]:
@@ -47,7 +47,7 @@ def max_containers(peer: Peer) -> None:
 def too_many_containers(peer: Peer) -> None:
     most = peer.info.get("max_containers", 131_072)
     if most + 100 > peer.info.get("max_frame", 65_536):
-        return
+        raise Missing("takes no frame that could hold too many")
     # Of the payload there are four beside: both, the arguments, this one and the map of names.
     allowed, too_many = (
         b"\x92\x91\xdd" + count.to_bytes(4, "big") + b"\x90" * count + b"\x80"

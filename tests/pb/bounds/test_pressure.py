@@ -128,8 +128,8 @@ def test_what_comes_between_the_turns_of_held_calls_stands_behind_them():
     assert (0, 0) == (serving.count, len(pump.client.broker.calls.pending))
 
 
-def test_held_calls_do_not_go_on_while_the_peer_has_stopped_reading_again():
-    """Nor in the turn that was asked for before it did."""
+def with_two_of_four_begun():
+    """Have a peer that reads again and whose first two calls have begun in this turn; two are left."""
     root, pump = make(limits=pb.Limits(turn_envelopes=2))
     serving = pump.server.broker.serving
     serving.hold()
@@ -137,6 +137,12 @@ def test_held_calls_do_not_go_on_while_the_peer_has_stopped_reading_again():
         send(pump.root, "note", number)
     pump.run()
     serving.start_held()
+    return root, pump, serving
+
+
+def test_held_calls_do_not_go_on_while_the_peer_has_stopped_reading_again():
+    """Nor in the turn that was asked for before it did."""
+    root, pump, serving = with_two_of_four_begun()
     serving.hold()
     pump.advance(0)
     assert [0, 1] == root.seen
@@ -147,13 +153,7 @@ def test_held_calls_do_not_go_on_while_the_peer_has_stopped_reading_again():
 
 def test_losing_the_connection_between_the_turns_drops_what_is_left():
     """Nothing begins for a peer that is gone."""
-    root, pump = make(limits=pb.Limits(turn_envelopes=2))
-    serving = pump.server.broker.serving
-    serving.hold()
-    for number in range(4):
-        send(pump.root, "note", number)
-    pump.run()
-    serving.start_held()
+    root, pump, serving = with_two_of_four_begun()
     pump.lose()
     pump.advance(0)
 
