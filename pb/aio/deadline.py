@@ -40,4 +40,8 @@ class deadline:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._token is not None
-        context.inherited.reset(self._token)
+        try:
+            context.inherited.reset(self._token)
+        except ValueError:  # a coroutine that is thrown away is closed in whatever context there is
+            if kind is not GeneratorExit:
+                raise

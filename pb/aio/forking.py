@@ -9,6 +9,7 @@ network.
 from __future__ import annotations
 
 import os
+import weakref
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -19,7 +20,9 @@ class _Process:
     """What a process has one of: it is forked as a whole."""
 
     def __init__(self) -> None:
-        self.links: set[Link] = set()
+        # Weak: what a loop that was closed with its connections open leaves behind is nobody's, and its
+        # sockets close when it is collected.
+        self.links: weakref.WeakSet[Link] = weakref.WeakSet()
         self.is_hooked = False
 
 
@@ -47,7 +50,7 @@ def links() -> list[Link]:
 
 
 def _after_fork() -> None:
-    links, _process.links = _process.links, set()
+    links, _process.links = list(_process.links), weakref.WeakSet()
     if not links:
         return
     nothing = os.open(os.devnull, os.O_RDWR)

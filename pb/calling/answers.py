@@ -149,11 +149,8 @@ class Answers:
     def _internal(self, scope: Scope, error: BaseException, what: str) -> bytes:
         """Log an error that is nobody else's business, and return what the caller is told."""
         incident = self._incident()
-        # A handler that is thrown away unfinished ends like this in the middle of the collector: to format a
-        # traceback there calls the parser of Python, which 3.11 cannot bear if it is at work already.
-        shown = None if isinstance(error, GeneratorExit) else error
-        how = "failed" if shown is not None else "was not finished (GeneratorExit)"
-        level = logging.ERROR
+        shown: BaseException | None = error
+        level, how = logging.ERROR, "failed"
         if is_detached(error):  # who was served has logged out, or was put out: an incident of nobody's
             level, shown, how = logging.INFO, None, f"came too late: {error}"
         if self._tables.may_log(level, "incident"):

@@ -133,9 +133,15 @@ class _Here:
                 drop(result)
                 raise
             value = await result
+        except GeneratorExit as error:  # it was thrown away, or the method has raised that
+            self.core.tables.later(partial(_fail, outcome, error))
         except BaseException as error:
-            if not outcome.done():
-                outcome.set_exception(fit(error))
+            _fail(outcome, error)
         else:
             if not outcome.done():
                 outcome.set_result(value)
+
+
+def _fail(outcome: Any, error: BaseException) -> None:
+    if not outcome.done():
+        outcome.set_exception(fit(error))

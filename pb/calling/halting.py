@@ -28,7 +28,7 @@ class _Halt(tuple[None]):
 HALT: Final[Any] = _Halt((None,))
 
 # Makes a coroutine that begins with `await halt` inside its `try`.
-Run = Callable[[Any], Coroutine[Any, Any, None]]
+Run = Callable[[Any], Coroutine[Any, Any, object]]
 
 
 class _Begun:
@@ -44,7 +44,7 @@ class _Begun:
         return iter(())
 
 
-def start(face: Any, spawn: Callable[[Coroutine[Any, Any, None]], Any], run: Run) -> Any:
+def start(face: Any, spawn: Callable[[Coroutine[Any, Any, object]], Any], run: Run) -> Any:
     """Run a coroutine in a task; whatever ends that, also before its first step, is seen by the coroutine.
 
     Args:
@@ -65,7 +65,7 @@ def start(face: Any, spawn: Callable[[Coroutine[Any, Any, None]], Any], run: Run
         return None
 
 
-def _start_fresh(spawn: Callable[[Coroutine[Any, Any, None]], Any], run: Run) -> Any:
+def _start_fresh(spawn: Callable[[Coroutine[Any, Any, object]], Any], run: Run) -> Any:
     begun = _Begun()
     coroutine = run(begun)
     try:
@@ -78,7 +78,7 @@ def _start_fresh(spawn: Callable[[Coroutine[Any, Any, None]], Any], run: Run) ->
     return task
 
 
-def _look_after(begun: _Begun, coroutine: Coroutine[Any, Any, None], run: Run, task: Any) -> None:
+def _look_after(begun: _Begun, coroutine: Coroutine[Any, Any, object], run: Run, task: Any) -> None:
     """See whether a coroutine has begun whose task is over; else tell another one why it cannot."""
     if begun.is_true:
         return
@@ -98,6 +98,6 @@ def stop(run: Run, error: BaseException) -> None:
     _throw(coroutine, error)
 
 
-def _throw(coroutine: Coroutine[Any, Any, None], error: BaseException) -> None:
+def _throw(coroutine: Coroutine[Any, Any, object], error: BaseException) -> None:
     with suppress(StopIteration):
         coroutine.throw(error)

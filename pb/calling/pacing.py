@@ -69,7 +69,8 @@ class Pacing:
         self.expect()
         served.task = start(self.base.broker.face, self._spawn, partial(self._await, served))
 
-    async def _await(self, served: Served, halt: Any) -> None:
+    async def _await(self, served: Served, halt: Any) -> bool:
+        """Wait for what a method returned, and answer; tell whether the loop is to do the rest."""
         try:
             try:
                 await halt
@@ -77,22 +78,31 @@ class Pacing:
                     await self.give_way()
             except GeneratorExit:  # thrown away with its loop: nobody is there to be told, nothing was begun
                 served.drop()
-                return
+                return False
             except BaseException:  # it was stopped, by the peer or by the program
                 served.drop()
                 raise
             finally:
                 self.beginning -= 1
             result = await served.awaitable
+        except GeneratorExit as error:  # it was thrown away, or the method has raised that
+            self._tables.later(partial(self._fail_served, served, error))
+            return True
         except BaseException as error:
-            self.finish(served.id, served)
-            if not isinstance(error, Exception) and served.is_stopped:
-                error = served.why_ended()
-            self.fail_call(served.id, served.export, served.scope, error)
-        else:
-            self.finish(served.id, served)
-            self.answer(served.id, served.scope, result)
+            self._fail_served(served, error)
+            return False
+        self.finish(served.id, served)
+        self.answer(served.id, served.scope, result)
         (served.scope.of or served.scope).leave()  # scope.direct, spelled out
+        self.settled()
+        return False
+
+    def _fail_served(self, served: Served, error: BaseException) -> None:
+        self.finish(served.id, served)
+        if not isinstance(error, Exception) and served.is_stopped:
+            error = served.why_ended()
+        self.fail_call(served.id, served.export, served.scope, error)
+        served.scope.direct.leave()
         self.settled()
 
     def expect(self) -> None:

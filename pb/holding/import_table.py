@@ -16,6 +16,7 @@ from ..caches.replica import Replica
 from ..errors import DeadReference, Gone
 from ..reference import Import, RemoteReference
 from ..streams.consumer import Consumer
+from .later import Later
 
 if TYPE_CHECKING:
     from jelly import RemoteCache
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from .export import Export
     from .scope import Scope
 
-Owed = Import | Replica | Consumer | tuple[int, int]
+Owed = Import | Replica | Consumer | tuple[int, int] | Later
 
 
 class ImportTable:
@@ -31,7 +32,7 @@ class ImportTable:
 
     Attributes:
         imports: under a perspective the key is (id, scope): what is received under one is called under it.
-        dropped: what waits to be released.
+        dropped: what waits to be released, or to be done by the loop.
         arrived: streams that came since a call of the peer was last decoded.
         pinned: references that calls on the way may name until they are answered: how often, and how many
             counts are owed for them then.
@@ -229,6 +230,16 @@ class ImportTable:
             self.dropped.append(owed)
             self._wake()
 
+    def later(self, action: Callable[[], object]) -> None:
+        """Have the loop do something soon, on behalf of nobody. May run at any moment and in any thread.
+
+        For what a coroutine learns when it is thrown away, which may be in the middle of the collector:
+        nothing is to begin there, and no context variable to be set. CPython 3.11 runs its collector also
+        while it changes those, and then uses what the change has freed.
+        """
+        self.dropped.append(Later(action))
+        self._wake()
+
     def drop_now(self, handle: Import | Replica) -> None:
         """Give an object back though its reference is still about: that one is dead from here on."""
         if isinstance(handle, Replica):
@@ -277,6 +288,9 @@ class ImportTable:
             elif isinstance(dropped, Consumer):
                 dropped.streams.stop(dropped)
                 continue
+            elif isinstance(dropped, Later):
+                dropped.run()
+                continue
             # Where it was sent again meanwhile, the new handle has taken the counts over.
             elif dropped.zombie is None and self.replicas.get(dropped.id) is dropped:
                 continue
@@ -305,7 +319,7 @@ class ImportTable:
     def close_imports(self) -> list[Export]:
         """Forget all: the connection has ended. Returns what other connections pass on of it."""
         self.is_open = False
-        self.dropped.clear()
+        self.dropped[:] = [dropped for dropped in self.dropped if isinstance(dropped, Later)]
         self.arrived.clear()
         passed_on = [export for handle in self.imports.values() for export in _rows(handle)]
         self._by_id.clear()

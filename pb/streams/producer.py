@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextvars
 import logging
 from collections.abc import Callable, Generator
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from jelly import SCALARS, Bulk, Oversized
@@ -162,13 +163,16 @@ class Producer:
                 self._put(await _Step(source.__anext__, self._flush))
         except StopAsyncIteration:
             pass
-        except GeneratorExit:  # the loop is gone: nothing can be awaited or sent any more
-            self.streams.forget(self)
-            raise
+        except GeneratorExit as caught:  # this was thrown away, or the iterator has raised that
+            self.scope.tables.later(partial(self._end, caught))
+            return
         except BaseException as caught:
             error = caught
         try:
             await _close(source)
+        except GeneratorExit as caught:
+            self.scope.tables.later(partial(self._end, caught))
+            return
         except BaseException as caught:
             if not isinstance(caught, Exception):
                 error = error or caught

@@ -157,6 +157,8 @@ class Handling(asyncio.Future[Any]):
         """Wait for the rest of a method that is a function and has returned something to wait for."""
         try:
             result = await value
+        except GeneratorExit as error:  # it was thrown away, or the method has raised that
+            self._tell(None, error)
         except BaseException as error:
             self._settle(None, error)
             if not isinstance(error, Exception):

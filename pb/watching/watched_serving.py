@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from ..caches.replica import Replica
@@ -202,8 +203,12 @@ class Watching:
         return wait(served, halt) if call is None else self._await_quiet(wait, served, halt, call)
 
     async def _await_quiet(self, wait: Any, served: Served, halt: Any, call: CallEvent) -> None:
-        await wait(served, halt)
-        self.told.ended(call, "answered")  # type: ignore[attr-defined]
+        of: Any = self
+        tell = partial(of.told.ended, call, "answered")
+        if await wait(served, halt):
+            of.base.tables.later(tell)
+        else:
+            tell()
 
     def _answer(self, id: int, scope: Any, value: object) -> Any:
         of: Any = self

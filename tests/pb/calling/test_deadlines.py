@@ -375,16 +375,21 @@ def test_a_call_whose_object_was_revoked_while_it_was_held_is_not_run():
     assert [] == shop.left
 
 
-def test_a_handler_that_is_thrown_away_unfinished_is_logged_without_traceback(caplog):
-    """By the collector, in the middle of whatever: a traceback cannot be formatted everywhere."""
+def test_a_handler_that_is_thrown_away_unfinished_is_answered_by_the_loop(caplog):
+    """Not by who throws it away, as the collector does in the middle of whatever."""
     pump = Pump(Shop())
-    call(pump, "slow")
+    answer = call(pump, "slow")
     pump.run()
     (served,) = pump.server.broker.serving.running.values()
     gc.collect()  # what others have thrown away
     caplog.clear()
+    releases = pump.server.releases
     served.task.coroutine.close()
+    assert not caplog.records
+    assert releases + 1 == pump.server.releases
 
+    pump.run()
     (record,) = caplog.records
     assert "incident" in record.message
-    assert None is record.exc_info
+    assert "pb.Internal" == answer.error.remote_type
+    assert 0 == pump.server.broker.serving.count

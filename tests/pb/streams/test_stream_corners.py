@@ -153,15 +153,18 @@ def test_a_source_whose_task_is_cancelled_says_so():
     assert isinstance(stream._pb_row.error, pb.Cancelled)
 
 
-def test_a_stream_whose_task_is_thrown_away_is_forgotten():
-    """The loop is gone: nothing can be sent."""
+def test_a_stream_whose_task_is_thrown_away_is_ended_by_the_loop():
+    """Nothing is said where it is thrown away, which may be in the middle of whatever."""
     source = Waits()
-    pump, _ = started(source)
+    pump, stream = started(source)
     broker = pump.client.broker
     (row,) = broker.streams.producers.values()
 
     row._task.coroutine.close()
+    assert {row.id: row} == broker.streams.producers
+    pump.run()
     assert {} == broker.streams.producers
+    assert isinstance(stream._pb_row.error, pb.Cancelled)
     broker.streams.forget(row)
 
 
