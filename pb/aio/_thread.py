@@ -107,6 +107,7 @@ def _part_closed() -> None:
     for link in forking.links():
         if link.thread == here and link.loop.is_closed():
             part(link)
+    forking.let_go()
 
 
 class Shared(threading.local):

@@ -20,9 +20,10 @@ class _Process:
     """What a process has one of: it is forked as a whole."""
 
     def __init__(self) -> None:
-        # Weak: what a loop that was closed with its connections open leaves behind is nobody's, and its
-        # sockets close when it is collected.
-        self.links: weakref.WeakSet[Link] = weakref.WeakSet()
+        self.links: set[Link] = set()
+        # What loops leave behind that were closed with connections open: their sockets close when they are
+        # collected. Not before another loop begins, so that programs end in silence.
+        self.left: weakref.WeakSet[Link] = weakref.WeakSet()
         self.is_hooked = False
 
 
@@ -42,27 +43,37 @@ def note(link: Link) -> None:
 def forget(link: Link) -> None:
     """Forget a link whose transport is gone."""
     _process.links.discard(link)
+    _process.left.discard(link)
 
 
 def links() -> list[Link]:
     """Return the links of this process that have a transport, of all its threads."""
-    return list(_process.links)
+    return [*_process.links, *_process.left]
+
+
+def let_go() -> None:
+    """Keep those no longer whose loop is closed: they are nobody's."""
+    for link in list(_process.links):
+        if link.loop.is_closed():
+            _process.left.add(link)
+            _process.links.discard(link)
 
 
 def _after_fork() -> None:
-    links, _process.links = list(_process.links), weakref.WeakSet()
-    if not links:
+    found = links()
+    _process.links, _process.left = set(), weakref.WeakSet()
+    if not found:
         return
     nothing = os.open(os.devnull, os.O_RDWR)
-    for link in links:
+    for link in found:
         transport, link.transport = link.transport, None
         link.thread = FORKED_THREAD  # so that each use is noticed where the thread is looked at anyway
         link.broker.calls.is_open = False
         link.broker.outbox.clear()
         link.broker.outbox.move(FORKED_THREAD)
         link.stop_timers()
-        found = None if transport is None else transport.get_extra_info("socket")
-        if found is not None and found.fileno() >= 0:
+        socket = None if transport is None else transport.get_extra_info("socket")
+        if socket is not None and socket.fileno() >= 0:
             # The number stays taken, so whatever the copies of transports do to it, they do to nothing.
-            os.dup2(nothing, found.fileno(), inheritable=False)
+            os.dup2(nothing, socket.fileno(), inheritable=False)
     os.close(nothing)
