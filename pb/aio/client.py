@@ -210,7 +210,7 @@ async def _open(
     refusal = brokers[-1].error
     if refusal is not None and refusal.code == messages.BYE_POLICY:
         # It came with the HELLO, before anything was asked.
-        raise ConnectionError(f"{address} lets nobody in from here: {refusal}")
+        raise ConnectionError(f"{address} lets nobody in from here: {refusal}") from refusal
     return links[-1].connection
 
 

@@ -16,7 +16,7 @@ from pb.logfields import fields
 
 from . import login, named
 from .attempts import WaitingCalls
-from .backoff import Reconnect, is_final
+from .backoff import Reconnect, Streak, is_final
 from .connection import Connection
 from .lasting import LastingLink, make_lasting
 from .restoring import KeptIdentity, Restoring
@@ -70,7 +70,7 @@ class LastingConnection(Connection):
         self._limit: asyncio.Timeout | None = None  # of the restoring that is under way
         self._root: Any = None
         self._since = 0.0  # when it became connected, or was lost
-        self._streak = 0  # connections and tries in a row that came to nothing
+        self._streak = Streak(options)
         self._task: asyncio.Task[None] | None = None
         self.calls = WaitingCalls(options.max_waiting if options.calls == "wait" else 0)
         self.status = Status(asyncio.get_running_loop().time)
@@ -276,7 +276,7 @@ class LastingConnection(Connection):
         lasted_s = link.loop.time() - self._since
         self._since = link.loop.time()
         if lasted_s >= self._options.stable_s:
-            self._streak = 0
+            self._streak.end()
         error: BaseException = link.broker.error or ConnectionError("the connection was lost")
         # In a context of its own: it is not done on behalf of whoever lost it.
         self._task = link.loop.create_task(self._come_back(error), context=contextvars.Context())
@@ -303,8 +303,7 @@ class LastingConnection(Connection):
                 return
 
     async def _pause(self, error: BaseException, attempts: int) -> None:
-        delay_s = self._options.delay_s(self._streak)
-        self._streak += 1
+        delay_s = self._streak.next_s(error, is_try=attempts > 0)
         loop = asyncio.get_running_loop()
         self.status.enter(_S.WAITING, error=error, attempts=attempts, due=loop.time() + delay_s)
         await self._options.sleep(delay_s)
@@ -334,7 +333,8 @@ class LastingConnection(Connection):
 def _check_there(link: Link) -> None:
     """Raise NotExecuted where a link that has just been made is lost again."""
     if link.transport is None or not link.broker.calls.is_open:
-        raise NotExecuted(f"the connection was lost again at once: {link.broker.calls.end_reason}")
+        why = f"the connection was lost again at once: {link.broker.calls.end_reason}"
+        raise NotExecuted(why) from link.broker.error
 
 
 def _current_task() -> asyncio.Task[Any] | None:

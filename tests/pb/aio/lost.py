@@ -17,7 +17,8 @@ def quick(**options: Any) -> pb.Reconnect:
     async def sleep(seconds: float) -> None:
         await asyncio.sleep(0.001)
 
-    return pb.Reconnect(**{"first_s": 0.0, "max_s": 0.0, "stable_s": 0.0, "sleep": sleep, **options})
+    nothing = dict.fromkeys(("first_s", "max_s", "stable_s", "refused_s"), 0.0)
+    return pb.Reconnect(**{**nothing, "sleep": sleep, **options})
 
 
 class Lobby(lobbies.Lobby):

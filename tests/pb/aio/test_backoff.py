@@ -9,7 +9,7 @@ import pytest
 import cred
 import pb
 from pb import messages
-from pb.aio.backoff import is_final
+from pb.aio.backoff import Streak, is_final
 
 
 def test_waits_double_up_to_a_bound():
@@ -40,6 +40,7 @@ def test_it_is_never_over_unless_that_was_said():
         {"first_s": -1.0},
         {"first_s": 2.0, "max_s": 1.0},
         {"stable_s": -1.0},
+        {"refused_s": -1.0},
         {"calls": "maybe"},
         {"max_waiting": -1},
         {"max_attempts": 0},
@@ -84,3 +85,37 @@ def test_what_would_only_be_repeated_is_final():
 
     assert [True] * 5 == [is_final(error) for error in final]
     assert [False] * 6 == [is_final(error) for error in passing]
+
+
+REFUSED = pb.ProtocolError("this address is refused for now", messages.BYE_POLICY)
+SILENT = ConnectionError("the connection was lost before the peer said HELLO")
+
+
+def waits(*errors, is_try=True):
+    """Return what is waited after each of these, one after the other, without what chance adds."""
+    streak = Streak(pb.Reconnect(chance=lambda: 0.0))
+    return [streak.next_s(error, is_try) for error in errors]
+
+
+def test_who_is_refused_waits_long():
+    """Each dial is counted against its address there, and would keep it out."""
+    behind = pb.NotExecuted("lost again at once")
+    behind.__cause__ = REFUSED
+
+    assert [5.0, 10.0, 20.0, 20.0, 40.0] == waits(REFUSED, behind, REFUSED, OSError("refused"), REFUSED)
+    assert [5.0, 600.0, 600.0] == [waits(*[REFUSED] * count)[-1] for count in (1, 8, 5000)]
+    assert [5.0] == waits(REFUSED, is_try=False)
+    streak = Streak(pb.Reconnect(refused_s=2.0, chance=lambda: 1.0))
+    assert [2.1, 4.2] == [streak.next_s(REFUSED, True) for _ in range(2)]
+    streak.end()
+    assert 2.1 == streak.next_s(REFUSED, True)
+
+
+def test_who_is_hung_up_on_waits_long_from_the_second_time_on():
+    """Over TLS that is all a server says to who is refused; once it may just have been going down."""
+    assert [0.0, 5.0, 10.0] == waits(SILENT, ConnectionResetError(), ssl.SSLError("eof"))
+    assert [0.0, 5.0] == waits(SILENT, REFUSED)
+    assert [0.0, 0.0] == waits(SILENT, SILENT, is_try=False)
+    assert [0.0] * 4 == waits(
+        ConnectionRefusedError(), pb.NotExecuted("lost"), TimeoutError(), OSError("no route")
+    )

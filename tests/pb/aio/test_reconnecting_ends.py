@@ -8,11 +8,13 @@ import gc
 import pytest
 
 import pb
+from pb import messages
 from pb.aio import tls
 
 from ..auth.doors import PASSWORD
 from ..auth.rooms import settle
 from ..peers import hello
+from ..pump import frame
 from .keys import filled
 from .loops import run
 from .lost import Lobby, Spot, back, quick, record
@@ -186,6 +188,41 @@ def test_the_waits_grow_until_it_has_lasted(tmp_path):
             spot.cut()
             await back(connection)
         assert [0.1, 0.2, 0.4, 0.8, 0.1] == delays
+
+    run(main())
+
+
+@pytest.mark.parametrize("says", ["nothing", "with its HELLO", "behind its HELLO"])
+def test_it_waits_long_where_nobody_is_let_in(tmp_path, says):
+    """The server counts each dial from there, and the longer it goes on the longer it refuses."""
+
+    async def main():
+        delays = []
+
+        async def sleep(seconds):
+            delays.append(seconds)
+            await asyncio.sleep(0)
+
+        async def turn_away(reader, writer):
+            if says != "nothing":
+                writer.write(hello())
+                if says == "behind its HELLO":
+                    await reader.read(1)
+                    await asyncio.sleep(0.01)
+                writer.write(frame([messages.BYE, messages.BYE_POLICY, "not now", 0]))
+            writer.close()
+
+        options = pb.Reconnect(sleep=sleep, chance=lambda: 0.0)
+        spot = Spot(Lobby(), tmp_path)
+        await spot.start()
+        connection = await pb.open_connection(spot.url, reconnect=options)
+        await spot.stop()
+        impostor = await asyncio.start_unix_server(turn_away, str(tmp_path / "socket"))
+        await settle(lambda: len(delays) >= 4)
+        await connection.close()
+        impostor.close()
+        await impostor.wait_closed()
+        assert delays[:4] == ([0.0, 0.0, 5.0, 10.0] if says == "nothing" else [0.0, 5.0, 10.0, 20.0])
 
     run(main())
 

@@ -147,7 +147,9 @@ class Site:
         def call(tag, method):
             outcomes[tag] = asyncio.ensure_future(method(tag))
 
-        options = pb.Reconnect(first_s=0.01, max_s=0.01, stable_s=0.0, retries_first=True, sleep=sleep)
+        options = pb.Reconnect(
+            first_s=0.01, max_s=0.01, stable_s=0.0, refused_s=0.0, retries_first=True, sleep=sleep
+        )
         async with pb.open_connection(network.url, registry=REGISTRY, reconnect=options) as connection:
             identity = await again(lambda: connection.login(credentials=self.credentials))
             user = await again(lambda: identity.attach("chat", client=Thing()))

@@ -16,7 +16,7 @@ HOLD_S = 20
 
 def quick(**options: Any) -> pb.Reconnect:
     """Return options under which next to nothing is waited for."""
-    return pb.Reconnect(**{"first_s": 0.005, "max_s": 0.005, "stable_s": 0.0, **options})
+    return pb.Reconnect(**{"first_s": 0.005, "max_s": 0.005, "stable_s": 0.0, "refused_s": 0.0, **options})
 
 
 class Spot:
