@@ -178,19 +178,33 @@ class Slots:
         A loop, not a recursion: a peer may chain as many calls as it likes.
         """
         self._due.extend(targets)
-        if self._is_starting:
-            return
-        self._is_starting = True
+        if not self._is_starting:
+            self._is_starting = True
+            self._start_some()
+
+    def _start_some(self) -> None:
+        """Start no more in one turn of the loop than of calls that arrive (PB-L6): others wait for theirs."""
+        of = self._serving
+        left = of.limits.turn_envelopes
+        until = of.deadlines.after(of.limits.turn_s)
         # Whoever answers may be a handler with little time; what starts now is none of its calls.
         tokens = serving.set(None), inherited.set(None)
         try:
-            while self._due:
+            while self._due and left > 0 and of.deadlines.left_s(until) >= 0:
                 self._start_first(self._due.popleft())
+                left -= 1
         finally:
-            self._is_starting = False
+            if self._due:
+                of.deadlines.add(self, of.deadlines.after(0), self._start_more)
+            else:
+                self._is_starting = False
             serving.reset(tokens[0])
             inherited.reset(tokens[1])
-            self._serving.check_holds()
+            of.check_holds()
+
+    def _start_more(self) -> None:
+        self._start_some()
+        self._serving.settled()
 
     def _start_first(self, on: Slot | Export | None) -> None:
         line = self._lines.get(on)

@@ -152,11 +152,18 @@ class Side:
         tasks, self.tasks = self.tasks, []
         for task in tasks:
             task.step()
+        if self.is_due:
+            self.wake()
 
     @property
     def has_work(self) -> bool:
         """Whether something would go on if it were let."""
-        return bool(self.tasks or self.yielding)
+        return bool(self.tasks or self.yielding or self.is_due)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the broker wants to be woken by now."""
+        return any(time <= self.now for time in self.wakes)
 
     def wants_write(self) -> None:
         """Do nothing: the pump looks by itself."""
@@ -191,7 +198,7 @@ class Side:
         self.sleepers = [(time, gate) for time, gate in self.sleepers if time > self.now]
         for gate in due:
             gate.open()
-        if any(time <= self.now for time in self.wakes):
+        if self.is_due:
             self.wakes = [time for time in self.wakes if time > self.now]
             self.broker.deadlines.sweep()
 

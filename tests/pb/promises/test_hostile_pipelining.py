@@ -354,3 +354,29 @@ def test_a_malformed_payload_on_a_result_that_failed_ends_the_connection():
     peer.say(call(1, 0, "nobody_has_this", keep=True), call(2, -1, "look", b"\xc1"))
 
     assert messages.BYE_MALFORMED == bye_of(peer)
+
+
+@pytest.mark.parametrize("names", ["the target", "an argument"])
+def test_no_more_calls_begin_in_one_turn_than_of_those_that_arrive(names):
+    """A result lets a thousand calls begin that wait for it; others are served in between."""
+    house = Room()
+    peer = script(house, limits=pb.Limits(turn_envelopes=10))
+    peer.say(call(1, 0, "later", "a", keep=True))
+    waiting = range(2, 37)
+    if names == "the target":
+        peer.say(*[call(id, -1, "name") for id in waiting])
+    else:
+        peer.say(*[call(id, 0, "name", needs=[1]) for id in waiting])
+    peer.say(call(37, 0, "name"))
+    begun = [told(peer)]
+    house.gates.pop().open()
+    begun.append(told(peer))
+    while peer.side.is_due:
+        peer.side.wake()
+        begun.append(told(peer))
+
+    ids = [id for each in begun for _, id in each]
+    assert ids == ([37, *range(1, 37)] if names == "the target" else [*range(1, 38)])
+    assert max(map(len, begun)) <= 11  # with the result itself
+    assert 0 == peer.broker.serving.count
+    assert not peer.broker.serving.holds
