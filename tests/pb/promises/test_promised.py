@@ -186,6 +186,22 @@ def test_a_method_here_whose_loop_is_gone_before_its_first_step_settles_nothing(
     assert 0 == wait.settled
 
 
+def test_a_method_here_that_is_thrown_away_is_settled_by_the_loop():
+    """Whoever waits would go on in the middle of the collector."""
+    _, pump = make()
+    pump.call("keep", Mine())
+    wait = tell(tell(pump.root, "peer"), "wait")
+    pump.server.broker.receive_data(pump.client.output())
+    pump.client.broker.receive_data(pump.server.output())
+    (task,) = pump.client.tasks
+    pump.client.run_tasks()
+    task.coroutine.close()
+    assert 0 == wait.settled
+    pump.run()
+
+    assert isinstance(wait.error, pb.Cancelled)
+
+
 def test_a_method_here_may_give_up_its_call_in_its_first_step():
     """Where tasks run at once it has none yet that could be stopped, and goes on to its end."""
     _, pump = make()
