@@ -145,8 +145,9 @@ def _frames(group: str, hello: str, row: dict[str, Any]) -> Case:
             peer.send_bytes(bytes.fromhex(row.get("hello", hello)))
             peer.read_hello()
         features = peer.info.get("features", [])
-        if any(feature in features for feature in row.get("without", [])):
-            return
+        there = [feature for feature in row.get("without", []) if feature in features]
+        if there:
+            raise Missing(f"announces {', '.join(there)}")
         for need in row.get("needs", []):
             if need in ("cache", "pipeline", "resync", "stream"):
                 peer.need(need)
