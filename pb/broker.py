@@ -286,7 +286,7 @@ class Broker(Turns):
         self.outbox.clear()
 
     def _forget(self, reason: str) -> None:
-        self._batch = None
+        self._batch = self._rest = None
         self.calls.stop(reason)  # before the program is told: what it sent now would never end
         self.calls.peer_max_calls = 0
         for export in self.tables.close():

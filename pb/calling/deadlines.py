@@ -74,12 +74,17 @@ class Deadlines:
         self.due.pop(call, None)
 
     def sweep(self) -> None:
-        """End what is due, and ask to be called again for what is not."""
+        """End what is due, and ask to be called again for what is not.
+
+        And at once for what is left where that takes its time: to end a call that waited is to read it first.
+        """
         until = self._clock() + _GRAIN_S
         self._wakes_at = _NEVER
         for call, (at, end) in list(self.due.items()):
             if at <= until and self.due.pop(call, None) is not None:
                 end()
+                if self._clock() > until:
+                    break
         if self.due:
             self._wakes_at = min(at for at, _ in self.due.values())
             self._wake_at(self._wakes_at)

@@ -159,7 +159,7 @@ class Slots:
             if slot.export is None:
                 slot.broken = NOT_PIPELINABLE
         users, slot.users = slot.users, []
-        self._advance(slot, *[call.target for call in users])
+        self._advance(slot, *dict.fromkeys(call.target for call in users))
 
     # --- lines
 
@@ -183,28 +183,29 @@ class Slots:
             self._start_some()
 
     def _start_some(self) -> None:
-        """Start no more in one turn of the loop than of calls that arrive (PB-L6): others wait for theirs."""
+        """Start no more in one turn of the loop than of calls that arrive (PB-L6): others wait for theirs.
+
+        What the peer says next waits until all have begun that it may believe to have begun (PB-M8).
+        """
         of = self._serving
         left = of.limits.turn_envelopes
         until = of.deadlines.after(of.limits.turn_s)
+        is_put_off = False
         # Whoever answers may be a handler with little time; what starts now is none of its calls.
         tokens = serving.set(None), inherited.set(None)
         try:
-            while self._due and left > 0 and of.deadlines.left_s(until) >= 0:
+            while self._due:
                 self._start_first(self._due.popleft())
                 left -= 1
+                if self._due and (left <= 0 or of.deadlines.left_s(until) < 0):
+                    is_put_off = True
+                    of.base.broker.put_off(self._start_some)
+                    break
         finally:
-            if self._due:
-                of.deadlines.add(self, of.deadlines.after(0), self._start_more)
-            else:
-                self._is_starting = False
+            self._is_starting = is_put_off
             serving.reset(tokens[0])
             inherited.reset(tokens[1])
             of.check_holds()
-
-    def _start_more(self) -> None:
-        self._start_some()
-        self._serving.settled()
 
     def _start_first(self, on: Slot | Export | None) -> None:
         line = self._lines.get(on)

@@ -146,6 +146,7 @@ class Side:
 
     def run_tasks(self) -> None:
         """Let each new handler take its first step, and those go on that let others have their turn."""
+        self.run_turns()
         yielding, self.yielding = self.yielding, []
         for gate in yielding:
             gate.open()
@@ -158,12 +159,18 @@ class Side:
     @property
     def has_work(self) -> bool:
         """Whether something would go on if it were let."""
-        return bool(self.tasks or self.yielding or self.is_due)
+        return bool(self.tasks or self.yielding or self.is_due or self.turns)
 
     @property
     def is_due(self) -> bool:
         """Whether the broker wants to be woken by now."""
         return any(time <= self.now for time in self.wakes)
+
+    def run_turns(self) -> None:
+        """Go on with what was left over when a turn was over, for one turn."""
+        turns, self.turns = self.turns, 0
+        for _ in range(turns):
+            self.broker.turn()
 
     def wants_write(self) -> None:
         """Do nothing: the pump looks by itself."""
@@ -241,8 +248,7 @@ class Side:
         for start in range(0, len(data), step or max(len(data), 1)):
             self.broker.receive_data(memoryview(data)[start : start + (step or len(data))])
             while self.turns:
-                self.turns -= 1
-                self.broker.turn()
+                self.run_turns()
         self.run_tasks()
 
     def lose(self) -> None:

@@ -6,7 +6,7 @@ Knows what is received when, and nothing of what a message means. Spec: spec/2-f
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import msgpack
@@ -49,7 +49,18 @@ class Turns:
         heard: whether bytes came since the last tick of the keepalive.
     """
 
-    __slots__ = ("_batch", "_turn_envelopes", "heard", "limits", "reader", "receivers", "state", "usual")
+    __slots__ = (
+        "_batch",
+        "_is_turn_due",
+        "_rest",
+        "_turn_envelopes",
+        "heard",
+        "limits",
+        "reader",
+        "receivers",
+        "state",
+        "usual",
+    )
 
     state: State
     limits: Limits
@@ -71,6 +82,8 @@ class Turns:
         self.heard = False
         self._turn_envelopes = limits.turn_envelopes
         self._batch: Iterator[Any] | None = None  # what the last turn left of its last frame
+        self._rest: Callable[[], None] | None = None  # what a message began, to be done before the next one
+        self._is_turn_due = False  # the face was asked for one
         self._enter(State.GREETING)
 
     def _enter(self, state: State) -> None:
@@ -126,20 +139,35 @@ class Turns:
     def turn(self) -> None:
         """Act on what has arrived, in its order, at most as long as one turn may take."""
         self.heard = True
+        self._is_turn_due = False
         try:
-            self._act()
+            rest, self._rest = self._rest, None
+            if rest is not None:
+                rest()
+            if self._rest is None:
+                self._act()
         except Exception as error:
             self._broken(error)
         if self.state is not OPEN:
             self._left()
         reader = self.reader
-        if self._batch is not None:
-            self.usual = _NONE
-            self.face.wants_turn()
+        if self.is_cut:
+            self._ask_for_a_turn()
         elif self.state is OPEN and not reader.left and reader.frame is None:
             self.usual = self.receivers
         else:
             self.usual = _NONE
+
+    def put_off(self, rest: Callable[[], None]) -> None:
+        """Let others have their turn, then go on with `rest`, and only then with what has arrived."""
+        self._rest = rest
+        self._ask_for_a_turn()
+
+    def _ask_for_a_turn(self) -> None:
+        self.usual = _NONE
+        if not self._is_turn_due:
+            self._is_turn_due = True
+            self.face.wants_turn()
 
     def _act(self) -> None:
         """Act on one message after the other; what the turn has no time for stays in `_batch`."""
@@ -167,7 +195,7 @@ class Turns:
                 receive(envelope)
                 left -= 1
                 # Looked at each time, at 60 ns: one method may take as long as a turn.
-                if not left or clock() > deadline:
+                if not left or clock() > deadline or self._rest is not None:
                     self._batch = batch  # an iterator: what is left of it
                     return
             batch = self._batch = None
@@ -196,10 +224,10 @@ class Turns:
     def _left(self) -> None:
         """Go on with the end, if that is what has come, or what was waited for."""
         if self.state is CLOSED:
-            self._batch = None
+            self._batch = self._rest = None
         self.check_settled()
 
     @property
     def is_cut(self) -> bool:
-        """Whether the last turn left messages over for later ones."""
-        return self._batch is not None
+        """Whether the last turn left anything over for later ones."""
+        return self._batch is not None or self._rest is not None

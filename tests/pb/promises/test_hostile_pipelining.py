@@ -371,8 +371,8 @@ def test_no_more_calls_begin_in_one_turn_than_of_those_that_arrive(names):
     begun = [told(peer)]
     house.gates.pop().open()
     begun.append(told(peer))
-    while peer.side.is_due:
-        peer.side.wake()
+    while peer.side.turns:
+        peer.side.run_turns()
         begun.append(told(peer))
 
     ids = [id for each in begun for _, id in each]

@@ -231,7 +231,7 @@ class World:
         while True:
             for party in self.parties:
                 party.peer.incoming += party.side.output()
-            if not any(each.incoming or each.side.has_work or each.side.turns for each in self.parties):
+            if not any(each.incoming or each.side.has_work for each in self.parties):
                 return
             for party in self.parties:
                 chunk = bytes(party.incoming)
