@@ -28,12 +28,17 @@ _BACKLOG: Final = 100
 _RETRY_S: Final = 1.0  # when there are too many open files
 
 
-def let_in(knock: Knock, where: tuple[Any, ...], sparing: Sparing) -> Leave | None:
-    """Count in who has connected over TCP, from a host and a port; None where it is not wanted."""
+def let_in(knock: Knock, where: tuple[Any, ...] | None, sparing: Sparing) -> Leave | None:
+    """Count in who has connected over TCP, from a host and a port; None where it is not wanted.
+
+    Or where it has hung up before it was looked at: uvloop does not know from where it came then.
+    """
+    if where is None:
+        return None
     try:
         return knock(where[0])
     except Forbidden as error:
-        logged.refused(f"{where[0]}:{where[1]}", error, sparing)
+        logged.not_wanted(f"{where[0]}:{where[1]}", error, sparing)
         return None
 
 

@@ -12,6 +12,7 @@ from pb.errors import Forbidden
 
 from . import logged
 from .blocking import watch_blocking
+from .secure import HungUp
 
 if TYPE_CHECKING:
     from .link import Link
@@ -39,7 +40,8 @@ def let_in(link: Link, check: Callable[[asyncio.BaseTransport], None] | None, ro
                 root = root(link.connection)
             broker.tables.set_root(root, broker.scope)
     except Exception as error:
-        logged.refused(broker.tables.peer_name, error, None if places is None else places.sparing)
+        if not isinstance(error, HungUp):
+            logged.refused(broker.tables.peer_name, error, places)
         link.fail_ready(error)
         if isinstance(error, Forbidden):
             # The peer is told why it is not let in; its HELLO is not waited for (PB-A51).

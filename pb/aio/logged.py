@@ -25,15 +25,21 @@ def ends(peer: str, error: ProtocolError, places: Places | None) -> None:
     log.warning("connection with %s ends: %s", peer, str(error), extra=told)
 
 
-def refused(peer: str, error: Exception, sparing: Sparing | None) -> None:
-    """Log that a connection was refused: as intended, unless many were just now, or as the program failed."""
-    told = fields("connection.refused", peer=peer, error=error)
+def refused(peer: str, error: Exception, places: Places | None) -> None:
+    """Log that a connection was refused, as intended or as the program failed, unless many just were."""
     if isinstance(error, Forbidden):
-        if sparing is None or sparing.may_log():
-            omitted = "" if sparing is None else sparing.omitted()
-            log.info("connection with %s refused: %s%s", peer, error, omitted, extra=told)
-    else:
+        not_wanted(peer, error, None if places is None else places.sparing)
+    elif places is None or places.source_bound.allows(logging.ERROR, "connection.refused", peer):
+        told = fields("connection.refused", peer=peer, error=error)
         log.error("connection with %s refused", peer, exc_info=error, extra=told)
+
+
+def not_wanted(peer: str, error: Forbidden, sparing: Sparing | None) -> None:
+    """Log that a connection was refused as intended, unless many were just now."""
+    if sparing is None or sparing.may_log():
+        omitted = "" if sparing is None else sparing.omitted()
+        told = fields("connection.refused", peer=peer, error=error)
+        log.info("connection with %s refused: %s%s", peer, error, omitted, extra=told)
 
 
 def no_handshake(peer: str, kind: str, error: Exception, sparing: Sparing) -> None:

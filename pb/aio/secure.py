@@ -14,6 +14,10 @@ _PEERCRED = struct.Struct("3i")  # pid, uid, gid
 _EXPORTER_LABEL = b"EXPORTER-Channel-Binding"  # RFC 9266
 
 
+class HungUp(ConnectionAbortedError):
+    """Who connected has gone before anybody looked: uvloop does not know from where it came then."""
+
+
 def security_of(transport: Any, is_server: bool, certificate: bytes | None, is_allowed: bool) -> Security:
     """Return the facts about a transport.
 
@@ -21,12 +25,16 @@ def security_of(transport: Any, is_server: bool, certificate: bytes | None, is_a
         certificate: the server's own, at a server; DER.
 
     Raises:
+        HungUp: there is nobody at the other end.
         UndefinedBinding: at a client, the server's certificate gives no channel binding.
     """
     tls = transport.get_extra_info("ssl_object")
     found = transport.get_extra_info("socket")
     is_tcp = found is not None and found.family in (socket.AF_INET, socket.AF_INET6)
-    address = str(transport.get_extra_info("peername")[0]) if is_tcp else ""
+    peer = transport.get_extra_info("peername")
+    if is_tcp and peer is None:
+        raise HungUp("it hung up before it was looked at")
+    address = str(peer[0]) if is_tcp else ""
     shown = tls.getpeercert(binary_form=True) if tls is not None else None
     return Security(
         address=address,
