@@ -194,7 +194,7 @@ class Decoder:
     def _read_graph(self, reading: Reading, payload: bytes | memoryview) -> Any:
         data: bytes = unpack(payload, _keep_data)
         check_form(data, 1)
-        parts = unpack(data, _keep_data)
+        parts = unpack(data, _no_part)
         if type(parts) is not list or not parts or set(map(type, parts)) != {bytes}:
             raise MalformedJelly("GRAPH is no array of parts in bin")
         reading.count(1 + len(parts))
@@ -252,3 +252,7 @@ def _split_call(value: Any) -> tuple[list[Any], dict[str, Any]]:
 
 def _keep_data(code: int, data: bytes) -> bytes:
     return data
+
+
+def _no_part(code: int, data: bytes) -> None:
+    """Return for an Ext, whose data are no part, something else than bytes."""
