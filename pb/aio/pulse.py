@@ -65,6 +65,14 @@ class Pulse:
         self.stalled_since = 0.0
         self._room: asyncio.Future[None] | None = None  # made by who waits for it
 
+    @property
+    def patience_s(self) -> float:
+        """Seconds of quiet after which this timer has ended whatever it ever will: dead peers, slow ones."""
+        limits = self._link.broker.limits
+        strangers_s = max(limits.hello_timeout_s, LOGIN_TIMEOUT_S)
+        # Silence is noticed, and asked about, a look later than it begins.
+        return strangers_s + 2 * (limits.idle_s + limits.ping_after_s + limits.write_stall_s)
+
     def await_hello(self) -> None:
         """Begin: the peer's HELLO must come."""
         limits = self._link.broker.limits

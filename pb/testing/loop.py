@@ -13,6 +13,7 @@ from collections.abc import Coroutine
 from typing import Any, Final, TypeVar
 
 from .clock import Clock
+from .stillness import Stillness, told
 
 __all__ = ["Loop", "Stuck", "run"]
 
@@ -20,13 +21,13 @@ T = TypeVar("T")
 
 # 0.0 means "never" in more than one place.
 BEGIN_S: Final = 1_000.0
-MOST_NAMED = 10
 
 
 class Stuck(AssertionError):
     """Nothing can ever happen again: every task waits, and no timer, socket or thread is left to wake one.
 
-    On a loop that lives by the clock on the wall this is a test that hangs.
+    On a loop that lives by the clock on the wall this is a test that hangs. The signs of life of connections
+    that are open are not counted, once they have gone on for longer than a dead peer takes to be found.
     """
 
 
@@ -39,6 +40,9 @@ class Loop(asyncio.SelectorEventLoop):
     def __init__(self, clock: Clock | None = None) -> None:
         self.clock = clock or Clock(BEGIN_S)
         self._threads = 0
+        self._stillness = Stillness()
+        self._limit_s: float | None = None
+        self._ends_at = 0.0
         super().__init__(_Patience(self))
 
     def time(self) -> float:
@@ -59,6 +63,11 @@ class Loop(asyncio.SelectorEventLoop):
             await super().shutdown_default_executor(*args)
         finally:
             self._threads -= 1
+
+    def end_after(self, limit_s: float | None) -> None:
+        """Raise TimeoutError out of the loop after so long by its clock; None takes that back."""
+        self._limit_s = limit_s
+        self._ends_at = self.time() + (limit_s or 0.0)
 
     def has_other_threads(self) -> bool:
         """Return whether a thread that is not ours to count might wake somebody."""
@@ -84,27 +93,34 @@ class _Patience(selectors.SelectSelector):
         ready = super().select(0)
         if ready:
             return ready
+        loop = self._loop
+        # One is the loop's own, by which threads wake it.
+        is_alone = len(self.get_map()) <= 1
         if timeout is None:
-            # One is the loop's own, by which threads wake it.
-            if len(self.get_map()) <= 1 and not self._loop.has_other_threads():
-                raise Stuck(_where(self._loop))
+            if is_alone and not loop.has_other_threads():
+                raise Stuck(_why(loop))
             return super().select(None)
-        self._loop.clock.advance(timeout)
+        if is_alone and loop._stillness.has_come(loop) and not loop.has_other_threads():
+            raise Stuck(_why(loop))
+        limit_s = loop._limit_s
+        if limit_s is not None and loop.time() + timeout > loop._ends_at:
+            loop.clock.advance(max(0.0, loop._ends_at - loop.time()))
+            loop.end_after(limit_s)  # what is cancelled now has as long to end
+            raise TimeoutError(
+                f"it has not ended within limit_s={limit_s:g} s of its clock: {_waiting(loop)}"
+            )
+        loop.clock.advance(timeout)
         return []
 
 
-def _where(loop: Loop) -> str:
-    tasks = sorted(f"{task.get_name()} in {_innermost(task)}" for task in asyncio.all_tasks(loop))
-    named = ", ".join(tasks[:MOST_NAMED]) + (", ..." if len(tasks) > MOST_NAMED else "")
-    return f"{len(tasks)} tasks wait and nothing is left that could wake one: {named}"
+def _why(loop: Loop) -> str:
+    count = len(asyncio.all_tasks(loop))
+    tasks = "1 task waits" if count == 1 else f"{count} tasks wait"
+    return f"{tasks} and nothing is left that could wake one: {_waiting(loop)}"
 
 
-def _innermost(task: asyncio.Task[Any]) -> str:
-    """Return the name of the coroutine in which a task waits."""
-    coroutine: Any = task.get_coro()
-    while (inner := getattr(coroutine, "cr_await", None)) is not None and hasattr(inner, "cr_await"):
-        coroutine = inner
-    return str(coroutine.__qualname__)
+def _waiting(loop: Loop) -> str:
+    return told(asyncio.all_tasks(loop))
 
 
 def run(main: Coroutine[Any, Any, T], *, clock: Clock | None = None, limit_s: float | None = 86_400.0) -> T:
@@ -116,29 +132,38 @@ def run(main: Coroutine[Any, Any, T], *, clock: Clock | None = None, limit_s: fl
             ever.
 
     Raises:
-        Stuck: everything waits for something else.
-        TimeoutError: it has not ended within `limit_s`.
+        Stuck: everything waits for something else; the text says who waits where. What was waiting has been
+            cancelled.
+        TimeoutError: it has not ended within `limit_s`, likewise.
         AssertionError: an error came up in the loop that nobody looked at, or a task of it was left over.
     """
     unseen: list[dict[str, Any]] = []
-    left: list[str] = []
+    left: list[asyncio.Task[Any]] = []
+    where: list[str] = []  # before they are cancelled
 
     async def bounded() -> T:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda loop, context: unseen.append(context))
-        result = await asyncio.wait_for(main, limit_s)
+        result = await main
         # What was cancelled at the end may take a turn to end, and what was closed another.
         for _ in range(3):
             await asyncio.sleep(0)
         mine = asyncio.current_task()
-        left.extend(sorted(task.get_name() for task in asyncio.all_tasks() if task is not mine))
+        left.extend(task for task in asyncio.all_tasks() if task is not mine)
+        where.append(told(left))
         return result
 
-    with asyncio.Runner(loop_factory=lambda: Loop(clock)) as runner:
+    def make_loop() -> Loop:
+        loop = Loop(clock)
+        loop.end_after(limit_s)
+        return loop
+
+    with asyncio.Runner(loop_factory=make_loop) as runner:
         result = runner.run(bounded())
     if unseen:
         error = unseen[0].get("exception")
         raise AssertionError(f"{unseen[0]['message']}: {error!r}, and nobody saw it") from error
     if left:
-        raise AssertionError(f"{len(left)} tasks were left running: {', '.join(left[:MOST_NAMED])}")
+        tasks = "1 task was" if len(left) == 1 else f"{len(left)} tasks were"
+        raise AssertionError(f"{tasks} left running: {where[0]}")
     return result
