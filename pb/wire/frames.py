@@ -285,9 +285,9 @@ def _outside(body: memoryview) -> int:
     return len(body) - (unpacker.tell() - start if body[start] in _BIN else 0)
 
 
-def head_of(code: int, size: int) -> bytes:
-    """Return the first two bytes of a message of so many elements, as everybody packs it."""
-    return bytes((0x90 | size, code))
+def head_of(code: int, size: int) -> int:
+    """Return the first two bytes of a message of so many elements, as everybody packs it, as one number."""
+    return (0x90 | size) << 8 | code
 
 
 def _refuse_ext(code: int, content: bytes) -> object:

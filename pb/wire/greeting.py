@@ -88,7 +88,7 @@ class Greeting:
         broker.receivers[code] = found
         if broker.state is State.OPEN:
             for size in messages.MESSAGES[code].arity:
-                broker.receivers[head_of(code, size)] = found
+                broker.heads[head_of(code, size)] = found
         return found
 
     def admit(self) -> None:

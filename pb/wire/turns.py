@@ -31,11 +31,12 @@ OPEN, CLOSED = State.OPEN, State.CLOSED
 # Longer frames are looked at before they are unpacked; these are within any max_frame.
 _LONGEST: Final = 4 + PREFLIGHT_FROM
 _SHORTEST: Final = 4 + 2
-# How a frame of one message begins: its length, and the head of the message.
-_beginning: Final = struct.Struct(">I2s").unpack_from
+# How a frame of one message begins: its length, and the head of the message. That as a number: bytes would be
+# hashed anew for each message.
+_beginning: Final = struct.Struct(">IH").unpack_from
 _WITH_OPTIONS: Final = head_of(0, 6)
 _unpackb: Final = msgpack.unpackb
-_NONE: Final[dict[object, Any]] = {}
+_NONE: Final[dict[int, Any]] = {}
 
 
 class Turns:
@@ -44,8 +45,8 @@ class Turns:
     Attributes:
         state: where the connection stands.
         receivers: what takes the messages of a code; bound when a message first needs it: most never do.
-            While the connection is open they are found by the heads of such messages too.
-        usual: `receivers`, while the connection is open and nothing that came is left to be done; else none.
+        heads: the same by the heads of such messages, those that an open connection takes.
+        usual: `heads`, while the connection is open and nothing that came is left to be done; else none.
         heard: whether bytes came since the last tick of the keepalive.
     """
 
@@ -54,6 +55,7 @@ class Turns:
         "_is_turn_due",
         "_rest",
         "_turn_envelopes",
+        "heads",
         "heard",
         "limits",
         "reader",
@@ -88,8 +90,9 @@ class Turns:
 
     def _enter(self, state: State) -> None:
         self.state = state
-        self.receivers: dict[object, Receiver] = {}
-        self.usual: dict[object, Receiver] = _NONE
+        self.receivers: dict[int, Receiver] = {}
+        self.heads: dict[int, Receiver] = {}
+        self.usual = _NONE
 
     def receive_data(self, data: bytes | memoryview, size: int | None = None) -> None:
         """Take bytes from the peer and act on them, for one turn; then write `take_output()`.
@@ -154,7 +157,7 @@ class Turns:
         if self.is_cut:
             self._ask_for_a_turn()
         elif self.state is OPEN and not reader.left and reader.frame is None:
-            self.usual = self.receivers
+            self.usual = self.heads
         else:
             self.usual = _NONE
 
