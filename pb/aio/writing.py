@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from pb.wire.outbox import frame_of
+from pb.wire.outbox import LENGTH, frame_of
 
 from .transports import write_buffers
 
@@ -23,7 +23,8 @@ def write_one(link: Link) -> None:
         outbox.has_spoken = True
         calls = link.calls
         calls.written_id = calls.next_id - 1
-        direct(frame_of(batch.pop()))
+        message = batch.pop()
+        direct(LENGTH(len(message)) + message)  # frame_of, spelled out
     else:
         _write_other(link)
 

@@ -49,7 +49,8 @@ class Updates:
         except (ValueError, TypeError, KeyError):  # it has options, is malformed, or is held no more
             self._receive_other(envelope)
             return
-        is_formed = type(id) is int and type(number) is int and type(payload) in PAYLOADS
+        is_payload = type(payload) is bytes or type(payload) in PAYLOADS
+        is_formed = is_payload and type(id) is int and type(number) is int
         if id or row.is_stale or not is_formed:
             self._receive_other(envelope)
             return

@@ -312,7 +312,9 @@ class Serving(Finding, Cancelling):
             leave_call(token)
             if limit is not None:
                 inherited.reset(limit)
-            direct.leave()
+            direct.running -= 1  # Scope.leave, spelled out
+            if direct.exports is not None and not direct.exports:
+                direct.check_empty()
 
     def run_late(self, id: int, *what: Any) -> None:
         """Run a call that did not begin when it came."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from .. import messages
 
@@ -20,7 +20,8 @@ LARGE_PAYLOAD = 16 * 1024
 _WRITE_NOW_BYTES = 128 * 1024
 # What an envelope costs while it waits, beside its bytes.
 _ENVELOPE_BYTES = 64
-_LENGTH = struct.Struct(">I").pack
+# How a frame begins: the length of what follows.
+LENGTH: Final = struct.Struct(">I").pack
 
 
 class Outbox:
@@ -133,7 +134,7 @@ class Outbox:
             if len(batch) == 1:  # one call at a time
                 self.has_spoken = True
                 envelope = batch.pop()
-                return [_LENGTH(len(envelope)) + envelope]
+                return [LENGTH(len(envelope)) + envelope]
             if not batch:
                 return frames
         self.has_spoken = True
@@ -177,7 +178,7 @@ class Outbox:
 
 def frame_of(envelope: bytes) -> bytes:
     """Return one packed envelope as a frame of its own."""
-    return _LENGTH(len(envelope)) + envelope
+    return LENGTH(len(envelope)) + envelope
 
 
 def _batch_frame(batch: list[bytes]) -> bytes:
