@@ -113,6 +113,7 @@ def _refused(row: dict[str, Any]) -> Case:
     payload = _payload(row)
 
     def run(peer: Peer) -> None:
+        peer.need(*row.get("needs", []))
         limit = peer.info.get("max_frame", 65_536)
         if len(payload) + 32 > limit:
             return
@@ -134,7 +135,7 @@ def _refused(row: dict[str, Any]) -> Case:
             raise Unmet(f"{shown(envelope)} came; expected an answer")
         peer.alive()
 
-    return Case("refused", f"{row['name']}", (row["rule"],), "core", run)
+    return Case("refused", row["name"], (row["rule"],), "full" if row.get("needs") else "core", run)
 
 
 def _frames(group: str, hello: str, row: dict[str, Any]) -> Case:
@@ -188,12 +189,14 @@ def _expect(peer: Peer, expect: dict[str, Any], must_drop: bool) -> None:
         return
     if "error" in expect:
         peer.fails(expect["error"]["id"], expect["error"]["type"])
-    releases = dict(expect.get("releases", []))
+    releases, stops = dict(expect.get("releases", [])), set(expect.get("stops", []))
     for _ in range(20):
         peer.alive()
-        if all(peer.released[id] >= count for id, count in releases.items()):
+        if stops <= peer.stopped and all(peer.released[id] >= count for id, count in releases.items()):
             break
         if must_drop:
             peer.ask(0, "drop")
     if dict(peer.released) != releases:
-        raise Unmet(f"it has released {dict(peer.released)}; expected {releases}")
+        raise Unmet(f"it has released {dict(peer.released)} (count by id of ours); expected {releases}")
+    if peer.stopped != stops:
+        raise Unmet(f"it has stopped the streams {sorted(peer.stopped)}; expected {sorted(stops)}")
