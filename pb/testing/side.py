@@ -153,18 +153,11 @@ class Side:
         tasks, self.tasks = self.tasks, []
         for task in tasks:
             task.step()
-        if self.is_due:
-            self.wake()
 
     @property
     def has_work(self) -> bool:
         """Whether something would go on if it were let."""
-        return bool(self.tasks or self.yielding or self.is_due or self.turns)
-
-    @property
-    def is_due(self) -> bool:
-        """Whether the broker wants to be woken by now."""
-        return any(time <= self.now for time in self.wakes)
+        return bool(self.tasks or self.yielding or self.turns)
 
     def run_turns(self) -> None:
         """Go on with what was left over when a turn was over, for one turn."""
@@ -205,7 +198,7 @@ class Side:
         self.sleepers = [(time, gate) for time, gate in self.sleepers if time > self.now]
         for gate in due:
             gate.open()
-        if self.is_due:
+        if any(time <= self.now for time in self.wakes):
             self.wakes = [time for time in self.wakes if time > self.now]
             self.broker.deadlines.sweep()
 
