@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +11,19 @@ from pb.errors import NoSuchMethod
 from pb.logfields import fields
 
 log = logging.getLogger("pb")
+
+
+def may_log_failed(calls: Any) -> bool:
+    """Whether one more line may be written about a call that failed: its peer can let each of them fail.
+
+    Args:
+        calls: who makes the call, as a `Promise` knows it.
+    """
+    try:
+        may_log: bool = calls.core.tables.may_log(logging.ERROR, "call.failed")
+    except ReferenceError:  # the connection that it was moved to is no more, nor are its bounds
+        return True
+    return may_log
 
 
 def check_name(name: str) -> None:
@@ -49,7 +61,7 @@ class Deliver:
         self._errback = errback
         self._name = name
 
-    def __call__(self, promise: asyncio.Future[Any]) -> None:
+    def __call__(self, promise: Any) -> None:
         if promise.cancelled():
             return
         error = promise.exception()
@@ -58,7 +70,7 @@ class Deliver:
                 self._callback(promise.result())
         elif self._errback is not None:
             self._errback(error)
-        else:
+        elif may_log_failed(promise._pb_calls):
             log.error(
                 "%s failed and has no pberrback",
                 self._name,

@@ -12,7 +12,7 @@ from pb.errors import Cancelled
 from pb.promises.pipelining import call_promised
 from pb.promises.promised import Promised
 
-from .delivery import check_name, deliver_to
+from .delivery import check_name, deliver_to, may_log_failed
 from .stream import Rows
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Promise(asyncio.Future[Any], Promising):
 
     It is an `asyncio.Future`, so that `gather`, `wait_for`, `wait` and `add_done_callback` take it as it
     is, without a task around it. Cancelling it asks the callee to stop. One that nobody awaits is
-    not cancelled; its error is logged once, with the name of the method.
+    not cancelled; its error is logged once, with the name of the method, up to 100 of a peer in a minute.
     """
 
     __slots__ = ("_pb_calls", "_pb_id", "_pb_name", "_pb_promised", "_pb_reference")
@@ -74,6 +74,11 @@ class Promise(asyncio.Future[Any], Promising):
                 self.__class__ = Followed
             return promised
 
+    def set_exception(self, error: Any, /) -> None:
+        """Take the error."""
+        super().set_exception(error)
+        self.__class__ = Failed
+
     def cancel(self, msg: Any | None = None) -> bool:
         """Ask the callee to stop, and give up waiting. Returns False if the outcome is already there."""
         if not super().cancel(msg):
@@ -100,6 +105,18 @@ class Promise(asyncio.Future[Any], Promising):
         return "done" if error is None else f"failed with {type(error).__name__}"
 
 
+class Failed(Promise):
+    """A promise with an error, which the loop logs where nobody looks at it. Others cost nothing for that."""
+
+    __slots__ = ()
+
+    def __del__(self) -> None:
+        """Have it logged, unless the peer has made many such lines in the last minute."""
+        if self._log_traceback and not may_log_failed(self._pb_calls):
+            self._log_traceback = False
+        super().__del__()
+
+
 class Followed(Promise):
     """A promise that others wait for. Promises become such, so that those that do not cost nothing for it."""
 
@@ -121,7 +138,7 @@ class Followed(Promise):
     def set_exception(self, error: Any, /) -> None:
         """Take the error, which those who wait are told too: so it does not go unseen."""
         self._pb_promised.settle(error)
-        super().set_exception(error)
+        asyncio.Future.set_exception(self, error)
         self.exception()
 
     def cancel(self, msg: Any | None = None) -> bool:

@@ -65,7 +65,7 @@ class LogBound:
 
     def close(self, peer: str) -> None:
         """Say how many lines were left out: the connection has ended."""
-        for event in self._kinds:
+        for event in list(self._kinds):  # a promise that is collected meanwhile may be one more
             self._tell(event, peer)
         self._kinds.clear()
 

@@ -72,13 +72,14 @@ class SourceBound:
 
     def close(self) -> None:
         """Say how many lines were left out: the server has ended."""
-        for key in self._rows:
+        for key in list(self._rows):
             self._tell(key)
         self._rows.clear()
 
     def _sweep(self, now: float) -> None:
         self._swept = now
-        for key in [key for key, row in self._rows.items() if now - row[0] >= WINDOW_S]:
+        # A list first: a promise that is collected meanwhile may cause one more.
+        for key in [key for key in list(self._rows) if now - self._rows[key][0] >= WINDOW_S]:
             self._tell(key)
             del self._rows[key]
 

@@ -259,7 +259,7 @@ class _Deliver:
         self._is_done = True
         if self._errback is not None:
             self._link.offer(Chore(f"the pberrback of {self._name}", self._errback, error))
-        else:
+        elif self._link.broker.tables.may_log(logging.ERROR, "call.failed"):
             log.error(
                 "%s failed and has no pberrback",
                 self._name,

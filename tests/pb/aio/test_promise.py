@@ -36,6 +36,17 @@ class Room(pb.Referenceable):
 class Calls:
     """The calls of a connection, as far as a promise knows them."""
 
+    @property
+    def core(self):
+        return self
+
+    @property
+    def tables(self):
+        return self
+
+    def may_log(self, level, event):
+        return True
+
     def cancel(self, id, outcome):
         """Take note of nothing."""
 
