@@ -65,6 +65,7 @@ class Broker(Turns):
         "deadlines",
         "error",
         "face",
+        "gives_up",
         "greeting",
         "holdings",
         "is_initiator",
@@ -98,6 +99,7 @@ class Broker(Turns):
         self._last = 0  # the `last` of our BYE
         self.greeting = Greeting(self)
         self.is_initiator = False  # whether this side said BYE first, and so closes the transport
+        self.gives_up = False  # whether answers are awaited no longer than calls of the peer are served
         self.peer_agent = ""
         self.peer_limits: Limits | None = None
         self.speaks_pb = False  # whether what came first was a HELLO, good or bad
@@ -215,6 +217,15 @@ class Broker(Turns):
         bound_drain(self)
         self.check_settled()
 
+    def give_up(self, reason: str) -> None:
+        """Say BYE and end at once: what is queued goes out before it, and nothing is waited for."""
+        if self.state is State.CLOSED:
+            return
+        self.calls.written_id = self.calls.next_id - 1  # what is queued is written
+        if self.state not in (State.LEAVING, State.DRAINING):  # where it was said
+            self._say_bye(messages.BYE_NORMAL, "")
+        self.end(None, reason)
+
     def _say_bye(self, code: int, text: str) -> None:
         text = text.encode("utf-8", "replace")[: messages.MAX_BYE_TEXT_BYTES].decode("utf-8", "ignore")
         if self.state is not State.LEAVING:  # there, whatever came since our BYE was dropped
@@ -257,8 +268,12 @@ class Broker(Turns):
     def check_settled(self) -> None:
         """Close the transport if this side is the one to do so and nothing is under way any longer."""
         is_leaving = self.is_initiator and self.state is State.DRAINING  # first: it is asked after each call
-        if is_leaving and not (self.calls.pending or self.serving.count or self.is_cut or self.streams):
+        if is_leaving and not (self._is_awaited or self.serving.count or self.is_cut or self.streams):
             self.end(None)
+
+    @property
+    def _is_awaited(self) -> bool:
+        return bool(self.calls.pending) and not self.gives_up
 
     def fail(self, error: ProtocolError) -> None:
         """End the connection because of `error`: say BYE with its code, then close."""

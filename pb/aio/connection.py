@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections.abc import Awaitable, Callable
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from jelly import RemoteCache
@@ -15,6 +16,8 @@ from pb.reference import RemoteReference
 from pb.usage import Usage, usage_of
 from pb.wire.state import State
 
+from .leaving import end_soon, gone
+
 if TYPE_CHECKING:
     from pb.auth.remote_identity import RemoteIdentity
 
@@ -23,7 +26,13 @@ if TYPE_CHECKING:
 
 
 class Connection:
-    """One connection to a peer. Either side may call the other's objects."""
+    """One connection to a peer. Either side may call the other's objects.
+
+    `async with` closes it, as `close()` does. Where the block is left by an exception, Ctrl-C or a
+    cancellation, nothing is waited for: calls that have no answer fail, with `OutcomeUnknown`, or
+    `NotExecuted` where they were not sent; those of the peer are stopped. What was sent, by `send` too, still
+    goes out where the peer takes it within half a second.
+    """
 
     __slots__ = ("__weakref__", "_broker", "_link")
 
@@ -77,8 +86,24 @@ class Connection:
     async def __aenter__(self) -> Connection:
         return self
 
-    async def __aexit__(self, *exc: object) -> None:
-        await self.close()
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            await self.close()
+        elif kind is GeneratorExit:
+            end_soon(self._link.loop, self._give_up)
+        else:
+            await self._leave()
+
+    def _give_up(self) -> None:
+        """End it at once, because the program has failed: nothing is waited for."""
+        self._link.give_up()
+
+    async def _leave(self) -> None:
+        """Give it up, and let what was sent go out."""
+        self._give_up()
+        await gone(self._link)
 
     async def drain(self) -> None:
         """Wait until the peer has taken enough of what was sent to it: for `send` in a loop.

@@ -6,7 +6,9 @@ Spec: spec/2-frames.md, "The end" (PB-F32).
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import contextvars
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
 from pb.bounds.leaving import awaited, ends_at
 
@@ -14,6 +16,9 @@ from . import logged
 
 if TYPE_CHECKING:
     from .link import Link
+
+# Who leaves because of an error waits so long for what was sent to go out: it does where the peer reads.
+SOON_S: Final = 0.5
 
 
 async def finish(link: Link, lost: asyncio.Future[None]) -> None:
@@ -40,6 +45,31 @@ async def finish(link: Link, lost: asyncio.Future[None]) -> None:
     if link.transport is not None:
         link.transport.abort()
     await lost
+
+
+async def gone(link: Link) -> None:
+    """Wait until a connection that was given up has ended, for a moment at most; then cut it."""
+    if link.transport is None or link.loop.is_closed():
+        return
+    if link.lost is None:
+        link.lost = link.loop.create_future()
+    try:
+        await asyncio.wait((link.lost,), timeout=SOON_S)
+    finally:
+        if link.transport is not None:
+            link.transport.abort()
+    await link.lost
+
+
+def end_soon(loop: asyncio.AbstractEventLoop, end: Callable[[], None]) -> None:
+    """Let the loop end what a coroutine leaves open that is thrown away: there nothing can be awaited.
+
+    That may be in the collector of garbage, in any thread, where nothing is to begin.
+    """
+    try:
+        loop.call_soon_threadsafe(end, context=contextvars.Context())
+    except RuntimeError:
+        pass  # the loop is closed, and with it all that lived there
 
 
 def _is_idle(link: Link) -> bool:

@@ -337,6 +337,11 @@ class Link(Reading):
                 self.calls.stop("this side has ended the connection")
             self.transport.abort()
 
+    def give_up(self) -> None:
+        """Say BYE and end it at once; what was sent goes out before, as far as the peer takes it."""
+        if self.transport is not None and not self.loop.is_closed():
+            self.broker.give_up("its block was left by an exception")
+
     async def drain(self) -> None:
         """Wait until there is room for more that wants no answer, or the connection is lost."""
         await self._pulse.drained()

@@ -112,7 +112,7 @@ class Connecting:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._connection is not None
-        await self._connection.close()
+        await self._connection.__aexit__(kind, error, trace)
 
     async def _connect(self, is_owned: bool) -> Any:
         if self._is_used:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Coroutine, Generator
+from types import TracebackType
 from typing import Any, Generic, NoReturn, Protocol, TypeVar
 
 
-class _Closable(Protocol):
-    async def close(self) -> None: ...
+class _Entered(Protocol):
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None: ...
 
 
-T = TypeVar("T", bound=_Closable)
+T = TypeVar("T", bound=_Entered)
 
 
 class Opening(Generic[T]):
@@ -37,9 +40,11 @@ class Opening(Generic[T]):
         self._opened = await self._open()
         return self._opened
 
-    async def __aexit__(self, *exc: object) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         assert self._opened is not None
-        await self._opened.close()
+        await self._opened.__aexit__(kind, error, trace)
 
     def _open(self) -> Coroutine[Any, Any, T]:
         # A second use would open a second thing, and forget the first where both are entered.

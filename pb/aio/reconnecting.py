@@ -19,6 +19,7 @@ from .attempts import WaitingCalls
 from .backoff import Reconnect, Streak, is_final
 from .connection import Connection
 from .lasting import LastingLink, make_lasting
+from .leaving import SOON_S, gone
 from .restoring import KeptIdentity, Restoring
 from .status import ConnectionState, Status
 
@@ -172,6 +173,17 @@ class LastingConnection(Connection):
         self._link.check_thread()
         await self._end()
         await self._link.close()
+
+    def _give_up(self) -> None:
+        self._finish(_S.CLOSED, None)
+        super()._give_up()
+
+    async def _leave(self) -> None:
+        task = self._task
+        self._give_up()
+        if task is not None and task is not asyncio.current_task():
+            await asyncio.wait([task], timeout=SOON_S)  # it was cancelled, and may still end what it began
+        await gone(self._link)
 
     def abort(self) -> None:
         """End it for good, at once."""

@@ -49,7 +49,7 @@ class Running:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.stop()
+        await self.stop(gives_up=kind is not None)
 
     async def start(self) -> list[Server]:
         """See `Application.start`."""
@@ -82,11 +82,15 @@ class Running:
             self._start_chore("saving state", self._save_s, self._save)
         return self.servers
 
-    async def stop(self) -> None:
-        """See `Application.stop`."""
+    async def stop(self, gives_up: bool = False) -> None:
+        """See `Application.stop`.
+
+        Args:
+            gives_up: see `Server`, of a block that is left by an exception.
+        """
         self._application.urls = []
         try:
-            await self._close_servers()  # until the last has gone, revocations are looked for
+            await self._close_servers(gives_up)  # until the last has gone, revocations are looked for
             self._stopping.set()
             # They end by themselves, never in the middle of a transaction.
             await asyncio.gather(*self._chores)
@@ -131,8 +135,8 @@ class Running:
     async def _save(self) -> None:
         await self._application.kept.save(self._application.store)
 
-    async def _close_servers(self) -> None:
-        closing = (server.close() for server in self.servers)
+    async def _close_servers(self, gives_up: bool = False) -> None:
+        closing = (server._end(gives_up) for server in self.servers)
         for result in await asyncio.gather(*closing, return_exceptions=True):
             if isinstance(result, Exception):
                 log.error(

@@ -7,6 +7,7 @@ import contextvars
 import logging
 import os
 import ssl
+from types import TracebackType
 from typing import Any
 
 import jelly
@@ -18,6 +19,7 @@ from pb.logfields import fields
 
 from . import transports
 from .connection import Connection
+from .leaving import end_soon
 from .link import Link
 from .opening import Opening
 from .options import check_hooks, check_privacy, check_registry, check_root, listener_address
@@ -31,6 +33,9 @@ log = logging.getLogger("pb")
 
 class Server:
     """Something that listens. Made by `serve`; `async with` closes it.
+
+    Where the block is left by an exception, Ctrl-C or a cancellation, the calls of clients are finished as
+    ever, for at most `Limits.drain_s`, and answers of clients are awaited no longer than that takes.
 
     Attributes:
         url: where it listens, with the real port, and the fingerprint of its key for `pbs://`.
@@ -74,8 +79,13 @@ class Server:
     async def __aenter__(self) -> Server:
         return self
 
-    async def __aexit__(self, *exc: object) -> None:
-        await self.close()
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is GeneratorExit:
+            end_soon(self._closed.get_loop(), self._drop)
+        else:
+            await self._end(gives_up=kind is not None)
 
     async def serve_forever(self) -> None:
         """Wait until the server is closed."""
@@ -86,8 +96,25 @@ class Server:
 
         Takes at most `Limits.drain_s`. Closing twice does nothing; cancelled, it ends them at once.
         """
+        await self._end(gives_up=False)
+
+    def _drop(self) -> None:
+        """Listen no more, and end every connection at once."""
+        self._listener.close()
+        for link in self._places.close():
+            link.abort()
+
+    async def _end(self, gives_up: bool) -> None:
+        """Close.
+
+        Args:
+            gives_up: what this side has called is awaited no longer than clients are served: their handlers
+                may be what called it.
+        """
         self._listener.close()
         links = self._places.close()  # who arrived just now, and is none of them, is sent away
+        for link in links:
+            link.broker.gives_up = gives_up
         try:
             await asyncio.gather(*(link.close(messages.BYE_GOING_AWAY) for link in links))
         except asyncio.CancelledError:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 def awaited(broker: Broker) -> int:
     """Return how many calls are under way that somebody waits for; who has given one up does not."""
+    if broker.gives_up:
+        return broker.serving.count
     asked = sum(not outcome.done() for outcome, _ in broker.calls.pending.values())
     return broker.serving.count + asked
 

@@ -26,7 +26,12 @@ T = TypeVar("T")
 
 
 class Connection:
-    """One connection to a peer; `with` closes it. Any thread may use it; either side may call."""
+    """One connection to a peer; `with` closes it. Any thread may use it; either side may call.
+
+    Where the block is left by an exception, nothing is waited for: calls of other threads that have no answer
+    raise `OutcomeUnknown`, or `NotExecuted` where they were not sent; those of the peer are stopped. What was
+    sent, by `send` too, still goes out where the peer takes it.
+    """
 
     __slots__ = ("__weakref__", "_broker", "_link", "_root")
 
@@ -90,10 +95,15 @@ class Connection:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is not None and not issubclass(kind, Exception):
-            self.abort()  # the user is in a hurry, and an interrupted call may not be answered for long
-        else:
+        if kind is None:
             self.close()
+        elif self._link.transport is not None:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """End it at once, because the program has failed: nothing is waited for."""
+        link = self._link
+        link.background.call(link.give_up)
 
     def login(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from pb.aio.backoff import Reconnect
@@ -99,6 +100,14 @@ class LastingConnection(Connection):
             if not isinstance(error, Exception):
                 self.abort()
             raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        elif not self._home.background.is_forked:  # also while there is none: it is not to be made again
+            self._home.background.call(self._home._give_up)
 
     def abort(self) -> None:
         """End it for good, at once."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
+from types import TracebackType
 from typing import Any
 
 import jelly
@@ -27,6 +28,9 @@ from .link import SyncLink
 class Server:
     """Something that listens. Made by `serve`; `with` closes it.
 
+    Where the block is left by an exception, the calls of clients are finished as ever, for at most
+    `Limits.drain_s`, and answers of clients are awaited no longer than that takes.
+
     Attributes:
         url: where it listens, with the real port, and the fingerprint of its key for `pbs://`.
     """
@@ -45,8 +49,10 @@ class Server:
     def __enter__(self) -> Server:
         return self
 
-    def __exit__(self, *exc: object) -> None:
-        self.close()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end(gives_up=kind is not None)
 
     def serve_forever(self) -> None:
         """Wait until the server is closed by another thread. Ctrl-C raises KeyboardInterrupt."""
@@ -57,8 +63,11 @@ class Server:
 
         Takes at most `Limits.drain_s`. Closing twice does nothing. Not for methods that serve a call.
         """
+        self._end(gives_up=False)
+
+    def _end(self, gives_up: bool) -> None:
         self._home.servers.discard(self._server)
-        self._home.run(self._server.close)
+        self._home.run(lambda: self._server._end(gives_up))
 
     def publish(self, name: str, value: object) -> None:
         """Give an object a name, by which clients can have it. As `pb.Server.publish`."""

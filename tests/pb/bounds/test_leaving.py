@@ -12,7 +12,7 @@ from pb import messages
 from pb.bounds.leaving import awaited, ends_at
 
 from ..cached import REGISTRY, Stock
-from ..pump import Gate, Pump, Script, cancel, packed, send
+from ..pump import Gate, Pump, Script, cancel, messages_in, packed, send
 
 LIMITS = pb.Limits(drain_s=30)
 
@@ -210,3 +210,52 @@ def test_who_calls_on_and_on_after_bye_is_cut():
 
     assert script.side.has_ended
     assert "a call after BYE" in str(script.side.error)
+
+
+@pytest.mark.parametrize("state", ["greeting", "open", "leaving", "draining", "closed"])
+def test_who_gives_up_has_said_bye_once_and_waits_for_nothing(state):
+    """What was sent goes before it; what was sent of calls may have run, what was not has certainly not."""
+    pump = Pump(Server(), client_limits=LIMITS, greet=state != "greeting")
+    broker, outcomes = pump.client.broker, []
+    if state != "greeting":
+        outcomes.append(pump.root.wait())
+        pump.run()
+    if state == "leaving":
+        broker.close()
+    elif state == "draining":
+        broker.close()
+        pump.run()
+    elif state == "closed":
+        broker.give_up("the first time")
+    elif state == "open":
+        send(pump.root, "run")
+    assert state.upper() == broker.state.name
+    broker.give_up("the program has failed")
+    said = messages_in(pump.client.output())
+
+    assert [0 if state == "draining" else 1] == [sum(each[0] == messages.BYE for each in said)]
+    assert (["run"] if state == "open" else []) == [each[3] for each in said if each[0] == messages.CALL]
+    assert "CLOSED" == broker.state.name and pump.client.has_ended
+    for outcome in outcomes:
+        with pytest.raises(pb.OutcomeUnknown, match="first" if state == "closed" else "program has failed"):
+            outcome.result()
+
+
+def test_who_gives_up_what_it_awaits_still_finishes_what_it_serves():
+    """A handler may be what awaits it; once none runs, nobody does who matters."""
+    pump = Pump(Server(), client_root=Server(), limits=LIMITS)
+    served = pump.root.wait()
+    asked = pump.server.broker.root_reference().wait()
+    pump.run()
+    broker = pump.server.broker
+    assert 2 == awaited(broker)
+    broker.gives_up = True
+    broker.close()
+    pump.run()
+    assert (1, "DRAINING") == (awaited(broker), broker.state.name)
+    cancel(pump.root, served)
+    pump.run()
+
+    assert pump.server.has_ended
+    with pytest.raises(pb.OutcomeUnknown):
+        asked.result()
