@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import os
 import socket
+import stat
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any, BinaryIO, TypeVar
 
@@ -84,6 +86,7 @@ def check_source(source: Any, chunk_bytes: int) -> None:
     """Refuse where it was called what cannot be read.
 
     Raises:
+        OSError: no such file, or it must not be read.
         TypeError: neither a path, nor something to read bytes from.
         ValueError: pieces of no size.
     """
@@ -96,6 +99,16 @@ def check_source(source: Any, chunk_bytes: int) -> None:
             "a path, an open binary file, a StreamReader or a socket is expected, not a "
             f"{type(source).__name__}"
         )
+    if isinstance(source, str | os.PathLike):
+        _check_file(source)
+
+
+def _check_file(path: str | os.PathLike[str]) -> None:
+    # Opened again for the first piece: what is never sent must keep no file open. Only what is no file, a
+    # pipe say, may block, or do something, when it is opened.
+    kind = os.stat(path).st_mode
+    if stat.S_ISREG(kind) or stat.S_ISDIR(kind):
+        io.FileIO(path).close()
 
 
 def stream_file(
@@ -116,6 +129,8 @@ def stream_file(
         progress: called on the loop with the number of bytes that were sent so far.
 
     Raises:
+        OSError: there is no such file, or it cannot be read: as `open` says it, here and at once. In a method
+            that returns this it is the error of the call.
         TypeError: the source is none of these.
     """
     check_source(source, chunk_bytes)

@@ -30,6 +30,7 @@ from ..errors import (
 from ..holding.scope import HoldsPromise, PromiseMet
 from ..logfields import fields
 from ..promises.pipelining import call_naming
+from ..streams.bringing import bring
 from ..wire.outbox import LARGE_PAYLOAD, Outbox
 from ..wire.payloads import PAYLOADS, Pack, put_message, refused_here
 from .ending import NOTHING, Ending
@@ -176,6 +177,8 @@ class Calls(Ending):
         except HoldsPromise as held:
             return call_naming(self, handle, method, args, kwargs, outcome, scope, at, held)  # type: ignore[arg-type]
         if at is not None or passed is not None:
+            if scope.tables.fresh:
+                bring(self, self.next_id, scope.tables.fresh, method, args, kwargs)
             return make_with_options(self, handle, method, payload, outcome, scope, at, passed)
         id = self.next_id
         self.next_id = id + 1
@@ -189,6 +192,7 @@ class Calls(Ending):
         else:
             put_message(self.outbox, self.pack, [messages.CALL, id, handle.id, method], payload)
         if scope.tables.fresh:
+            bring(self, id, scope.tables.fresh, method, args, kwargs)
             scope.tables.observing.sent(scope.tables)
         return id
 

@@ -54,6 +54,7 @@ class Producer:
         is_unsent: whether the payload that announces it is not queued yet.
         connection: what the maker of its items sees as its connection; only behind the end, as for a call.
         why: what the consumer is told of a stream that was ended from outside.
+        failed: is told the error that has ended the making of items; None where nobody waits for that.
     """
 
     __slots__ = (
@@ -68,6 +69,7 @@ class Producer:
         "connection",
         "credit",
         "ext",
+        "failed",
         "id",
         "is_unsent",
         "phase",
@@ -87,6 +89,7 @@ class Producer:
         self.credit = streams.peer_window
         self.is_unsent = True
         self.why: Exception | None = None
+        self.failed: Callable[[BaseException], None] | None = None
         # On whose behalf it is made, and by when, is as where the stream was handed over.
         self._context = contextvars.copy_context()
         self._task: Any = None
@@ -269,8 +272,11 @@ class Producer:
                     extra=fields("stream.failed", scope=self.scope.direct, error=error),
                 )
             error = self.why
-        elif error is not None and not isinstance(error, Exception):
-            error = Cancelled("the producer of the stream was stopped")
+        elif error is not None:
+            if not isinstance(error, Exception):
+                error = Cancelled("the producer of the stream was stopped")
+            if self.failed is not None:
+                self.failed(error)
         self.streams.finish(self, error, relayed=isinstance(self.value, RemoteStream))
 
 

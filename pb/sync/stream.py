@@ -78,6 +78,7 @@ def stream_file(
         progress: called with the number of bytes that were sent so far.
 
     Raises:
+        OSError: there is no such file, or it cannot be read; it is looked at here and at once.
         TypeError: the source is neither.
     """
     check_source(source, chunk_bytes)

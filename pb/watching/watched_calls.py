@@ -11,6 +11,7 @@ from ..context import Inherited, inherited, serving
 from ..hooks import CallEvent
 from ..promises.pipelining import Piped, Unheard, call_result
 from ..promises.promised import Promised
+from ..streams.bringing import Blamed
 from .watch import CallWatch, Watch
 
 if TYPE_CHECKING:
@@ -263,7 +264,7 @@ class WatchedCalls(Calls):
     def _find(self, id: int, outcome: Any) -> MadeCall | None:
         """Return the call whose outcome somebody waits for; None for one that has ended."""
         found, _ = self.pending.get(id, (None, None))
-        while isinstance(found, Promised | Piped):  # others wait for it too, and hear of it first
+        while isinstance(found, Promised | Piped | Blamed):  # others wait for it too, and hear of it first
             found = found.outcome
         return found if type(found) is MadeCall else self.later.get(outcome)
 

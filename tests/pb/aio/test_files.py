@@ -158,6 +158,11 @@ def test_what_cannot_be_streamed_is_refused_where_it_was_said(tmp_path):
         pb.stream_file(5)
     with pytest.raises(ValueError, match="chunk_bytes is 0"):
         pb.stream_file(tmp_path, chunk_bytes=0)
+    with pytest.raises(FileNotFoundError, match="nosuch"):
+        pb.stream_file(tmp_path / "nosuch")
+    with pytest.raises(IsADirectoryError):
+        pb.stream_file(str(tmp_path))
+    (tmp_path / "x").touch()
     file = pb.stream_file(tmp_path / "x")
     file.__aiter__()
     with pytest.raises(RuntimeError, match="already"):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+import pb
+
 from ..hooked import Log, Root, both, make
-from ..pump import Pump, cancel
+from ..pump import Gate, Pump, cancel
 from ..results import tell
 
 
@@ -48,3 +50,27 @@ def test_a_call_that_is_passed_on_and_cancelled_is_told_once(is_quicker):
 
     assert [("wait", "cancelled", "")] == log.ends("caller")
     assert reply.done()
+
+
+def test_a_call_whose_stream_has_failed_is_found_when_it_is_cancelled():
+    """What keeps the failure for its outcome stands before the call that hooks know."""
+
+    class Bearer(pb.Root):
+        async def remote_bear(self, stream):
+            try:
+                return [item async for item in stream]
+            except pb.RemoteError:
+                await Gate()
+
+    async def failing():
+        raise ValueError
+        yield
+
+    log = Log()
+    pump = Pump(Bearer(), hooks=log)
+    outcome = pump.root.bear(failing())
+    pump.run()
+    cancel(pump.root, outcome)
+    pump.run()
+
+    assert [("bear", "cancelled", "")] == log.ends("caller")
