@@ -15,6 +15,9 @@ class IFace(Interface):  # type: ignore[misc]
     broker = Attribute("the broker whose face this is")
     entered = Attribute("what counts it out where `IRootFactory.knock` has counted it in; else None")
     is_over = Attribute("whether its loop is closed: nothing can be sent, and nothing will be told any more")
+    cancelled = Attribute(
+        "the exceptions, a tuple, by which what waited for something learns that this was cancelled"
+    )
     thread = Attribute("stands for the thread of its loop; what is equal is the same thread")
     flushed = Attribute(
         "a `Flushed`; while it is not empty, appending the face to it does what `wants_write` does"

@@ -7,6 +7,7 @@ of URLs, servers or clients. Spec: spec/2-frames.md.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import os
 from collections.abc import Callable, Coroutine
 from threading import get_ident
@@ -63,6 +64,7 @@ class Link(Reading):
     make_stream: Callable[[], RemoteStream] = Stream
     iterate: Callable[[Any, int], Any] = Plain
     sleep = staticmethod(asyncio.sleep)
+    cancelled = (asyncio.CancelledError, concurrent.futures.CancelledError)
 
     __slots__ = (
         "__weakref__",

@@ -29,6 +29,11 @@ def drop(awaitable: Any) -> None:
             stop()
 
 
+def stopped_here() -> Cancelled:
+    """Return what the caller is told where this program has stopped a method, or what it waited for."""
+    return Cancelled("the program that served the call has stopped it")
+
+
 class Served:
     """A call that is still running.
 
@@ -72,7 +77,7 @@ class Served:
     def why_ended(self) -> Exception:
         """Return what the caller is told of a call that was stopped."""
         if not self.is_cancelled:
-            return Cancelled("the program that served the call has stopped it")
+            return stopped_here()
         if self.is_late:
             return DeadlineExceeded("the time for the call is over; it was stopped")
         return Cancelled("cancelled by caller")

@@ -27,7 +27,7 @@ from .answers import Answers, Told
 from .cancelling import Cancelling
 from .finding import Finding
 from .reserved import Reserved
-from .running import Held, Relay, Served, Waiting
+from .running import Held, Relay, Served, Waiting, stopped_here
 from .why import log_refusal, why_bad_arguments
 
 if TYPE_CHECKING:
@@ -359,6 +359,8 @@ class Serving(Finding, Cancelling):
 
     def fail_call(self, id: int, export: Export | Replica | None, scope: Scope, error: BaseException) -> None:
         """Send the error of a call; a replica that missed an update is given up, and its owner is told."""
+        if isinstance(error, self.base.broker.face.cancelled):  # of something that the method waited for
+            error = stopped_here()
         self.fail(id, scope, error)
         if not id and type(export) is Replica and not export.is_stale:
             self._tables.make_stale(export)

@@ -18,7 +18,7 @@ from pb.wire.codec import Codec
 from pb.wire.flushed import Flushed
 
 from .streams import Plain, Stream
-from .tasks import Gate, Outcome, Signal, Task
+from .tasks import Cancelled, Gate, Outcome, Signal, Task
 
 __all__ = ["Reference", "Side", "cancel", "send"]
 
@@ -75,6 +75,7 @@ class Side:
 
     thread = 0
     is_over = False
+    cancelled = (Cancelled,)
 
     def __init__(
         self, name: str, root: Any, registry: jelly.Registry | Codec | None, limits: Limits, **options: Any

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import gc
 
 import pytest
@@ -238,3 +239,29 @@ def test_a_program_that_makes_no_tasks_fails_the_call():
             await slow
 
     on(refuse, main, Stops())
+
+
+class Waits(pb.Root):
+    """Waits for what the program itself has cancelled."""
+
+    async def remote_shielded(self):
+        work = asyncio.create_task(asyncio.sleep(1000))
+        work.cancel()
+        await asyncio.shield(work)
+
+    def remote_plain(self):
+        work = concurrent.futures.Future()
+        work.cancel()
+        return work.result()
+
+
+@pytest.mark.parametrize("method", ["shielded", "plain"])
+def test_what_a_method_waits_for_is_stopped_and_its_caller_is_told_so(caplog, method):
+    """It is no error of the method's, and no traceback would tell more."""
+
+    async def main(connection):
+        with pytest.raises(pb.Cancelled, match="the program that served the call has stopped it"):
+            await getattr(connection.root, method)()
+        assert "" == caplog.text
+
+    on(None, main, Waits())

@@ -357,13 +357,29 @@ def test_a_call_that_the_program_stops_is_no_incident(caplog):
     assert "the peer of server" not in caplog.text
 
 
-def test_a_call_that_stops_unasked_is_an_incident(caplog):
-    """A future that somebody else has cancelled comes out of it, say."""
+@pytest.mark.parametrize("method", ["wait", "look"])
+def test_a_call_whose_method_waits_for_what_was_cancelled_is_no_incident(caplog, method):
+    """The program has stopped that, and there is nothing to be looked into: no traceback, no id."""
 
     class Stops(pb.Root):
         async def remote_wait(self):
             raise Cancelled
 
+        def remote_look(self):
+            raise Cancelled
+
+    with pytest.raises(pb.Cancelled, match="the program that served the call has stopped it"):
+        Pump(Stops()).call(method)
+    assert "" == caplog.text
+
+
+def test_a_method_that_wants_the_program_to_end_is_an_incident(caplog):
+    """That is no cancelling: what it raised is in the log."""
+
+    class Stops(pb.Root):
+        async def remote_wait(self):
+            raise SystemExit(3)
+
     with pytest.raises(pb.RemoteError, match="incident-1"):
         Pump(Stops()).call("wait")
-    assert "incident-1" in caplog.text
+    assert "SystemExit" in caplog.text
