@@ -15,11 +15,12 @@ from ._bulk import BULK_BYTES, Bulk, bulk_call, bulk_value
 from ._cacheplan import CachePlan
 from ._containers import has_more_containers
 from ._copies import write_copies
-from ._errormap import bare_error, fit_error
+from ._errormap import bare_error, fit_error, why_unsent
 from ._errorplan import ErrorPlan
 from ._ext import CONTAINERS, SCALARS
 from ._extcount import LEAST_BYTES, has_more_exts
 from ._inert import Opaque, Relayed
+from ._losses import Losses
 from ._plain import is_plain, too_many_containers
 from ._small import MOST, write_small
 from ._unfit import SharedContainer, TooDeep, Unfit, tell
@@ -71,6 +72,7 @@ class Encoder:
         tuples: "list" sends tuples as lists, which is ten times faster, and changes them.
         by_reference: further types whose instances the tables give ids to.
         max_payload: bytes of a payload that the peer takes.
+        losses: is told of errors that are sent as less than they are. None for a UserWarning, once a class.
     """
 
     def __init__(
@@ -82,8 +84,10 @@ class Encoder:
         tuples: Literal["tuple", "list"] = "tuple",
         by_reference: Iterable[type] = (),
         max_payload: int = 0xFFFFFFFF,
+        losses: Losses | None = None,
     ) -> None:
         self.limits = limits
+        self.losses = losses or Losses()
         self.max_payload = max_payload
         self._unchecked = min(max_payload, LEAST_BYTES * limits.max_exts)
         self.keeps_identity = identity == "graph"
@@ -226,21 +230,24 @@ class Encoder:
         """Return the payload of ERROR for an error the peer may be told about, else None.
 
         That is a registered one, a RemoteError, or an InsecureJelly. If its data cannot be sent, it goes
-        without them. Sharing is not kept in the data of an error.
+        with its args alone, if it has any, and `losses` is told. Sharing is not kept in the data of an error.
         """
         if not self.is_known_error(error):
             return None
-        walk = Walk(self, tables)
-        walk.seen = None
-        try:
-            payload = self._finish(walk, fit_error(walk, error, 0))
-            _seal(walk)
-            return payload
-        except (Unfit, Oversized):
-            self._undo(walk, walk.referred)
-        except BaseException:
-            self._undo(walk, walk.referred)
-            raise
+        for is_whole in (True, False):
+            walk = Walk(self, tables)
+            walk.seen = None
+            try:
+                payload = self._finish(walk, fit_error(walk, error, 0, is_whole=is_whole))
+                _seal(walk)
+                return payload
+            except (Unfit, Oversized) as why:
+                self._undo(walk, walk.referred)
+                if is_whole:
+                    self.losses.note(error, "data", f": {why_unsent(why)}")
+            except BaseException:
+                self._undo(walk, walk.referred)
+                raise
         return self.pack(bare_error(self, error))
 
     def error_map(self, error: BaseException) -> dict[str, Any] | None:

@@ -40,17 +40,19 @@ def are_printable(args: tuple[Any, ...] | list[Any], most: int) -> bool:
     return True
 
 
-def trim_args(state: dict[str, Any], max_text: int) -> None:
-    """Take the args out of the state of an error unless its peer would take them.
+def trim_args(state: dict[str, Any], max_text: int) -> bool:
+    """Take the args out of the state of an error unless its peer would take them; tell whether it would not.
 
     Also where one is longer than the text of an error may be: the text, which is cut, takes its place.
     """
     args = state.get("args")
     if args is None:
-        return
+        return False
     is_short = all(len(each) <= max_text for each in args if type(each) in (str, bytes))
     if not is_short or not are_printable(args, SENT_TEXTS * max_text):
         del state["args"]
+        return True
+    return False
 
 
 # How many times the longest text of an error its args may come to. Less is sent than is taken, because

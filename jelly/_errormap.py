@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ._errorargs import TAKEN_TEXTS, are_printable, trim_args
-from ._errorplan import MAX_NOTES, ErrorPlan, cut, notes_of, text_of
+from ._errorplan import MAX_NOTES, ErrorPlan, args_of, cut, notes_of, text_of
 from ._ext import STR_ONLY
+from ._losses import unsent
+from ._unfit import Unfit
 from ._words import guard, printable
 from .errors import InsecureJelly, MalformedJelly, RemoteError
 
@@ -46,11 +48,14 @@ def bare_error(encoder: Encoder, error: BaseException) -> dict[str, Any]:
     return made
 
 
-def fit_error(walk: Walk, error: BaseException, level: int, causes: int = _MAX_CAUSES) -> dict[str, Any]:
+def fit_error(
+    walk: Walk, error: BaseException, level: int, causes: int = _MAX_CAUSES, *, is_whole: bool = True
+) -> dict[str, Any]:
     """Return the map of an error, standing at this level, as the Packer is to be given it.
 
     Args:
         error: one that is_known_error() knows.
+        is_whole: False for what is left where its data cannot be sent: of those the args, which can.
 
     Raises:
         Unfit: its data cannot be sent.
@@ -60,12 +65,12 @@ def fit_error(walk: Walk, error: BaseException, level: int, causes: int = _MAX_C
     made = bare_error(encoder, error)
     if "bases" in made or "notes" in made:
         walk.go_down(level)
-    data = _data(walk, error)
+    data = _data(walk, error, is_whole)
     if data is not None:
         made["data"] = walk.fit_hard(data, level)
     cause = _cause_to_tell(encoder, error)
     if cause is not None and causes:
-        made["cause"] = fit_error(walk, cause, level, causes - 1)
+        made["cause"] = fit_error(walk, cause, level, causes - 1, is_whole=is_whole)
     return made
 
 
@@ -91,15 +96,32 @@ def _cause_to_tell(encoder: Encoder, error: BaseException) -> BaseException | No
     return cause if is_ours or isinstance(error, RemoteError) else None
 
 
-def _data(walk: Walk, error: BaseException) -> Any:
-    plan = walk.encoder.error_plan(error)
-    if plan is not None:
-        state = walk.state_of(error, plan)
-        if plan.has_args:
-            trim_args(state, walk.limits.max_error_bytes)
-            return state or None
-        return state
-    return error.data if isinstance(error, RemoteError) else None
+def _data(walk: Walk, error: BaseException, is_whole: bool = True) -> Any:
+    encoder = walk.encoder
+    plan = encoder.error_plan(error)
+    if plan is None:
+        return error.data if is_whole and isinstance(error, RemoteError) else None
+    if not plan.has_args:
+        return walk.state_of(error, plan) if is_whole else None
+    state: Any = walk.state_of(error, plan) if is_whole else {"args": args_of(error)}
+    if trim_args(state, walk.limits.max_error_bytes):
+        why = ", which hold more than short plain values; the text stands for them"
+        encoder.losses.note(error, "args", why)
+    if error.__dict__ or plan.fields.slots:
+        names = plan.fields.left_behind(error)
+        if names:
+            encoder.losses.note(error, "attributes", unsent(names))
+    return state or None
+
+
+def why_unsent(why: Exception) -> str:
+    """Say which part of the data of an error cannot be sent, and why."""
+    if not isinstance(why, Unfit):
+        return str(why)
+    steps = why.steps[::-1]
+    if steps and steps[0].startswith("['"):
+        steps[0] = "." + steps[0][2:-2]
+    return f"{''.join(steps)} {why.problem}" if steps else f"it {why.problem}"
 
 
 def build_error(reading: Reading, content: dict[str, Any]) -> BaseException | None:

@@ -8,11 +8,12 @@ from typing import Any, Final
 
 from ._blueprint import Take, _find_hooks
 from ._depth import all_scalars
-from ._fields import Fields, declared_fields
+from ._errorfields import ErrorFields, error_fields
 from ._words import guard, printable, unguard
 from .errors import InsecureJelly
 
 _set: Final = object.__setattr__
+_ABSENT: Final[Any] = object()
 _UNICODE_ERRORS: Final = (UnicodeEncodeError, UnicodeDecodeError, UnicodeTranslateError)
 MAX_NOTES: Final = 64
 
@@ -27,9 +28,10 @@ class ErrorPlan:
         build: (data, message) -> error. Raises what it likes if the data do not fit.
         finish: the post_unjelly hook, or None.
         has_args: whether what take returns is a dict of ours with the args.
+        fields: what else is in it.
     """
 
-    __slots__ = ("build", "cls", "finish", "has_args", "name", "take")
+    __slots__ = ("build", "cls", "fields", "finish", "has_args", "name", "take")
 
     def __init__(
         self,
@@ -38,12 +40,14 @@ class ErrorPlan:
         take: Take,
         build: Callable[[Any, str], BaseException],
         has_args: bool,
+        fields: ErrorFields,
     ) -> None:
         self.cls = cls
         self.name = name
         self.take = take
         self.build = build
         self.has_args = has_args
+        self.fields = fields
         self.finish: Callable[[Any], object] | None = getattr(cls, "post_unjelly", None)
 
 
@@ -61,9 +65,7 @@ def plan_error(
     if not issubclass(cls, Exception):
         raise TypeError(f"{cls.__name__} ends a program or a task and must not be raised by a peer")
     take_hook, set_hook = _find_hooks(cls)
-    declared = None
-    if fields is not None or "__dataclass_fields__" in vars(cls) or "__attrs_attrs__" in vars(cls):
-        declared = declared_fields(cls, fields)
+    declared = error_fields(cls, fields)
 
     def build(data: Any, message: str) -> BaseException:
         if factory is not None:
@@ -77,36 +79,48 @@ def plan_error(
             return error
         return _rebuild(cls, declared, data, message)
 
-    return ErrorPlan(cls, name, take_hook or _take_args(declared), build, take_hook is None)
+    return ErrorPlan(cls, name, take_hook or _take_args(declared), build, take_hook is None, declared)
 
 
-def _take_args(declared: Fields | None) -> Take:
-    names = () if declared is None else declared.names
-
-    def take(error: Any, perspective: object) -> object:
-        args = unguard(error.args)
-        if isinstance(error, OSError) and len(args) == 2 and error.filename is not None:
-            args.append(error.filename)  # which OSError takes out of its args
-        return {"args": args, **{name: getattr(error, name) for name in names}}
-
-    return take
+def args_of(error: BaseException) -> list[Any]:
+    """Return the args that make an error again."""
+    args = unguard(error.args)
+    if isinstance(error, OSError) and len(args) == 2 and error.filename is not None:
+        args.append(error.filename)  # which OSError takes out of its args
+    return args
 
 
-def _rebuild(cls: type[Exception], declared: Fields | None, data: Any, message: str) -> BaseException:
+def _take_args(declared: ErrorFields) -> Take:
+    names = declared.names
+
+    def take_all(error: Any, perspective: object) -> object:
+        return {"args": args_of(error), **{name: getattr(error, name) for name in names}}
+
+    def take_what_is_there(error: Any, perspective: object) -> object:
+        state = {"args": args_of(error)}
+        for name in names:
+            held = getattr(error, name, _ABSENT)
+            if held is not _ABSENT:
+                state[name] = held
+        return state
+
+    return take_all if declared.is_strict else take_what_is_there
+
+
+def _rebuild(cls: type[Exception], declared: ErrorFields, data: Any, message: str) -> BaseException:
     """Make an exception without running an __init__ written in Python."""
     args: Any = (message,)
     if type(data) is dict and type(data.get("args")) is list:
         args = tuple(data["args"])
     error = _make(cls, guard(args))  # some copy them while they are made
-    if declared is not None:
-        for name in declared.names:
-            # Data of a class derived from this one hold more than we declared; the rest is ignored.
-            if type(data) is dict and name in data:
-                _set(error, name, data[name])
-            elif name in declared.defaults:
-                _set(error, name, declared.defaults[name]())
-            else:
-                raise InsecureJelly(f"{cls.__name__}: the field {name!r} is missing")
+    for name in declared.names:
+        # Data of a class derived from this one hold more than we declared; the rest is ignored.
+        if type(data) is dict and name in data:
+            _set(error, name, data[name])
+        elif name in declared.defaults:
+            _set(error, name, declared.defaults[name]())
+        elif declared.is_strict:
+            raise InsecureJelly(f"{cls.__name__}: the field {name!r} is missing")
     return error
 
 
@@ -125,6 +139,8 @@ def _make(cls: type[Exception], args: tuple[Any, ...]) -> Exception:
     error = cls.__new__(cls, *args)
     if type(error) is not cls:  # OSError(2, "x") makes a FileNotFoundError, which may not be registered
         error = cls.__new__(cls)
+    if isinstance(error, OSError):
+        OSError.__init__(error, *args)  # in C; left out where a class has an __init__ of its own
     error.args = args
     return error
 

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 # Models are told by the names of their bases, so that pydantic need not be there to be imported.
 _MODELS: Final = frozenset({("pydantic.main", "BaseModel"), ("pydantic.v1.main", "BaseModel")})
-_METHODS: Final = (FunctionType, classmethod, staticmethod, property, functools.cached_property)
+METHODS: Final = (FunctionType, classmethod, staticmethod, property, functools.cached_property)
 
 
 class Fields(NamedTuple):
@@ -132,7 +132,7 @@ def _check(cls: type, name: object) -> None:
         )
     for base in cls.__mro__:
         held = vars(base).get(name)
-        if isinstance(held, _METHODS) and not _is_default(base, name, held):
+        if isinstance(held, METHODS) and not _is_default(base, name, held):
             raise TypeError(
                 f"{cls.__name__}.{name} is a field and hides {base.__name__}.{name}, which is a method; "
                 "rename one of them"

@@ -6,12 +6,16 @@ spec/1-values.md PB-V14: only what is in here is built, and nothing is looked up
 from __future__ import annotations
 
 import builtins
+import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from ._blueprint import Blueprint, plan_codec, plan_copy
 from ._cacheplan import CachePlan, plan_cache
+from ._errorfields import unsent_parameters
 from ._errorplan import ErrorPlan, plan_error
+from ._losses import unsent
 from ._names import check_name
 from ._pycopies import PYTHON_COPIES
 from ._versions import Change, plan_versions
@@ -52,7 +56,7 @@ class Registry:
 
         Args:
             name: the wire name, chosen once and for all; not an import path.
-            fields: the attributes that cross. None for all the class declares.
+            fields: the attributes that cross, for an error besides its args. None for all the class declares.
             factory: makes the object from the state, instead of an instance being filled.
             check: called with the state before anything is built; whatever it raises refuses the payload.
             visible: who is shown a field, by its name. Adds to what the annotations say.
@@ -61,6 +65,10 @@ class Registry:
                 returns is looked at like any state.
             downgrade: an older wire name to send, until every peer knows the newest, and what makes its
                 state of the newest one.
+
+        The attributes of an error class that are annotated are its fields. Of one that has attributes of
+        another kind, which its `__init__` sets, only the args cross; a UserWarning says so here where that
+        can be seen, and the log when such an error is sent first. `fields=[]` says that it is meant.
 
         Raises:
             TypeError: the class cannot cross like this; the text says what to add.
@@ -72,13 +80,15 @@ class Registry:
             _forbid(f"{cls.__name__} is an error", upgrades=upgrades, downgrade=downgrade, visible=visible)
             if visibility_of(cls, fields) is not None:
                 raise TypeError(f"{cls.__name__} is an error, and rules are not for errors")
-            self._put(plan_error(cls, name, fields, factory))
+            plan = plan_error(cls, name, fields, factory)
+            self._put(plan)
+            _hint(plan)
         elif issubclass(cls, Cacheable | RemoteCache):
             _forbid(f"{cls.__name__} is a cache", upgrades=upgrades, downgrade=downgrade, factory=factory)
             self._put(plan_cache(cls, name, fields, check, visible))
         else:
-            plan = plan_copy(cls, name, fields, factory, check, visible)
-            self._put(*plan_versions(plan, upgrades, downgrade))
+            copies = plan_copy(cls, name, fields, factory, check, visible)
+            self._put(*plan_versions(copies, upgrades, downgrade))
 
     def copyable(self, name: str, **options: Any) -> Callable[[type[T]], type[T]]:
         """Return a class decorator that does add(cls, name, **options), for all but caches."""
@@ -166,6 +176,17 @@ def _forbid(what: str, **options: object) -> None:
     for option, value in options.items():
         if value is not None:
             raise TypeError(f"{what}, which has no {option}=")
+
+
+def _hint(plan: ErrorPlan) -> None:
+    """Warn whoever registers an error class, if it looks as if its errors would arrive without attributes."""
+    names = unsent_parameters(plan.cls, plan.fields) if plan.has_args else []
+    if names:
+        level, frame = 1, sys._getframe()
+        while frame.f_back is not None and frame.f_globals.get("__name__") == __name__:
+            level, frame = level + 1, frame.f_back
+        text = f"{plan.cls.__qualname__} errors will arrive without their attributes{unsent(names)}"
+        warnings.warn(text, stacklevel=level)
 
 
 def _admit_builtin_errors() -> Registry:

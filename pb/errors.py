@@ -22,7 +22,19 @@ from . import messages
 class Error(Exception):
     """Base of every error of this package, and of errors that a service raises on purpose.
 
-    An exception derived from it crosses the wire with its text where its class is registered.
+    An exception derived from it crosses the wire where its own class is registered: with its text, its args,
+    and the attributes that are annotated in the class. No `__init__` runs on arrival.
+
+        @registry.copyable("jobs.JobFailed")
+        class JobFailed(pb.Error):
+            job: str            # without this it would arrive without: the log of the sender says so
+            step: int
+
+            def __init__(self, job: str, step: int) -> None:
+                super().__init__(f"{job} failed at step {step}")
+                self.job, self.step = job, step
+
+    One of a class that is not registered arrives as `pb.Internal`, also where a base of it is.
     """
 
 
@@ -56,6 +68,7 @@ class PeerError(Error):
 
     wire_type: str = "pb.Error"
     is_of_own_call = False  # whether a call that this side made ended with it
+    _stays_here = frozenset({"wire_type", "is_of_own_call"})  # of a class derived from it, too
 
     @property
     def remote_type(self) -> str:
@@ -233,7 +246,7 @@ def _own_errors(with_base: bool) -> jelly.Registry:
     registry = jelly.Registry()
     for name, error in WIRE_ERRORS.items():
         if error is not RemoteError and (with_base or error is not Error):
-            registry.add(error, name)
+            registry.add(error, name, fields=None if error is Error else ())
     registry.freeze()
     return registry
 

@@ -39,6 +39,7 @@ EVENTS: Final[dict[str, str]] = {
     "call.slow": "a method held up the loop; in the debug mode of asyncio",
     "call.unsent": "a call of this program that wanted no answer was not sent",
     "error.unsent": "an error could not be sent as what it is",
+    "error.incomplete": "an error was sent without its args or attributes; once a class",
     "event.failed": "an event of pb.events failed at its subscriber",
     "hook.failed": "a method of pb.Hooks raised",
     "watcher.failed": "a function of this program that is told of something raised",
@@ -119,6 +120,11 @@ def fields(
 def log_fault(peer: str) -> None:
     """Log an error of this library, which is being handled."""
     log.exception("a fault of this side ends the connection with %s", peer, extra=fields("fault", peer=peer))
+
+
+def log_loss(text: str, error: BaseException) -> None:
+    """Log that an error is sent as less than it is."""
+    log.warning("%s", text, extra=fields("error.incomplete", error=error))
 
 
 def current() -> dict[str, object]:

@@ -14,7 +14,8 @@ from typing import Any, Final, Protocol, TypeVar
 
 import cred
 import jelly
-from pb.logfields import fields
+from jelly._losses import Losses
+from pb.logfields import fields, log_loss
 
 log = logging.getLogger("pb")
 
@@ -75,6 +76,7 @@ class KeptState:
         self._entries: dict[str, _Entry] = {}
         self._saved: dict[str, Snapshot] = {}
         self._writer = ""
+        self._losses = Losses(log_loss)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -140,7 +142,7 @@ class KeptState:
 
     def _snapshot_of(self, name: str, entry: _Entry, secret: bytes) -> Snapshot:
         state = entry.owner.get_state_to_keep()
-        encoder = jelly.Encoder(entry.registry, LIMITS, max_payload=MAX_STATE_BYTES)
+        encoder = jelly.Encoder(entry.registry, LIMITS, max_payload=MAX_STATE_BYTES, losses=self._losses)
         try:
             payload = encoder.dumps(state, where=f"state {name!r}")
         except jelly.JellyError as error:

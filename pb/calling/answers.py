@@ -153,6 +153,10 @@ class Answers:
         level, how = logging.ERROR, "failed"
         if is_detached(error):  # who was served has logged out, or was put out: an incident of nobody's
             level, shown, how = logging.INFO, None, f"came too late: {error}"
+        elif type(error).__module__.partition(".")[0] not in ("pb", "jelly", "cred"):
+            bases = scope.encoder.names_of_bases(type(error))
+            if bases:  # a registered class does not speak for those derived from it (PB-E4)
+                how = f"failed: {type(error).__qualname__} is not registered, as its base {bases[0]!r} is"
         if self._tables.may_log(level, "incident"):
             log.log(
                 level,

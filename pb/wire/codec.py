@@ -13,9 +13,11 @@ from typing import Any
 import msgpack
 
 import jelly
+from jelly._losses import Losses
 
 from ..errors import RemoteError, build_registry
 from ..limits import Limits
+from ..logfields import log_loss
 
 # What a message takes besides its payload: codes and ids, a method name of 128 bytes, small options.
 _ENVELOPE_BYTES = 512
@@ -39,6 +41,7 @@ class Codec:
         if registry is not None:
             self._sending.include(registry)
             self._receiving.include(registry)
+        self._losses = Losses(log_loss)
         self._encoders: dict[jelly.Limits, jelly.Encoder] = {}
         self._decoders: dict[tuple[jelly.Limits, bool], jelly.Decoder] = {}
         self.described: weakref.WeakKeyDictionary[FunctionType, dict[bool, dict[str, Any]]]
@@ -52,7 +55,7 @@ class Codec:
             if len(self._encoders) >= _ENCODERS:
                 self._encoders.clear()
             encoder = self._encoders[limits] = jelly.Encoder(
-                self._sending, limits, max_payload=limits.max_frame - _ENVELOPE_BYTES
+                self._sending, limits, max_payload=limits.max_frame - _ENVELOPE_BYTES, losses=self._losses
             )
         return encoder
 

@@ -173,19 +173,25 @@ def test_the_text_of_an_error_never_breaks_anything(error: Exception, text: str)
     assert text == made["msg"]
 
 
-def test_an_error_whose_data_cannot_be_sent_goes_without() -> None:
-    """Its name and text are better than nothing, and references counted for it are given back."""
+def test_an_error_whose_data_cannot_be_sent_goes_with_its_args_alone() -> None:
+    """Its name, text and args are better than nothing, and references counted for it are given back."""
     tables = Tables()
     error = Overdrawn([Thing(), Plain()])  # type: ignore[arg-type]
-    error.args = ("why",)
-    payload = encoder.dumps_error(error, tables)
+    error.args = ("why", 2)
+    error.__cause__ = KeyError("cause")
+    with pytest.warns(
+        UserWarning, match=r"Overdrawn errors arrive without their data: \.balance\[1\] is a Plain"
+    ):
+        payload = Encoder(registry).dumps_error(error, tables)
 
     assert payload is not None
-    assert {
-        "type": "test.Overdrawn", "msg": "why", "bases": ["test.BankError", "py.Exception"]
-    } == unpackb(payload)  # fmt: skip
+    told = unpackb(payload)
+    assert {"args": ["why", 2]} == told["data"]
+    assert ("test.Overdrawn", "('why', 2)", ["test.BankError", "py.Exception"], {"args": ["cause"]}) == (
+        told["type"], told["msg"], told["bases"], told["cause"]["data"]
+    )  # fmt: skip
     assert {1: 0} == tables.counts
-    assert ("why",) == decoder.loads_error(payload).args
+    assert ("why", 2) == decoder.loads_error(payload).args
     assert encoder.error_map(Plain()) is None  # type: ignore[arg-type]
     with pytest.raises(Unjellyable):
         encoder.dumps([error])

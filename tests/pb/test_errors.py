@@ -251,6 +251,41 @@ def test_debug_cuts_what_is_long():
 
 
 @FAILS
+def test_a_class_that_is_derived_from_a_registered_one_is_told_of_in_the_log(how, caplog):
+    """Nobody has said that it may cross (PB-E4); so `except Overdrawn` at the caller misses it."""
+    found = failed(Pump(Server(Poor("secret")), registry=bank()), how)
+
+    assert ("pb.Internal", "internal error") == (found.remote_type, found.message)
+    assert "failed: Poor is not registered, as its base 'bank.Overdrawn' is" in caplog.text
+
+
+class Late(pb.Forbidden):
+    """Derived from an error of the protocol, which notes in an attribute whose call it ended."""
+
+
+@FAILS
+def test_an_error_that_arrives_without_its_attributes_is_told_once_in_the_log(how, caplog):
+    """It arrives as itself; its author hears of it, however often it is raised."""
+    registry = bank()
+    registry.add(Late, "test.Late")
+    error = Overdrawn("no")
+    error.balance = 5
+    pump = Pump(Server(error), registry=registry)
+
+    found = [failed(pump, how) for _ in range(2)]
+    pump.server.broker.tables.exports[0].object.error = pb.errors.Busy("x")
+    failed(pump)
+    late = Late("x")
+    late.is_of_own_call = True
+    pump.call("echo", late)
+
+    assert [(Overdrawn, "no"), (Overdrawn, "no")] == [(type(each), str(each)) for each in found]
+    (told,) = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert ("error.incomplete", "Overdrawn") == (told.pb_event, told.pb_error)
+    assert told.getMessage().startswith("Overdrawn errors arrive without their attributes: balance. ")
+
+
+@FAILS
 def test_an_error_that_cannot_be_sent_becomes_an_incident(how, caplog):
     """The call is answered all the same."""
 
