@@ -177,12 +177,6 @@ def open_methods_of(cls: type, kind: Kind) -> Mapping[str, Any]:
 
 
 @functools.lru_cache(maxsize=4096)
-def is_awaitable(kind: type) -> bool:
-    """Whether what a method returns is to be waited for. A class is asked once: a no costs 0.4 us."""
-    return hasattr(kind, "__await__")
-
-
-@functools.lru_cache(maxsize=4096)
 def _open_methods(cls: type, prefix: str) -> Mapping[str, Any]:
     found: dict[str, Any] = {}
     for name in dir(cls):

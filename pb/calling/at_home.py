@@ -13,6 +13,7 @@ from jelly import Promising, Referenceable
 
 from ..dispatch import Kind, find_method
 from ..errors import BrokenPromise, Cancelled
+from .awaiting import awaited
 from .halting import start
 from .running import drop
 
@@ -132,7 +133,7 @@ class _Here:
             except BaseException:
                 drop(result)
                 raise
-            value = await result
+            value = await awaited(result)
         except GeneratorExit as error:  # it was thrown away, or the method has raised that
             self.core.tables.later(partial(_fail, outcome, error))
         except BaseException as error:

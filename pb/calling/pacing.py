@@ -11,6 +11,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from .awaiting import PLAIN, awaited, is_awaitable
 from .halting import start
 
 if TYPE_CHECKING:
@@ -85,6 +86,9 @@ class Pacing:
             finally:
                 self.beginning -= 1
             result = await served.awaitable
+            kind: Any = type(result)
+            if kind not in PLAIN and is_awaitable(kind):  # it was returned without `await`
+                result = await awaited(result)
         except GeneratorExit as error:  # it was thrown away, or the method has raised that
             self._tables.later(partial(self._fail_served, served, error))
             return True

@@ -10,13 +10,11 @@ from collections.abc import Callable, Coroutine
 from types import CoroutineType, MethodType
 from typing import TYPE_CHECKING, Any, Final
 
-from jelly import SCALARS
-
 from .. import messages
 from ..bounds.budget import Budget
 from ..caches.replica import Replica
 from ..context import due, enter_call, inherited, leave_call
-from ..dispatch import FIND, Kind, bind_error, check_arguments, is_awaitable
+from ..dispatch import FIND, Kind, bind_error, check_arguments
 from ..errors import BadArguments, DeadlineExceeded, Gone, NoSuchObject, ProtocolError
 from ..holding.export import Export
 from ..tracing import receive_traced
@@ -24,6 +22,7 @@ from ..wire.fields import without_options
 from ..wire.outbox import Outbox
 from ..wire.payloads import PAYLOADS, Pack, unread
 from .answers import Answers, Told
+from .awaiting import PLAIN, is_awaitable
 from .cancelling import Cancelling
 from .finding import Finding
 from .reserved import Reserved
@@ -39,8 +38,6 @@ if TYPE_CHECKING:
 # Looked up for every call: a member of an Enum is found five times as slowly as a global.
 GONE, VIEW = Kind.GONE, Kind.VIEW
 IGNORED: Final = NoSuchObject("an update for a cache that is not held here")
-# Results of these types are certainly no awaitables; asking costs more for others.
-_PLAIN: Final = SCALARS | {list, dict, tuple, set, frozenset}
 
 
 class Serving(Finding, Cancelling):
@@ -292,7 +289,7 @@ class Serving(Finding, Cancelling):
                     result = function(*args)
                 kind = type(result)
                 if kind is CoroutineType or (
-                    kind not in _PLAIN and is_awaitable(kind)  # type: ignore[arg-type]
+                    kind not in PLAIN and is_awaitable(kind)  # type: ignore[arg-type]
                 ):
                     self.run_on(Served(id, export, result), at)
                     return
