@@ -14,6 +14,7 @@ import msgpack
 from . import messages
 from .bounds.budget import Budget
 from .bounds.leaving import bound_drain, bound_late
+from .bounds.room import MOST_CALLS
 from .caches.updates import Updates
 from .calling.calls import Calls
 from .calling.deadlines import Deadlines
@@ -195,7 +196,7 @@ class Broker(Turns):
         self.tables.observing.peer_comes_back = "resync" in hello.features
         self.scope.encoder = self.codec.encoder(limits)
         self.streams.meet(hello)
-        self.calls.peer_max_calls = limits.max_calls
+        self.calls.peer_max_calls = min(limits.max_calls, MOST_CALLS)
         self.calls.peer_pipelines = "pipeline" in hello.features
         self.calls.is_open = True
         self.face.opened()

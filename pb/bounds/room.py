@@ -1,7 +1,7 @@
 """How much may be said without being answered to a peer that does not take it.
 
-Calls that want an answer are bounded by the peer's `max_calls`; messages that want none are bounded here.
-Spec: spec/6-limits.md, PB-L4.
+Calls that want an answer are bounded by the peer's `max_calls`, but for those that serve its own calls and so
+cannot wait; these, and messages that want no answer, are bounded here. Spec: spec/6-limits.md, PB-L4.
 """
 
 from __future__ import annotations
@@ -15,6 +15,11 @@ from ..errors import Busy
 MOST_BYTES: Final = 256 * 1024
 # Messages that may wait behind calls that wait for their turn.
 MOST_WAITING: Final = 4096
+# Calls without answer, whatever the peer announces: to take so many costs it nothing, and this side memory.
+MOST_CALLS: Final = 65_536
+# Those that serve the peer, beyond twice its `max_calls`. It refuses what is above that, so one that has so
+# many and answers none has them made without end.
+MOST_SERVING: Final = 4096
 
 
 class Room:
@@ -54,6 +59,24 @@ class Room:
         if self.waiting >= MOST_WAITING:
             raise _own(f"the message was not sent: {self.waiting} others wait behind calls over max_calls")
         self.waiting += 1
+
+    @staticmethod
+    def serve(unanswered: int, most: int) -> None:
+        """Refuse a call that serves one of the peer's, where so many have no answer that none will come.
+
+        Args:
+            most: how many calls the peer takes at once.
+
+        Raises:
+            Busy: it was not made.
+        """
+        if unanswered >= 2 * most + MOST_SERVING:
+            error = Busy(
+                f"the call was not made: {unanswered} have no answer, and the peer's max_calls is {most}; "
+                "await some of them first"
+            )
+            error.is_of_own_call = True  # as below
+            raise error
 
     def put(self, size: int) -> None:
         """Count a message that was taken in while the network takes no more."""

@@ -106,10 +106,12 @@ def ask(
         Busy: it would be over the peer's `max_calls`; nothing was sent.
     """
     calls.check_open(handle)
-    if len(calls.pending) >= calls.peer_max_calls and not calls.serves_peer(handle.scope):
-        error = Busy(f"{len(calls.pending)} calls wait for an answer, the peer's max_calls")
-        error.is_of_own_call = True  # where a handler lets it pass, it is that handler's own
-        raise error
+    if len(calls.pending) >= calls.peer_max_calls:
+        if not calls.serves_peer(handle.scope):
+            error = Busy(f"{len(calls.pending)} calls wait for an answer, the peer's max_calls")
+            error.is_of_own_call = True  # where a handler lets it pass, it is that handler's own
+            raise error
+        calls.room.serve(len(calls.pending), calls.peer_max_calls)
     question = Question(calls, handle, method, args, kwargs, outcome)
     late = handle.late
     if late is None:

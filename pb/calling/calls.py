@@ -143,6 +143,7 @@ class Calls(Ending):
         that peer does not wait, because two peers waiting for each other would never end.
 
         Raises:
+            Busy: it would serve a call of the peer, which leaves thousands of such without an answer.
             jelly.Unjellyable: an argument cannot be sent; nothing was.
             TooLarge: the call would exceed the peer's `max_frame`; nothing was sent.
             NotExecuted: the connection takes no calls (any longer).
@@ -171,6 +172,7 @@ class Calls(Ending):
                 if at is not None:
                     self.deadlines.add(outcome, at, partial(expire, self, 0, outcome))
                 return 0
+            self.room.serve(len(self.pending), self.peer_max_calls)
         scope = scope or handle.scope
         try:
             payload = self.encode(scope, method, args, kwargs)

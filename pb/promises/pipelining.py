@@ -110,9 +110,10 @@ class Piped:
 class Unheard:
     """The outcome of a call that nobody wants to hear of, and that has an id all the same."""
 
-    __slots__ = ("_method",)
+    __slots__ = ("_method", "_tables")
 
-    def __init__(self, method: str) -> None:
+    def __init__(self, calls: Calls, method: str) -> None:
+        self._tables = calls.tables
         self._method = method
 
     def done(self) -> bool:
@@ -124,12 +125,13 @@ class Unheard:
 
     def set_exception(self, error: BaseException) -> None:
         """Log it, as the callee does with errors of calls that want no answer."""
-        log.info(
-            "%s, which wanted no answer, failed: %s",
-            self._method,
-            type(error).__name__,
-            extra=fields("call.failed", method=self._method, error=error),
-        )
+        if self._tables.may_log(logging.INFO, "call.failed"):
+            log.info(
+                "%s, which wanted no answer, failed: %s",
+                self._method,
+                type(error).__name__,
+                extra=fields("call.failed", method=self._method, error=error),
+            )
 
     def call_started(self, id: int) -> None:
         """Do nothing: it is not cancelled."""
@@ -154,7 +156,7 @@ def call_promised(
         outcome: as for `Calls.make`; None where no answer is wanted.
     """
     if promised.calls.watch is None:
-        call_result(promised, method, args, kwargs, outcome or Unheard(method), at)
+        call_result(promised, method, args, kwargs, outcome or Unheard(promised.calls, method), at)
     else:
         watched: Any = promised.calls
         watched.call_promised(promised, method, args, kwargs, outcome, at)
@@ -202,7 +204,7 @@ def call_naming(
 
     Raises as `Calls.make`, and BrokenPromise where one has failed.
     """
-    outcome = outcome or Unheard(method)
+    outcome = outcome or Unheard(calls, method)
     call = LaterCall(calls, handle(), method, args, kwargs, outcome, scope, at)
     on: Promised | None = None
     if _may_go(calls):

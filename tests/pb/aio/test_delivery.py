@@ -11,7 +11,7 @@ import pytest
 import pb
 from pb.bounds.log_bound import MAX_LINES
 
-from .loops import FACTORIES
+from .loops import FACTORIES, run
 
 LIMIT_S = 30
 
@@ -55,3 +55,22 @@ def test_a_peer_that_lets_every_call_fail_fills_no_log(method, callbacks, loop, 
     assert [f"{MAX_LINES} lines about this in a minute with "] == [
         note.partition("memory:")[0] for note in notes[:1]
     ]
+
+
+@pytest.mark.parametrize("hooks", [None, pb.Hooks()], ids=["plain", "hooks"])
+def test_nor_by_calls_that_want_no_answer_of_what_a_call_returns(hooks, loop, caplog):
+    """They have one all the same, for who is called has to say what became of the first."""
+    caplog.set_level(logging.INFO, "pb")
+
+    class Quiet(pb.Root):
+        def remote_tell(self, listener):
+            listener.heard().more.send()
+
+    async def main():
+        url, listener = "memory://quiet", Listener()
+        async with pb.serve(Quiet(), url, hooks=hooks), pb.open_connection(url) as connection:
+            for _ in range(MAX_LINES + 50):
+                await connection.root.tell(listener)
+
+    run(main(), loop)
+    assert MAX_LINES == sum("which wanted no answer, failed" in each.getMessage() for each in caplog.records)
