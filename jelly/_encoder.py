@@ -109,8 +109,6 @@ class Encoder:
         self.pack: Callable[[Any], bytes] = msgpack.Packer(
             strict_types=True, default=self._write_leaf, buf_size=4096
         ).pack
-        # For arguments that were looked at: takes their tuple for the array it becomes.
-        self.pack_flat: Callable[[Any], bytes] = msgpack.Packer(buf_size=4096).pack
 
     def encode(self, value: object, tables: Any = None, where: str = "value") -> bytes | Bulk:
         """Return what dumps() returns; large bytes stay where they are, as one buffer of a Bulk.
@@ -155,13 +153,14 @@ class Encoder:
                 if kind not in SCALARS or (kind is bytes and len(arg) >= BULK_BYTES):  # type: ignore[arg-type]
                     break
             else:
+                before = self.leaves  # a large int is one
                 try:
-                    pack = self.pack_flat
-                    payload = pack((args, kwargs))
+                    pack = self.pack
+                    payload = pack([[*args], kwargs])
                 except Exception:  # the walk finds it again, and its place
                     return self.dumps_call(args, kwargs, tables, method)
-                if len(payload) > self.max_payload:
-                    raise self._oversized(len(payload))
+                if len(payload) > self._unchecked:
+                    self.within_limit(payload, self.leaves - before)
                 return payload
         payload = bulk_call(args, kwargs, self.pack) or self.dumps_call(args, kwargs, tables, method)
         if len(payload) > self.max_payload:

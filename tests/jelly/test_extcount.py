@@ -44,6 +44,17 @@ def maps_in_maps(count: int) -> list[dict[int, Any]]:
 KINDS = [sets, decimals, tuples, nodes, maps_in_maps]
 
 
+def test_large_ints_among_the_arguments_of_a_call_count_too() -> None:
+    """They are scalars to whoever calls, and Exts on the wire."""
+    encoder = Encoder(Registry(), Limits(max_exts=MOST))
+
+    assert [[1 << 70] * MOST, {}] == [
+        *Decoder(Registry()).loads_call(encoder.encode_call((1 << 70,) * MOST, {}))
+    ]
+    with pytest.raises(Oversized, match=r"max_exts=300 .* in pieces"):
+        encoder.encode_call((1 << 70,) * (MOST + 1), {})
+
+
 @pytest.mark.parametrize("make", KINDS, ids=lambda make: make.__name__)
 def test_what_is_just_allowed_crosses_and_two_more_do_not(make: Callable[[int], Any]) -> None:
     """Sender and receiver count alike (PB-V48); the sender says so before anything is sent."""

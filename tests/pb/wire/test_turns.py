@@ -289,6 +289,7 @@ def test_anything_else_comes_out_the_same(pieces):
         [13, 1.0],
         [99, 1],
         [True, 2, 0, "note", packed([[], {}])],
+        [0x9501, 2, 0, "note", packed([[], {}])],  # the head of a call, as a number
     ],
     ids=lambda body: f"{body!r:.60}",
 )
