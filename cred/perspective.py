@@ -6,7 +6,7 @@ Knows no wire: pb derives a class from this that can cross one. Keep it free of 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Collection
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
 from zope.interface import implementer
@@ -29,10 +29,13 @@ class Perspective:
     Attributes:
         perspective_name: the name that keys refer to.
         service: where it belongs.
-        roles: what decides which fields of an object are shown to it (declarative visibility).
+        roles: str, what decides which fields of an object are shown to it (declarative visibility); set it in
+            the class, in each, or write a property.
     """
 
-    roles: Collection[str] = frozenset()
+    roles: Any = (
+        frozenset()
+    )  # Collection[str]; for type checkers Any, that it may be overridden by a property
 
     def __init__(self, perspective_name: str, service: Service) -> None:
         self.perspective_name = key_name(perspective_name, "perspective")

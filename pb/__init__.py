@@ -255,13 +255,15 @@ _LAZY: Final = {
 _MODULES: Final = {"tls": "pb.aio.tls", "testing": "pb.testing", "otel": "pb.otel"}
 
 
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return importlib.import_module(_MODULES[name])
-    module = _LAZY.get(name)
-    if module is None:
-        raise AttributeError(f"module 'pb' has no attribute {name!r}")
-    return getattr(importlib.import_module(module), name)
+if not TYPE_CHECKING:  # pragma: no branch - else a type checker takes any name for one of these
+
+    def __getattr__(name: str) -> Any:
+        if name in _MODULES:
+            return importlib.import_module(_MODULES[name])
+        module = _LAZY.get(name)
+        if module is None:
+            raise AttributeError(f"module 'pb' has no attribute {name!r}")
+        return getattr(importlib.import_module(module), name)
 
 
 def __dir__() -> list[str]:

@@ -7,7 +7,7 @@ Spec: spec/4-references.md.
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import jelly
 
@@ -15,11 +15,40 @@ from . import messages
 from .wire.ids import HOME, id_ext
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Generator
+    from typing import Protocol
+
     from msgpack import ExtType
 
     from .errors import Error
     from .holding.export import Export
     from .holding.scope import Scope
+
+
+if TYPE_CHECKING:
+
+    class Answer(Protocol):
+        """What a call returns, as far as it is known: to be awaited, gone through, or called in advance."""
+
+        def __await__(self) -> Generator[Any, Any, Any]: ...
+
+        def __aiter__(self) -> AsyncIterator[Any]: ...
+
+        def __getattr__(self, name: str) -> Any: ...
+
+    class Method(Protocol):
+        """A method of a remote object, of which nothing but the name is known."""
+
+        def __call__(self, /, *args: Any, **kwargs: Any) -> Answer: ...
+
+        def within(self, seconds: float, /) -> Method: ...
+
+        @property
+        def idempotent(self) -> Method: ...
+
+        def nowait(self, /, *args: Any, **kwargs: Any) -> Answer: ...
+
+        def send(self, /, *args: Any, **kwargs: Any) -> None: ...
 
 
 class Import(weakref.ref["RemoteReference"]):
@@ -60,6 +89,10 @@ class RemoteReference(jelly.ByReference):
     __slots__ = ("__weakref__", "_pb_import")
 
     _pb_import: Import
+
+    if TYPE_CHECKING:  # the faces make methods in their own ways
+
+        def __getattr__(self, name: str) -> Method: ...
 
     def __copy__(self) -> RemoteReference:
         return self

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import ssl
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 import jelly
 from pb import messages
@@ -27,7 +27,26 @@ if TYPE_CHECKING:
     from pb.broker import Broker
     from pb.reference import RemoteReference
 
+    from .options import ConnectOptions
     from .reconnecting import LastingConnection
+
+
+@overload
+def open_connection(
+    url: str, *, reconnect: Literal[False] = False, **options: Unpack[ConnectOptions]
+) -> Opening[Connection]: ...
+
+
+@overload
+def open_connection(
+    url: str, *, reconnect: Literal[True] | Reconnect, **options: Unpack[ConnectOptions]
+) -> Opening[LastingConnection]: ...
+
+
+@overload
+def open_connection(
+    url: str, *, reconnect: bool | Reconnect, **options: Unpack[ConnectOptions]
+) -> Opening[Connection]: ...
 
 
 def open_connection(

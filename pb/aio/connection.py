@@ -6,7 +6,7 @@ import asyncio
 import weakref
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from jelly import RemoteCache
 from jelly.flavours import row_of
@@ -78,12 +78,14 @@ class Connection:
         transport = self._link.transport
         return usage_of(self._link.broker, 0 if transport is None else transport.get_write_buffer_size())
 
-    def __getattr__(self, name: str) -> NoReturn:
-        raise AttributeError(
-            f"a Connection has no {name!r}; methods of the peer are called on connection.root"
-        )
+    if not TYPE_CHECKING:  # else a type checker takes any name for an attribute that never returns
 
-    async def __aenter__(self) -> Connection:
+        def __getattr__(self, name: str) -> NoReturn:
+            raise AttributeError(
+                f"a Connection has no {name!r}; methods of the peer are called on connection.root"
+            )
+
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Coroutine, Generator
 from types import TracebackType
-from typing import Any, Generic, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, TypeVar
 
 
 class _Entered(Protocol):
@@ -53,12 +53,14 @@ class Opening(Generic[T]):
         self._is_used = True
         return self._start()
 
-    def __getattr__(self, name: str) -> NoReturn:
-        if self._is_used:
-            where = "in what awaiting or entering it gave"
-        else:
-            where = f"after `async with {self._call} as it` or `it = await {self._call}`, in `it`"
-        raise AttributeError(f"{self._call} itself has no {name!r}; look for it {where}")
+    if not TYPE_CHECKING:  # else a type checker takes any name for an attribute that never returns
+
+        def __getattr__(self, name: str) -> NoReturn:
+            if self._is_used:
+                where = "in what awaiting or entering it gave"
+            else:
+                where = f"after `async with {self._call} as it` or `it = await {self._call}`, in `it`"
+            raise AttributeError(f"{self._call} itself has no {name!r}; look for it {where}")
 
     def __repr__(self) -> str:
         return f"<{self._call}, {'used' if self._is_used else 'not awaited yet'}>"

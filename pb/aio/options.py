@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import jelly
 from pb.interfaces import IRootFactory
@@ -12,6 +12,41 @@ from pb.watching.watch import hooks_of
 
 from .secure import is_loopback
 from .url import Address, BadURL
+
+if TYPE_CHECKING:
+    import os
+    import ssl
+
+    from pb.limits import Limits
+
+    from .web import Web
+
+
+class ConnectOptions(TypedDict, total=False):
+    """The options of `open_connection` but `reconnect`, for type checkers."""
+
+    root: Any
+    registry: jelly.Registry | None
+    limits: Limits | None
+    tls: ssl.SSLContext | None
+    timeout: float | None
+    insecure: bool
+    debug: bool
+    proxy: bool
+    hooks: Any
+
+
+class ServeOptions(TypedDict, total=False):
+    """The options of `serve`, for type checkers."""
+
+    registry: jelly.Registry | None
+    limits: Limits | None
+    tls: ssl.SSLContext | str | os.PathLike[str] | None
+    web: Web | None
+    insecure: bool
+    debug: bool
+    proxy: bool
+    hooks: Any
 
 
 def listener_address(url: str) -> Address:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import cred
 import jelly
@@ -18,6 +18,9 @@ from .state import KeptState
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
+
+    from pb.aio.options import ServeOptions
+    from pb.aio.server import Server
 
 
 class Application:
@@ -72,13 +75,13 @@ class Application:
         """
         self.authorizer.add_service(service)
 
-    def listen(self, url: str, **options: Any) -> None:
+    def listen(self, url: str, **options: Unpack[ServeOptions]) -> None:
         """Listen at a URL once the application is started.
 
         Args:
             options: those of `pb.serve`: registry, limits, tls, web, insecure, debug, proxy, hooks.
         """
-        self.listeners.append((url, options))
+        self.listeners.append((url, {**options}))
 
     def use_store(self, store: Any) -> None:
         """Say where identities and state are kept. `pb run --store PATH` does the same.
@@ -202,7 +205,9 @@ class Application:
         """
         return await self.names.revoke(name)
 
-    def running(self, **options: Any) -> AbstractAsyncContextManager[Any]:
+    def running(
+        self, *, drain_s: float | None = None, recheck_s: float = 1.0, save_s: float = 60.0
+    ) -> AbstractAsyncContextManager[list[Server]]:
         """Return what starts the application when it is entered, with the list of servers, and stops it.
 
         Args:
@@ -212,10 +217,14 @@ class Application:
         """
         # The layer of sockets and clocks is loaded by name, when it is first used.
         face = importlib.import_module("pb.aio.running")
-        running: AbstractAsyncContextManager[Any] = face.Running(self, **options)
+        running: AbstractAsyncContextManager[list[Server]] = face.Running(
+            self, drain_s=drain_s, recheck_s=recheck_s, save_s=save_s
+        )
         return running
 
-    async def start(self, **options: Any) -> list[Any]:
+    async def start(
+        self, *, drain_s: float | None = None, recheck_s: float = 1.0, save_s: float = 60.0
+    ) -> list[Server]:
         """Open the store, give state back, listen, and return the servers. Arguments as for `running`.
 
         Raises:
@@ -223,8 +232,8 @@ class Application:
             OSError, BadURL: cannot listen; nothing listens then.
             RuntimeError: it runs already.
         """
-        running: Any = self.running(**options)
-        servers: list[Any] = await running.start()
+        running: Any = self.running(drain_s=drain_s, recheck_s=recheck_s, save_s=save_s)
+        servers: list[Server] = await running.start()
         self._running = running
         return servers
 

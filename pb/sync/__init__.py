@@ -40,6 +40,7 @@ from .gui import Gui
 from .identity import RemoteIdentity
 from .reconnecting import LastingConnection
 from .reference import RemoteMethod, call_remote
+from .reference import SyncReference as RemoteReference
 from .server import Server, serve
 from .status import Status
 from .stream import Stream, receive_file, stream_file
@@ -60,6 +61,7 @@ __all__ = [
     # windows
     "Gui",
     # references and calls
+    "RemoteReference",
     "RemoteMethod",
     "call_remote",
     "deadline",

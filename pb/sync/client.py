@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 import jelly
 from pb.aio import client as aio
@@ -21,7 +21,28 @@ from ._host import Host
 from .connection import Connection
 from .lasting import SyncLastingLink
 from .link import SyncLink
-from .reconnecting import Home
+from .reconnecting import Home, LastingConnection
+
+if TYPE_CHECKING:
+    from pb.aio.options import ConnectOptions
+
+
+@overload
+def open_connection(
+    url: str, *, reconnect: Literal[False] = False, **options: Unpack[ConnectOptions]
+) -> Connection: ...
+
+
+@overload
+def open_connection(
+    url: str, *, reconnect: Literal[True] | Reconnect, **options: Unpack[ConnectOptions]
+) -> LastingConnection: ...
+
+
+@overload
+def open_connection(
+    url: str, *, reconnect: bool | Reconnect, **options: Unpack[ConnectOptions]
+) -> Connection: ...
 
 
 def open_connection(

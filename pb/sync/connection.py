@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 from jelly import RemoteCache
 from pb.aio import connection as aio
@@ -84,12 +84,14 @@ class Connection:
         """What is held right now."""
         return self._link.loop_connection.usage
 
-    def __getattr__(self, name: str) -> NoReturn:
-        raise AttributeError(
-            f"a Connection has no {name!r}; methods of the peer are called on connection.root"
-        )
+    if not TYPE_CHECKING:  # else a type checker takes any name for an attribute that never returns
 
-    def __enter__(self) -> Connection:
+        def __getattr__(self, name: str) -> NoReturn:
+            raise AttributeError(
+                f"a Connection has no {name!r}; methods of the peer are called on connection.root"
+            )
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, Unpack, overload
 
 from pb.logfields import fields
 
@@ -17,8 +17,12 @@ from ._handlers import Chore
 from ._host import Host
 
 if TYPE_CHECKING:
+    from pb.aio.backoff import Reconnect
+    from pb.aio.options import ConnectOptions
+
     from ._floor import Job
     from .connection import Connection
+    from .reconnecting import LastingConnection
 
 log = logging.getLogger("pb")
 
@@ -80,19 +84,42 @@ class Gui:
         self._desk.host = self._host
         self._after(self._interval_ms, self._look)
 
+    @overload
     def open_connection(
         self,
         url: str,
         *,
         then: Callable[[Connection], object],
         failed: Callable[[BaseException], object] | None = None,
-        **options: Any,
+        reconnect: Literal[False] = False,
+        **options: Unpack[ConnectOptions],
+    ) -> None: ...
+
+    @overload
+    def open_connection(
+        self,
+        url: str,
+        *,
+        then: Callable[[LastingConnection], object],
+        failed: Callable[[BaseException], object] | None = None,
+        reconnect: Literal[True] | Reconnect,
+        **options: Unpack[ConnectOptions],
+    ) -> None: ...
+
+    def open_connection(
+        self,
+        url: str,
+        *,
+        then: Callable[[Any], object],
+        failed: Callable[[BaseException], object] | None = None,
+        reconnect: bool | Reconnect = False,
+        **options: Unpack[ConnectOptions],
     ) -> None:
         """Connect to a server, and return at once; `then(connection)` is called when it is there.
 
         Args:
             failed: called with the error where it cannot be made; None: the error is logged.
-            options: as for `sync.open_connection`; with `reconnect=` it is a `LastingConnection`.
+            reconnect, options: as for `sync.open_connection`; with `reconnect=` it is a `LastingConnection`.
 
         Raises:
             BadURL, TypeError: the URL or the options cannot be understood, or what is to be called is no
@@ -103,7 +130,7 @@ class Gui:
             _check_functions(failed)
         from .client import opening_of
 
-        opening = opening_of(url, self._host, **options)
+        opening = opening_of(url, self._host, reconnect=reconnect, **options)
 
         async def connect() -> None:
             try:

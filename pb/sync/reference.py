@@ -25,7 +25,11 @@ _import_of: Callable[[RemoteReference], Import] = RemoteReference.__dict__["_pb_
 
 
 class SyncReference(RemoteReference):
-    """A remote reference of a blocking program; see `RemoteReference`."""
+    """A remote reference of a blocking program; see `pb.RemoteReference`, of which it is one.
+
+    As an annotation it says that calls return what they bring: `def remote_join(self, guest:
+    sync.RemoteReference)`.
+    """
 
     __slots__ = ()
 
@@ -285,7 +289,8 @@ def method_of(reference: RemoteReference, name: str) -> RemoteMethod:
         TypeError: `reference` is no remote reference of a blocking program.
     """
     _link_of(reference)
-    method: RemoteMethod = reference._pb_blocking(name)  # type: ignore[attr-defined]
+    found: Any = reference
+    method: RemoteMethod = found._pb_blocking(name)
     return method
 
 

@@ -110,12 +110,14 @@ _LAZY: Final = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    module = _LAZY.get(name)
-    if module is None:
-        raise AttributeError(f"module 'pb.testing' has no attribute {name!r}")
-    where = module if "." in module else f"{__name__}.{module}"
-    return getattr(importlib.import_module(where), name)
+if not TYPE_CHECKING:  # else a type checker takes any name for one of these
+
+    def __getattr__(name: str) -> Any:
+        module = _LAZY.get(name)
+        if module is None:
+            raise AttributeError(f"module 'pb.testing' has no attribute {name!r}")
+        where = module if "." in module else f"{__name__}.{module}"
+        return getattr(importlib.import_module(where), name)
 
 
 def __dir__() -> list[str]:

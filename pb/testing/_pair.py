@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, NamedTuple
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Any, Literal, NamedTuple, TypedDict, Unpack, overload
 
 import jelly
 from pb.aio.client import open_connection
@@ -28,6 +28,37 @@ class Pair(NamedTuple):
     root: Any
 
 
+class PairOptions(TypedDict, total=False):
+    """The options of `pair` but `faulty`, for type checkers."""
+
+    client_root: Any
+    registry: jelly.Registry | None
+    client_registry: jelly.Registry | None
+    limits: Limits | None
+    client_limits: Limits | None
+    seed: int
+    insecure: bool
+    debug: bool
+    proxy: bool
+    hooks: Any
+
+
+@overload
+def pair(
+    root: Any, *, faulty: Literal[False] = False, **options: Unpack[PairOptions]
+) -> AbstractAsyncContextManager[Pair]: ...
+
+
+@overload
+def pair(
+    root: Any, *, faulty: Literal[True], **options: Unpack[PairOptions]
+) -> AbstractAsyncContextManager[tuple[Connection, Connection, Any, Network]]: ...
+
+
+@overload
+def pair(root: Any, *, faulty: bool, **options: Unpack[PairOptions]) -> AbstractAsyncContextManager[Any]: ...
+
+
 @asynccontextmanager
 async def pair(
     root: Any,
@@ -39,7 +70,10 @@ async def pair(
     client_limits: Limits | None = None,
     faulty: bool = False,
     seed: int = 0,
-    **options: Any,
+    insecure: bool = False,
+    debug: bool = False,
+    proxy: bool = True,
+    hooks: Any = None,
 ) -> AsyncIterator[Any]:
     """Join a client to a server of `root` over memory: `async with pair(Shop()) as (client, server, shop)`.
 
@@ -49,9 +83,10 @@ async def pair(
         limits, client_limits: likewise.
         faulty: put a `Network` between them, which comes fourth: `(client, server, shop, network)`.
         seed: of that network.
-        options: of both sides: `debug`, `proxy`.
+        insecure, debug, proxy, hooks: options of both sides.
     """
     url = f"memory://pair-{next(_numbers)}"
+    options: dict[str, Any] = {"insecure": insecure, "debug": debug, "proxy": proxy, "hooks": hooks}
     async with AsyncExitStack() as stack:
         there = await stack.enter_async_context(serve(root, url, registry=registry, limits=limits, **options))
         network = await stack.enter_async_context(Network(there.url, seed=seed)) if faulty else None
