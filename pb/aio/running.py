@@ -136,7 +136,7 @@ class Running:
         await self._application.kept.save(self._application.store)
 
     async def _close_servers(self, gives_up: bool = False) -> None:
-        closing = (server._end(gives_up) for server in self.servers)
+        closing = (server._end(gives_up=True) if gives_up else server.close() for server in self.servers)
         for result in await asyncio.gather(*closing, return_exceptions=True):
             if isinstance(result, Exception):
                 log.error(
