@@ -23,7 +23,8 @@ def write_one(link: Link) -> None:
         outbox.has_spoken = True
         calls = link.calls
         calls.written_id = calls.next_id - 1
-        message = batch.pop()
+        message = batch[0]
+        batch.clear()  # pop() would give the room back by realloc(), in 270 instructions more
         direct(LENGTH(len(message)) + message)  # frame_of, spelled out
     else:
         _write_other(link)
@@ -45,7 +46,8 @@ def write_out(links: Iterable[Link], failed: Callable[[Exception], object]) -> N
             batch = outbox.batch
             direct = outbox.direct
             if len(batch) == 1 and direct is not None and not (outbox.frames or link.dropped):
-                message = batch.pop()
+                message = batch[0]
+                batch.clear()
                 if message is not told:
                     told, frame = message, frame_of(message)
                 outbox.due = False

@@ -133,7 +133,8 @@ class Outbox:
             batch = self.batch
             if len(batch) == 1:  # one call at a time
                 self.has_spoken = True
-                envelope = batch.pop()
+                envelope = batch[0]
+                batch.clear()
                 return [LENGTH(len(envelope)) + envelope]
             if not batch:
                 return frames
