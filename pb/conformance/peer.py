@@ -248,23 +248,40 @@ class Peer:
     def bye(self, *codes: int, may_be_silent: bool = False) -> list[Any] | None:
         """It must say BYE with one of these codes, and close."""
         said = None
+        before = "nothing"
+        expected = f"BYE {' or '.join(map(str, codes))}"
         while True:
             try:
                 envelope = self.read()
             except Silence:
-                what = f"BYE {' or '.join(map(str, codes))}, and that it closes"
-                raise Unmet(f"nothing came{' after its BYE' if said else ''}; expected {what}") from None
+                found = "nothing came after its BYE" if said else f"{before} came"
+                raise Unmet(f"{found}; expected {expected}, and that it closes") from None
             except Closed:
                 if said is None and not may_be_silent:
-                    raise Unmet(f"it closed without BYE; expected {' or '.join(map(str, codes))}") from None
+                    raise Unmet(f"{before} came, and it closed without BYE; expected {expected}") from None
                 return said
             if envelope[0] == BYE:
                 if envelope[1] not in codes:
-                    expected = " or ".join(map(str, codes))
-                    raise Unmet(f"{shown(envelope)} came; expected BYE {expected}")
+                    raise Unmet(f"{shown(envelope)} came; expected {expected}")
+                if len(envelope) != 4 or not isinstance(envelope[2], str) or len(envelope[2].encode()) > 4096:
+                    raise Unmet(
+                        f"{shown(envelope)} is no BYE: its text is one of at most 4,096 bytes (PB-M38)"
+                    )
                 said = envelope
             elif said is not None:
                 raise Unmet(f"{shown(envelope)} came after its BYE")
+            else:
+                before = shown(envelope)
+
+    def closes(self) -> None:
+        """It must close, and send nothing at all, of whatever kind."""
+        try:
+            envelope = self._read()
+        except Closed:
+            return
+        except Silence:
+            raise Unmet("it has not closed") from None
+        raise Unmet(f"{shown(envelope)} came; expected that it closes, and says nothing")
 
     def object_of(self, value: Any) -> int:
         """Return the id of an object of the peer's."""
@@ -274,6 +291,8 @@ class Peer:
             id = found[0] if found else None
         if not isinstance(id, int):
             raise Unmet(f"{value!r} came; expected a reference to an object")
+        if isinstance(value, values.ExtType):
+            shortest(value)
         return id
 
     def released_all(self, expected: dict[int, int], tries: int = 20) -> None:
@@ -285,6 +304,15 @@ class Peer:
         found = {id: self.released[id] for id in expected}
         if found != expected:
             raise Unmet(f"it has released {found}; expected {expected}")
+
+
+def shortest(value: Any) -> None:
+    """An id must be in as few of 1, 2, 4 and 8 bytes as hold it (PB-V10)."""
+    if value.code not in (values.REF, values.HOME, values.ANSWER, values.STREAM, values.CACHED):
+        return
+    wanted = values.uint(int.from_bytes(value.data, "big"))
+    if value.data != wanted:
+        raise Unmet(f"the id in Ext {value.code} is {value.data.hex()}; PB-V10 asks for {wanted.hex()}")
 
 
 def shown(envelope: list[Any]) -> str:

@@ -7,7 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 
-from .run import FAILED, PASSED, Result
+from .run import FAILED, MISSES, PASSED, Result
 
 _MARKS = {"passed": "✓", "failed": "✗", "skipped": "–"}
 _STYLE = """
@@ -45,6 +45,11 @@ def line(result: Result) -> str:
 def _printable(text: str) -> str:
     """Escape what the side under test has said, so that no terminal obeys it."""
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def stopped(left: int) -> str:
+    """Return why so many cases were not run."""
+    return f"stopped: {MISSES} cases in a row met nobody, so {left} were not run"
 
 
 def summary(results: Sequence[Result]) -> str:

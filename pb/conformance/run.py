@@ -5,12 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from .case import LEVELS, Case
 from .peer import Missing, Peer, Unmet
 from .streams import Closed, FrameStream, Silence
 
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
+# So many cases in a row that got no connection are the end: what was under test is gone.
+MISSES: Final = 3
+# A failure quotes what came, which may be as long as a frame.
+_LONGEST_TEXT: Final = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +27,7 @@ class Result:
         text: why, where it has not passed.
         log: the messages, where it has failed.
         took_s: how long it took.
+        is_met: whether there was a connection at all.
     """
 
     case: Case
@@ -29,6 +35,7 @@ class Result:
     text: str
     log: tuple[str, ...]
     took_s: float
+    is_met: bool = True
 
 
 def chosen(cases: Iterable[Case], level: str, only: str | None) -> list[Case]:
@@ -47,9 +54,14 @@ def chosen(cases: Iterable[Case], level: str, only: str | None) -> list[Case]:
 
 
 def run_all(cases: Iterable[Case], connect: Callable[[], FrameStream], timeout_s: float) -> Iterator[Result]:
-    """Run cases one after another, each over a connection of its own."""
+    """Run cases one after another, each over a connection of its own; end early where nobody is there."""
+    misses = 0
     for case in cases:
-        yield run(case, connect, timeout_s)
+        result = run(case, connect, timeout_s)
+        yield result
+        misses = 0 if result.is_met else misses + 1
+        if misses == MISSES:
+            return
 
 
 def run(case: Case, connect: Callable[[], FrameStream], timeout_s: float) -> Result:
@@ -75,4 +87,6 @@ def run(case: Case, connect: Callable[[], FrameStream], timeout_s: float) -> Res
         if peer is not None:
             peer.stream.close()
     log = tuple(peer.log) if peer is not None and outcome == FAILED else ()
-    return Result(case, outcome, text, log, time.monotonic() - begun)
+    if len(text) > _LONGEST_TEXT:
+        text = f"{text[:_LONGEST_TEXT]}… ({len(text)} characters)"
+    return Result(case, outcome, text, log, time.monotonic() - begun, peer is not None)

@@ -24,11 +24,23 @@ _ENVELOPE_BYTES = 512
 _ENCODERS = 64  # different limits of peers that are remembered
 
 
+def _check_names(registry: jelly.Registry) -> None:
+    for name in registry.snapshot():
+        if name.startswith("pb."):
+            raise ValueError(
+                f"{name!r} is registered; names that begin with pb. are those of the protocol itself, so that"
+                " nobody takes an application's error for one of its: choose another beginning"
+            )
+
+
 class Codec:
     """What converts values for connections of one registry. Not for more than one thread.
 
     Args:
         registry: the classes that may cross, besides the errors of the protocol; None for none.
+
+    Raises:
+        ValueError: a name in it is one that the protocol keeps for itself (E11).
 
     Attributes:
         described: what is told of methods, in the names of this registry, by whether an actor comes first;
@@ -39,6 +51,7 @@ class Codec:
         self._sending = build_registry(with_base=True)
         self._receiving = build_registry(with_base=False)
         if registry is not None:
+            _check_names(registry)
             self._sending.include(registry)
             self._receiving.include(registry)
         self._losses = Losses(log_loss)

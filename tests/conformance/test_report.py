@@ -17,3 +17,8 @@ def test_what_the_side_under_test_says_is_printed_harmlessly():
     assert 3 == len(printed.splitlines())
     assert r"\x1b[2J\x9b\u202e\nPASSED all" in printed
     assert "".join(printed.split("\n")).isprintable()
+
+
+def test_what_was_not_run_is_said():
+    """Else a run that ended early would look like a short one."""
+    assert "stopped: 3 cases in a row met nobody, so 412 were not run" == report.stopped(412)

@@ -86,7 +86,8 @@ class Subject extends Referenceable {
     return null;
   }
   remote_call(object, method, args) {
-    return object.callWith({ signal: current().signal }, method, ...args);
+    const { signal, trace, ttl } = current();
+    return object.callWith({ signal, trace, ttl }, method, ...args);
   }
   async remote_call_later(object, method, args, ms) {
     await sleep(ms, undefined, { signal: current().signal });

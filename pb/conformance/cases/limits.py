@@ -140,3 +140,14 @@ def described(peer: Peer) -> None:
     if "echo" not in names or any(name.startswith("_") for name in names):
         raise Unmet(f"the methods described are {names}; expected echo and no private ones")
     peer.fails(peer.call(0, "pb:describe", 1), "pb.BadArguments")
+
+
+@GROUP.case("it sends no more Exts than we take", "PB-V48", "PB-F19", raw=True)
+def max_exts(peer: Peer) -> None:
+    peer.hello(max_exts=256)
+    if peer.info.get("max_exts", 20_480) < 257:
+        raise Missing("takes no more itself, so it cannot be asked to echo them")
+    many = [values.ExtType(28, number.to_bytes(16, "big")) for number in range(257)]
+    peer.fails(peer.call(0, "echo", many), "pb.TooLarge")
+    if peer.ask(0, "echo", many[1:]) != many[1:]:
+        raise Unmet("a value of as many as we take is not echoed")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 import jelly
 import pb
 from pb.wire.codec import Codec
@@ -45,3 +47,12 @@ def test_the_registry_is_taken_as_it_is():
 
     assert (Point, pb.Busy) == (type(point), type(busy))
     assert "pb.Busy" not in registry.snapshot()
+
+
+def test_names_of_the_protocol_are_not_for_applications():
+    """A caller would take such an error for a statement about its call, that it did not run for instance."""
+    registry = jelly.Registry()
+    registry.add(Point, "pb.Point")
+
+    with pytest.raises(ValueError, match=r"'pb\.Point' is registered; names that begin with pb\."):
+        Codec(registry)

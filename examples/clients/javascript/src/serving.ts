@@ -28,7 +28,8 @@ class Incoming {
 }
 /** What a method can ask for before its first await. The signal is aborted when its caller gives up; the trace tells
  * what work the call belongs to: give it to `callWith({ trace })` where a call is part of that. */
-export interface Current { readonly connection: Connection; readonly signal: AbortSignal; readonly trace?: Trace }
+/** The call that a method runs for. What it calls in turn gets its `trace`, and as `ttl` what is left of its time (PB-M14, PB-M42). */
+export interface Current { readonly connection: Connection; readonly signal: AbortSignal; readonly trace?: Trace; readonly ttl?: number }
 let now: Current | undefined;
 export const current = (): Current => now ?? raise(new Error("current() is for methods, before their first await"));
 
@@ -156,7 +157,10 @@ export class Server {
   /** Run a method and answer; at once if it gives no promise. */
   private run(call: Incoming, method: () => unknown): void {
     const before = now;
-    now = { connection: this.connection, signal: call.controller.signal, trace: traceOf(call.options.trace) };
+    now = {
+      connection: this.connection, signal: call.controller.signal, trace: traceOf(call.options.trace),
+      get ttl() { return call.ends === undefined ? undefined : Math.max(0, call.ends - Date.now()); },
+    };
     try {
       const result: any = method();
       if (typeof result?.then !== "function") this.answer(call, result);
