@@ -19,7 +19,7 @@ from .identity import Identity, IdentityRecord
 from .keyring import Key
 from .names import identity_name
 from .passwords import PasswordHash, prepare_password
-from .revocation import Listener, Revocation, Subscribers
+from .revocation import REASONS, Listener, Revocation, Subscribers
 
 log = logging.getLogger("cred")
 
@@ -238,6 +238,16 @@ class Identities:
     def _revoke(self, name: str, key: Key | None, reason: str) -> None:
         attachments = self._live.attachments(name, key)
         self._live.disturb(name, cut=reason == "kicked")
+        if attachments or (key is None and self._live.logins(name)):
+            where = "" if key is None else f" from {key.service} as {key.perspective!a}"
+            service = "" if key is None else key.service
+            log.info(
+                "%s was cut%s: %s",
+                ascii(name),
+                where,
+                REASONS[reason],
+                extra=fields("identity.cut", identity=name, service=service),
+            )
         if key is None:
             self._live.forget_logins(name)
         self._subscribers.tell(Revocation(name, key, reason, attachments))

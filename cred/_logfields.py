@@ -12,6 +12,7 @@ def fields(
     identity: str | None = "",
     service: str = "",
     mechanism: str = "",
+    peer: str = "",
     error: BaseException | None = None,
 ) -> dict[str, object]:
     """Return the `extra=` of a record.
@@ -22,6 +23,7 @@ def fields(
     """
     told = {
         "pb_event": event,
+        "pb_peer": peer,
         "pb_identity": identity,
         "pb_service": service,
         "pb_mechanism": mechanism,

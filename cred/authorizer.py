@@ -28,7 +28,7 @@ from .external import ExternalVerifier
 from .identity import Identity, IdentityRecord
 from .interfaces import IAuthorizer, IPerspective, IService
 from .keyring import Key
-from .login import Login
+from .login import Login, come_from
 from .password import ScramVerifier
 from .passwords import DEFAULT_ITERATIONS
 from .service import Service
@@ -125,10 +125,11 @@ class Authorizer(Identities):
         for verifier in (*self._verifiers, *more):
             if mechanism in verifier.offered(channel):
                 exchange = verifier.begin(mechanism, channel, self._directory)
-                return Login(self, mechanism, exchange, self._clock)
+                return Login(self, mechanism, exchange, self._clock, channel.peer)
         log.info(
-            "login refused: a mechanism that is not offered here",
-            extra=fields("login.refused", mechanism=mechanism),
+            "login refused%s: a mechanism that is not offered here",
+            come_from(channel.peer),
+            extra=fields("login.refused", mechanism=mechanism, peer=channel.peer),
         )
         raise LoginFailed("a mechanism that is not offered here")
 

@@ -61,12 +61,14 @@ class Channel:
         unbound_ok: whether a signature without binding is taken: True only on Unix and memory transports, or
             on loopback where insecure connections were asked for. Elsewhere a relay would be accepted.
         vouched: what the transport itself proved about the peer: a uid, a client certificate.
+        peer: who is at the other end, as the transport tells it; for the log, and for nothing else.
     """
 
     hello_hash: bytes | None
     bindings: tuple[Binding, ...] = ()
     unbound_ok: bool = False
     vouched: tuple[Credential, ...] = ()
+    peer: str = ""
 
     def __post_init__(self) -> None:
         if self.hello_hash is not None and len(self.hello_hash) != 32:
@@ -74,7 +76,7 @@ class Channel:
 
     def greeted(self, hello_hash: bytes) -> Channel:
         """Return this channel once the HELLOs have crossed. Raises ValueError where it is no hash of them."""
-        return Channel(hello_hash, self.bindings, self.unbound_ok, self.vouched)
+        return Channel(hello_hash, self.bindings, self.unbound_ok, self.vouched, self.peer)
 
     def binding(self, type: str) -> Binding | None:
         """Return the binding of a type, or None where this channel has none."""

@@ -20,6 +20,11 @@ log = logging.getLogger("cred")
 LOGIN_S: Final = 30.0
 
 
+def come_from(peer: str) -> str:
+    """Return where somebody comes from, for the log: before all that they have chosen themselves."""
+    return f" from {peer}" if peer else ""
+
+
 class Step(NamedTuple):
     """What to send to the client.
 
@@ -40,9 +45,15 @@ class Login:
     """
 
     def __init__(
-        self, authorizer: Authorizer, mechanism: str, exchange: Exchange, clock: Callable[[], float]
+        self,
+        authorizer: Authorizer,
+        mechanism: str,
+        exchange: Exchange,
+        clock: Callable[[], float],
+        peer: str = "",
     ) -> None:
         self.mechanism = mechanism
+        self._peer = peer
         self._authorizer = authorizer
         self._exchange = exchange
         self._clock = clock
@@ -77,10 +88,17 @@ class Login:
         except LoginFailed as failed:
             user = ascii(self.user) if self.user is not None else "nobody yet"
             log.info(
-                "login refused: %s as %s: %s",
+                "login refused%s: %s as %s: %s",
+                come_from(self._peer),
                 self.mechanism,
                 user,
                 failed.reason,
-                extra=fields("login.refused", identity=self.user, mechanism=self.mechanism, error=failed),
+                extra=fields(
+                    "login.refused",
+                    identity=self.user,
+                    mechanism=self.mechanism,
+                    peer=self._peer,
+                    error=failed,
+                ),
             )
             raise

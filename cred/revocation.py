@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ._logfields import fields
 from .keyring import Key
@@ -16,6 +16,17 @@ if TYPE_CHECKING:
 log = logging.getLogger("cred")
 
 
+# Why something is revoked, and how the log says it.
+REASONS: Final = {
+    "disabled": "the identity was disabled",
+    "removed": "the identity was removed",
+    "password": "the password was changed, or what else it logs in by",
+    "credential": "a credential was removed",
+    "key": "the key was taken off the keyring",
+    "kicked": "it was kicked",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Revocation:
     """Something that an identity may not do any longer. It has been written when this is told.
@@ -23,7 +34,7 @@ class Revocation:
     Attributes:
         name: whose right it was.
         key: the key that was taken off the keyring; None where the whole login is void.
-        reason: "disabled", "removed", "password", "credential", "key" or "kicked". For the log.
+        reason: one of `REASONS`: "disabled", "removed", "password", "credential", "key" or "kicked".
         attachments: the live ones that this ends. They are ended after all subscribers were told, if no
             subscriber did it.
     """

@@ -283,5 +283,6 @@ def peer_name(transport: asyncio.BaseTransport) -> str:
     """Return who is at the other end, for log lines."""
     name = transport.get_extra_info("peername")
     if isinstance(name, tuple) and len(name) >= 2:
-        return f"{name[0]}:{name[1]}"
+        host = f"[{name[0]}]" if ":" in name[0] else name[0]  # as in a URL: where the address ends is plain
+        return f"{host}:{name[1]}"
     return str(name) if name else "a local peer"

@@ -8,13 +8,16 @@ import cred
 from pb.security import Security
 
 
-def channel_of(security: Security, hello_hash: bytes | None, checked: Sequence[str] = ()) -> cred.Channel:
+def channel_of(
+    security: Security, hello_hash: bytes | None, checked: Sequence[str] = (), *, peer: str = ""
+) -> cred.Channel:
     """Return the Channel of a login over a connection.
 
     Args:
         hello_hash: None only to ask which mechanisms would be offered.
         checked: types of binding that the peer says it can check; they come first. The others stay, so that
             a list that somebody has shortened is noticed.
+        peer: who is at the other end, for the log.
     """
     bindings = sorted(security.bindings, key=lambda binding: binding[0] not in checked)
     vouched: list[cred.Credential] = []
@@ -27,4 +30,5 @@ def channel_of(security: Security, hello_hash: bytes | None, checked: Sequence[s
         tuple(cred.Binding(type, data) for type, data in bindings),
         unbound_ok=security.is_local or (security.is_loopback and security.is_allowed),
         vouched=tuple(vouched),
+        peer=peer,
     )

@@ -129,6 +129,14 @@ class LoggedIn(jelly.Referenceable, Login):
 
     def remote_logout(self) -> None:
         """End all attachments and this login. The connection stays."""
+        tables = self._holdings.broker.tables
+        if tables.may_log(logging.INFO, "login.ended"):
+            log.info(
+                "%s logged out at %s",
+                ascii(self.name),
+                tables.peer_name,
+                extra=fields("login.ended", peer=tables.peer_name, identity=self.name),
+            )
         self.end()
 
     def remote_supersede(self, session: object) -> None:

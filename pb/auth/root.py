@@ -101,7 +101,7 @@ class AuthRoot:
         source = cred.source_of(security.address)
         if security.uid is not None:
             source = f"uid {security.uid}"
-        channel = channel_of(security, None)
+        channel = channel_of(security, None, peer=face.broker.tables.peer_name)
         # First: who is refused is told so behind a HELLO, which must say that there are logins.
         face.broker.greeting.confine(
             self.authorizer.mechanisms(channel, self.verifiers),
@@ -230,7 +230,7 @@ class LoginRoot(jelly.Referenceable):
     def misused(self, why: str) -> cred.LoginFailed:
         """Log a refusal that `cred` knows nothing of, and return it."""
         peer = self._face.broker.tables.peer_name
-        log.info("login refused: %s (%s)", why, peer, extra=fields("login.refused", peer=peer))
+        log.info("login refused from %s: %s", peer, why, extra=fields("login.refused", peer=peer))
         return cred.LoginFailed(why)
 
     def _tell(self, what: str, user: str, mechanism: str) -> None:
@@ -264,6 +264,15 @@ class LoginRoot(jelly.Referenceable):
         self._logged_in.add(logged_in)
         self._held[logged_in.name] = logged_in
         self._tell("logged_in", identity.name, mechanism)
+        tables = self._face.broker.tables
+        if tables.may_log(logging.INFO, "login.accepted"):
+            log.info(
+                "%s logged in from %s by %s",
+                ascii(identity.name),
+                tables.peer_name,
+                mechanism,
+                extra=fields("login.accepted", peer=tables.peer_name, identity=identity.name),
+            )
         return logged_in
 
     def _admit(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ..dispatch import find_method, why_nothing
 from ..errors import NoSuchMethod
@@ -11,6 +11,10 @@ from .why import log_no_method
 if TYPE_CHECKING:
     from ..holding.export import Export
     from .reserved import Reserved
+
+
+# For people: what most of those forgot who read it.
+_LOG_IN: Final = "nobody has logged in over this connection yet: log in first, connection.login(...)"
 
 
 class Finding:
@@ -34,9 +38,13 @@ class Finding:
         self, export: Export, method: str, error: BaseException
     ) -> tuple[Any, BaseException | None]:
         """Return the method of the specification that has this name, or the error that there is none."""
-        if type(error) is NoSuchMethod and ":" in method:
+        if type(error) is not NoSuchMethod:
+            return None, error
+        if ":" in method:
             function = self.reserved.find(export, method)
-            return function, error if function is None else None
-        if type(error) is NoSuchMethod:
+            if function is not None:
+                return function, None
+        else:
             log_no_method(export, method, error, self.reserved)
-        return None, error
+        # Of every name alike, there or not: nothing is told of what there is behind the login.
+        return None, NoSuchMethod(f"{error}; {_LOG_IN}") if self.reserved.is_asked_by_stranger else error

@@ -48,6 +48,11 @@ class Reserved:
         self.resolve: Callable[[str], Awaitable[object]] | None = None
         self.warned = _NOTHING_WARNED
 
+    @property
+    def is_asked_by_stranger(self) -> bool:
+        """Whether nobody has logged in, where that is asked for."""
+        return self._greeting.stranger is not None
+
     def find(self, export: Export, name: str) -> Method | None:
         """Return what is run for a reserved method; None where there is none, or for strangers."""
         method = METHODS.get(name)
@@ -56,7 +61,7 @@ class Reserved:
         if name == RESOLVE:
             if export.id or self.resolve is None:
                 return None
-        elif self._greeting.stranger is not None:
+        elif self.is_asked_by_stranger:
             return None
         # Asynchronous, because those run in the thread of the connection at every face.
         return functools.partial(method, self, export)

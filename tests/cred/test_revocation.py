@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 
@@ -203,3 +204,54 @@ def test_a_change_whose_outcome_is_unknown_cuts():
         return len(told), [one.is_live for one in attachments]
 
     assert (1, [False, False]) == run(main())
+
+
+@pytest.mark.parametrize(
+    ("change", "line", "service"),
+    [
+        (lambda alice: alice.disable(), "'alice' was cut: the identity was disabled", ""),
+        (
+            lambda alice: alice.authorizer.remove_identity("alice"),
+            "'alice' was cut: the identity was removed",
+            "",
+        ),
+        (lambda alice: alice.remove_credential(UID), "'alice' was cut: a credential was removed", ""),
+        (
+            lambda alice: alice.remove_key("shop", "alice"),
+            "'alice' was cut from shop as 'alice': the key was taken off the keyring",
+            "shop",
+        ),
+    ],
+)
+def test_who_is_cut_is_told_to_the_log(caplog, change, line, service):
+    """Whoever runs the server sees that it worked, and why somebody is gone."""
+    caplog.set_level("INFO", "cred")
+
+    async def main():
+        _, _, alice, _ = await attached()
+        await change(alice)
+
+    run(main())
+    [record] = [each for each in caplog.records if each.pb_event == "identity.cut"]
+    assert line == record.getMessage()
+    assert ("alice", service) == (record.pb_identity, getattr(record, "pb_service", ""))
+
+
+def test_where_nobody_is_there_nothing_is_cut(caplog):
+    """What is taken from those who are away is no news of this process."""
+    caplog.set_level("INFO", "cred")
+
+    async def main():
+        authorizer, _, alice, attachments = await attached()
+        authorizer.kick("alice")
+        del alice, attachments[:]
+        gc.collect()
+        authorizer.kick("alice")
+        await authorizer.add_identity("bob")
+        authorizer.kick("bob")
+        await (await authorizer.get_identity("bob")).add_key("shop", "bob")
+        await (await authorizer.get_identity("bob")).remove_key("shop", "bob")
+
+    run(main())
+    cut = [each.getMessage() for each in caplog.records if each.pb_event == "identity.cut"]
+    assert ["'alice' was cut: it was kicked"] == cut

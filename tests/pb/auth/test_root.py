@@ -179,9 +179,9 @@ def test_what_is_no_message_of_a_login_is_logged(caplog):
     with pytest.raises(Told):
         peer.call(0, "login", 5, 6)
     told = [record for record in caplog.records if record.name == "pb"]
-    assert ["login.refused"] * 2 == [record.pb_event for record in told]
-    assert "answered already" in told[0].getMessage()
-    assert "no str" in told[1].getMessage()
+    assert ["login.accepted", "login.refused", "login.refused"] == [record.pb_event for record in told]
+    assert "answered already" in told[1].getMessage()
+    assert "no str" in told[2].getMessage()
 
 
 def test_every_refusal_takes_its_time_and_every_login_takes_none():

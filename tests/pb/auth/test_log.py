@@ -1,0 +1,119 @@
+"""What the log tells of logins: who came from where, and who left; for people and for programs."""
+
+from __future__ import annotations
+
+import pytest
+
+import cred
+import pb
+from pb.auth.root import AuthRoot
+
+from .doors import PASSWORD, Knock, Meeting, Told, alice, authorizer
+
+ADDRESS = "the peer of server"  # what a transport would tell: host and port
+
+
+def lines(caplog, event):
+    return [record for record in caplog.records if record.pb_event == event]
+
+
+@pytest.mark.parametrize(
+    ("attempt", "text"),
+    [
+        (lambda peer: peer.log_in(peer.scram(password="wrong")), "SCRAM-SHA-256 as 'alice': wrong password"),
+        (lambda peer: peer.call(0, "login", "PLAIN", b""), "a mechanism that is not offered here"),
+        (lambda peer: peer.call(0, "login", 5, 6), "a mechanism that is no str"),
+    ],
+    ids=["password", "mechanism", "misuse"],
+)
+def test_a_refused_login_is_logged_with_where_it_came_from(caplog, attempt, text):
+    """At the front: what is behind may have been chosen by whoever tried, so as to look like another line."""
+    caplog.set_level("INFO")
+    peer = Knock(AuthRoot(authorizer()))
+    with pytest.raises(Told):
+        attempt(peer)
+
+    [record] = lines(caplog, "login.refused")
+    assert f"login refused from {ADDRESS}: {text}" == record.getMessage()
+    assert ADDRESS == record.pb_peer
+
+
+def test_a_login_and_a_logout_are_logged(caplog):
+    """An operator sees who was there."""
+    caplog.set_level("INFO")
+    meeting = Meeting(AuthRoot(authorizer()))
+    identity = meeting.login(alice())
+    [came] = lines(caplog, "login.accepted")
+    meeting.do(identity.logout())
+
+    [left] = lines(caplog, "login.ended")
+    assert f"'alice' logged in from {ADDRESS} by SCRAM-SHA-256" == came.getMessage()
+    assert f"'alice' logged out at {ADDRESS}" == left.getMessage()
+    assert [("alice", ADDRESS)] * 2 == [(each.pb_identity, each.pb_peer) for each in (came, left)]
+
+
+def test_who_logs_in_again_and_again_does_not_fill_the_log(caplog):
+    """A peer with a password is a peer all the same."""
+    caplog.set_level("INFO")
+    meeting = Meeting(AuthRoot(authorizer()))
+    tables = meeting.host.broker.tables
+    while tables.may_log(20, "login.accepted"):
+        pass
+    while tables.may_log(20, "login.ended"):
+        pass
+    meeting.do(meeting.login(alice()).logout())
+
+    assert "more are only counted" in caplog.text
+    assert "'alice'" not in caplog.text
+
+
+def test_whoever_has_not_logged_in_is_told_to_whatever_they_ask_for():
+    """In the words that are right for all of it: what there is behind the login is not told."""
+    peer = Knock(AuthRoot(authorizer()))
+    texts = set()
+    for name in ("employee", "remote_login", "pb:describe", "pb:nothing", "no name"):
+        with pytest.raises(Told) as told:
+            peer.call(0, name)
+        assert "pb.NoSuchMethod" == told.value.args[0]
+        texts.add(told.value.args[1].replace(repr(name), "of that name"))
+
+    after = "nobody has logged in over this connection yet: log in first, connection.login(...)"
+    assert {f"no method of that name; {after}"} == texts
+
+
+def test_who_has_logged_in_is_told_what_everybody_is():
+    """It would be wrong by then."""
+    peer = Knock(AuthRoot(authorizer()))
+    peer.log_in(peer.scram())
+    for name in ("employee", "pb:nothing"):
+        with pytest.raises(Told) as told:
+            peer.call(0, name)
+        assert told.value.args[1].startswith("no method")
+        assert "log in" not in told.value.args[1]
+
+
+def test_a_root_without_logins_asks_for_none():
+    """There is nothing to log in to."""
+    with pytest.raises(pb.NoSuchMethod) as refused:
+        pb.testing.Pump(pb.Root()).call("employee")
+
+    assert "no method 'employee'" == str(refused.value)
+
+
+def test_the_password_is_in_no_line(caplog):
+    """Nor what was tried in its place."""
+    caplog.set_level("DEBUG")
+    peer = Knock(AuthRoot(authorizer()))
+    with pytest.raises(Told):
+        peer.log_in(peer.scram(password="wrong pass phrase"))
+    peer.log_in(peer.scram())
+
+    assert PASSWORD not in caplog.text
+    assert "wrong pass phrase" not in caplog.text
+
+
+def test_a_channel_knows_its_peer_for_the_log_only():
+    """The name is in no hash and no proof."""
+    here = cred.Channel(None, peer="10.0.0.7:50312").greeted(bytes(32))
+
+    assert "10.0.0.7:50312" == here.peer
