@@ -110,10 +110,12 @@ class Holdings:
         scope.is_over = True  # first: what a hook hands out meanwhile would outlive it
         self._tables.scopes.pop(scope, None)
         gone: list[Export] = []
-        while scope.exports:
-            export = scope.exports.pop(next(iter(scope.exports)))
-            self._tables.revoke(export)
-            gone.append(export)
+        while scope.exports:  # a hook may release some of them, but hands out no more
+            for number in list(scope.exports):
+                export = scope.exports.pop(number, None)
+                if export is not None:
+                    self._tables.revoke(export)
+                    gone.append(export)
         self._tell_gone_of(gone)
         scope.broker.streams.end_under(scope)
 

@@ -222,3 +222,53 @@ def test_a_cache_that_is_revoked_while_it_is_being_sent_arrives_stale_or_not_at_
     assert 0 == len(shop.stock._observers)
     del outcome, ann
     assert [] == left_over(pump)
+
+
+def test_the_end_of_an_attachment_goes_through_what_was_handed_out_once():
+    """To look for the first row of a table again and again takes 4 s for the 80,000 that a user may hold."""
+
+    class Counted(dict):
+        """Counts how often somebody looks for its first row."""
+
+        begun = 0
+
+        def __iter__(self):
+            self.begun += 1
+            return super().__iter__()
+
+    shop = Shop()
+    pump = Pump(shop, registry=REGISTRY)
+    ann = pump.call("enter", "ann")
+    doors = [call(pump, ann, "door") for _ in range(20)]
+    scope = shop.attachments[0].scope
+    held = scope.exports = Counted(scope.exports)
+    assert 21 == len(held)
+    shop.attachments[0].detach()
+    pump.run()
+
+    assert 1 == held.begun
+    assert {} == held
+    for door in (ann, *doors):
+        with pytest.raises(pb.Gone):
+            call(pump, door, "who")
+
+
+def test_what_a_hook_revokes_at_the_end_of_its_attachment_is_revoked_once():
+    """The program may take away by itself what goes with a cache that ends."""
+
+    class Linked(Stock):
+        def stopped_observing(self, perspective, observer):
+            super().stopped_observing(perspective, observer)
+            assert 1 == revoke(pump, shop.weapon)
+
+    registry = jelly.Registry()
+    registry.add(Linked, "shop.Linked")
+    shop = Shop(stock=Linked(n=1))
+    pump = Pump(shop, registry=registry)
+    ann = pump.call("enter", "ann")
+    held = [call(pump, ann, "get", "stock"), call(pump, ann, "get", "weapon")]
+    shop.attachments[0].detach()
+    gone = [each[1] for each in messages_in(pump.server.output()) if each[0] == messages.GONE]
+
+    assert [1, 2, 3] == sorted(id for ids in gone for id in ids)
+    del held
