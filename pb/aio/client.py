@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import ssl
-from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Unpack, overload
 
 import jelly
 from pb import messages
+from pb.errors import ProtocolError
 from pb.limits import Limits
 
 from . import transports
@@ -18,7 +19,7 @@ from .lasting import LastingLink
 from .link import Link
 from .opening import Opening
 from .options import check_hooks, check_registry, listener_address, split_url
-from .unreachable import cannot_connect
+from .unreachable import cannot_connect, no_answer, unspoken
 from .url import Address
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ def open_connection(
         registry: the classes that may cross, in both directions; None for none but the builtin ones.
         limits: what this side accepts.
         tls: for `pbs://` and `wss://` without a fingerprint; None asks the usual authorities.
-        timeout: seconds for connecting until the server's HELLO; None is `limits.connect_timeout_s`.
+        timeout: seconds for connecting until the server's HELLO; None is `limits.connect_timeout_s`, of which
+            a server that has been reached has `limits.hello_timeout_s`.
         insecure: let logins run over `pb://` or `ws://` to another machine, where somebody may listen.
         debug: tell the peer text and traceback of internal errors. Not for production.
         proxy: let references of other connections be passed on over this one.
@@ -102,14 +104,14 @@ def open_connection(
             insecure=insecure,
         )
 
-    timeout_s = _seconds(timeout, limits)
+    patience = Patience.of(timeout, limits)
     options = Reconnect.of(reconnect)
 
     def start() -> Coroutine[Any, Any, Connection]:
         if options is None:
-            return _open(address, lambda: make_link(Link), tls, timeout_s)
+            return _open(address, lambda: make_link(Link), tls, patience)
         connection: LastingConnection = lasting(
-            options, lambda: make_link(LastingLink), address, tls, timeout_s
+            options, lambda: make_link(LastingLink), address, tls, patience
         )
         return connection.start()
 
@@ -121,7 +123,7 @@ def lasting(
     make_link: Callable[[], Any],
     address: Address,
     tls: ssl.SSLContext | None,
-    timeout_s: float,
+    patience: Patience,
     make: Callable[..., Any] | None = None,
 ) -> Any:
     """Return a connection that reconnects; not connected yet.
@@ -137,7 +139,7 @@ def lasting(
             connection.adopt(link)
             return link
 
-        return await _open(address, make, tls, timeout_s)
+        return await _open(address, make, tls, patience)
 
     return (make or LastingConnection)(dial, options)
 
@@ -189,10 +191,31 @@ async def get_object_at(
     return reference
 
 
+class Patience(NamedTuple):
+    """How long is waited for a connection.
+
+    Attributes:
+        all_s: until HELLO has come.
+        hello_s: for HELLO, from where the server has been reached.
+    """
+
+    all_s: float
+    hello_s: float
+
+    @classmethod
+    def of(cls, timeout: float | None, limits: Limits | None) -> Patience:
+        """Return what `timeout` of `open_connection` means."""
+        if timeout is not None:
+            return cls(timeout, timeout)
+        limits = limits or Limits()
+        return cls(limits.connect_timeout_s, limits.hello_timeout_s)
+
+
 async def _open(
-    address: Address, make_link: Callable[[], Link], tls: ssl.SSLContext | None, timeout_s: float
+    address: Address, make_link: Callable[[], Link], tls: ssl.SSLContext | None, patience: Patience
 ) -> Connection:
     loop = asyncio.get_running_loop()
+    within_s, is_connected = patience.all_s, False
     links: list[Link] = []
     brokers: list[Broker] = []  # which a link that has ended keeps no longer
 
@@ -204,19 +227,24 @@ async def _open(
         return link
 
     try:
-        async with asyncio.timeout(timeout_s):
+        async with asyncio.timeout(patience.all_s) as limit:
             # In a context of its own: what is served over the connection later is not done on behalf of
             # whoever opened it, nor under the deadline in force here.
             opening = transports.connect(address, factory, tls)
             await loop.create_task(opening, context=contextvars.Context())
-            ready = links[-1].ready
-            assert ready is not None
+            ready, end = links[-1].ready, limit.when()
+            assert ready is not None and end is not None
+            within_s, is_connected = min(patience), True
+            limit.reschedule(min(end, loop.time() + within_s))
             await ready
     except TimeoutError as error:
         _abort(links)
         if isinstance(error.__cause__, asyncio.CancelledError):
-            raise TimeoutError(f"no answer from {address} within {timeout_s:g} s") from None
+            raise no_answer(address, within_s, is_connected) from None
         raise cannot_connect(error, address) from None
+    except ProtocolError as error:
+        _abort(links)
+        raise unspoken(error, address) from None
     except OSError as error:
         _abort(links)
         told = cannot_connect(error, address)
@@ -231,10 +259,6 @@ async def _open(
         # It came with the HELLO, before anything was asked.
         raise ConnectionError(f"{address} lets nobody in from here: {refusal}") from refusal
     return links[-1].connection
-
-
-def _seconds(timeout: float | None, limits: Limits | None) -> float:
-    return timeout if timeout is not None else (limits or Limits()).connect_timeout_s
 
 
 def _check_tls(tls: object) -> None:

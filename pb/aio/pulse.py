@@ -74,10 +74,11 @@ class Pulse:
         return strangers_s + 2 * (limits.idle_s + limits.ping_after_s + limits.write_stall_s)
 
     def await_hello(self) -> None:
-        """Begin: the peer's HELLO must come."""
+        """Begin: the peer's HELLO must come. Whoever waits for it knows for how long."""
         limits = self._link.broker.limits
         give_up_after(self._link.transport, limits)
-        self._set(limits.hello_timeout_s)
+        if self._link.ready is None:
+            self._set(limits.hello_timeout_s)
 
     def start(self) -> None:
         """Go on: HELLO has come."""

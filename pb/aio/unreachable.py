@@ -10,7 +10,7 @@ import os
 import socket
 import ssl
 
-from pb.errors import Error
+from pb.errors import Error, ProtocolError
 
 from .url import Address
 
@@ -39,6 +39,26 @@ def cannot_connect(error: OSError, address: Address) -> OSError:
     if code == errno.ECONNREFUSED:
         return OSError(code, f"nobody listens at {address}; start the server first, or mend host and port")
     return OSError(code, f"{os.strerror(code)}: no connection to {address}")
+
+
+def no_answer(address: Address, within_s: float, is_connected: bool) -> TimeoutError:
+    """Return what to raise where a server has said nothing.
+
+    Args:
+        is_connected: whether it was reached, and only its HELLO has not come.
+    """
+    if not is_connected:
+        return TimeoutError(f"no answer from {address} within {within_s:g} s")
+    wants = ", or wants pbs://" if address.scheme == "pb" else ""
+    return TimeoutError(
+        f"no HELLO from {address} within {within_s:g} s, and nothing else; perhaps what listens there does "
+        f"not speak this protocol{wants}"
+    )
+
+
+def unspoken(error: ProtocolError, address: Address) -> ProtocolError:
+    """Return what to raise instead of `error`, where what answers breaks the protocol from its start."""
+    return ProtocolError(f"{address} does not speak this protocol as it should: {error}", error.code)
 
 
 def _common_errno(text: str) -> int | None:

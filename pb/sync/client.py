@@ -229,7 +229,7 @@ def _opening(
 ) -> Callable[[], Coroutine[Any, Any, LoopConnection]]:
     """Return what connects, on the loop, to the connection as functions there see it."""
     address = listener_address(url)
-    timeout_s = aio._seconds(timeout, options["limits"])
+    patience = aio.Patience.of(timeout, options["limits"])
     lasting = Reconnect.of(reconnect)
     home = background()
     options["check"] = transports.pin_check(address)
@@ -245,7 +245,7 @@ def _opening(
             links.append(hosted(SyncLink(home, **options)))
             return links[-1]
 
-        await aio._open(address, make_link, tls, timeout_s)
+        await aio._open(address, make_link, tls, patience)
         return links[-1].loop_connection
 
     async def connect_for_good() -> LoopConnection:
@@ -255,7 +255,7 @@ def _opening(
             lambda: hosted(SyncLastingLink(home, **options)),
             address,
             tls,
-            timeout_s,
+            patience,
             lambda dial, options: Home(home, dial, options),
         )
         return await kept.start()

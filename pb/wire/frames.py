@@ -151,10 +151,12 @@ def _bad_length(length: int, limit: int) -> ProtocolError:
 
 
 def _looks_like(start: bytes) -> str:
-    """Name the protocol that a stray client seems to speak, for the one line in the log."""
-    if start[0] == 0x16:
+    """Name the protocol that a stray peer seems to speak, for the one line in the log."""
+    if start[:2] in (b"\x15\x03", b"\x16\x03"):  # an alert, or a handshake
         return "; this looks like TLS: use pbs:// on both sides"
-    if start.isalpha() or start in (b"GET ", b"PUT "):
+    if start == b"SSH-":
+        return "; this looks like SSH"
+    if start.isalpha() or start in (b"GET ", b"PUT ") or start[:3].isdigit():  # 220 says who is there
         return "; this looks like HTTP or another text protocol"
     return ""
 

@@ -11,8 +11,9 @@ import pytest
 
 import pb
 from pb.aio import tls
-from pb.aio.unreachable import cannot_connect, cannot_listen
+from pb.aio.unreachable import cannot_connect, cannot_listen, no_answer
 from pb.aio.url import Address
+from pb.testing import Network
 
 from .loops import run
 
@@ -198,8 +199,75 @@ def test_a_silent_host_is_still_a_timeout(loop):
 
         async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
-            with pytest.raises(TimeoutError, match=f"no answer from pb://127.0.0.1:{port} within 0.05 s"):
+            with pytest.raises(
+                TimeoutError, match=f"no HELLO from pb://127.0.0.1:{port} within 0.05 s.*pbs://$"
+            ):
                 await pb.open_connection(f"pb://127.0.0.1:{port}", timeout=0.05)
             await hung_up.wait()
+
+    run(main(), loop)
+
+
+@pytest.mark.parametrize(
+    ("options", "waited_s"),
+    [
+        ({}, 10),
+        ({"timeout": 20}, 20),
+        ({"timeout": 2}, 2),
+        ({"limits": pb.Limits(hello_timeout_s=3)}, 3),
+        ({"limits": pb.Limits(connect_timeout_s=4)}, 4),
+        ({"limits": pb.Limits(hello_timeout_s=3), "timeout": 5}, 5),
+    ],
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
+)
+def test_a_silent_server_is_waited_for_as_long_as_was_said(options, waited_s):
+    """And no longer: a timeout that is given is for all of it."""
+
+    async def main():
+        async with pb.serve(Root(), "memory://silent") as server, Network(server.url) as network:
+            network.partition("down")
+            began = asyncio.get_running_loop().time()
+            with pytest.raises(TimeoutError) as caught:
+                await pb.open_connection(network.url, **options)
+            assert waited_s == asyncio.get_running_loop().time() - began
+            assert str(caught.value).startswith(f"no HELLO from {network.url} within {waited_s} s, and")
+            assert str(caught.value).endswith("perhaps what listens there does not speak this protocol")
+
+    pb.testing.run(main())
+
+
+def test_a_host_that_does_not_answer_at_all_is_no_silent_server():
+    """Nothing is known of what listens there."""
+    error = no_answer(PLAIN, 0.5, False)
+
+    assert "no answer from pb://localhost:1 within 0.5 s" == str(error)
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "HTTP or another text protocol"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "SSH"),
+        (b"\x15\x03\x03\x00\x02\x02\x46", "TLS: use pbs:// on both sides"),
+        (b"220 mail.example.org ESMTP\r\n", "HTTP or another text protocol"),
+        (b"\0\0\0\1\0", "message"),
+    ],
+    ids=["HTTP", "SSH", "TLS", "SMTP", "something else"],
+)
+def test_what_answers_in_another_protocol_is_named_at_once(loop, said, name):
+    """With the URL: who mistook the port has both before them."""
+
+    async def main():
+        async def stranger(reader, writer):
+            writer.write(said)
+            await reader.read()
+            writer.close()
+
+        async with await asyncio.start_server(stranger, "127.0.0.1", 0) as server:
+            url = f"pb://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            with pytest.raises(pb.ProtocolError, match=f"^{url} does not speak this protocol .*{name}"):
+                await pb.open_connection(url)
+            with pytest.raises(pb.ProtocolError, match=f"^{url} does not speak this protocol .*{name}"):
+                await pb.open_connection(url, reconnect=True)
 
     run(main(), loop)

@@ -104,7 +104,15 @@ def test_the_longest_frame_that_is_allowed_is_taken():
 
 @pytest.mark.parametrize(
     ("start", "hint"),
-    [(b"\x16\x03\x01\x02", "TLS"), (b"GET ", "HTTP"), (b"PUT ", "HTTP"), (b"POST", "HTTP")],
+    [
+        (b"\x16\x03\x01\x02", "TLS"),
+        (b"\x15\x03\x03\x00", "TLS"),
+        (b"GET ", "HTTP"),
+        (b"PUT ", "HTTP"),
+        (b"POST", "HTTP"),
+        (b"SSH-", "SSH"),
+        (b"220 ", "another text protocol"),
+    ],
 )
 def test_a_stray_client_is_named_in_the_log(start, hint):
     """The most common mistakes deserve their own words."""
