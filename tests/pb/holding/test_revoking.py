@@ -253,13 +253,16 @@ def test_the_end_of_an_attachment_goes_through_what_was_handed_out_once():
             call(pump, door, "who")
 
 
-def test_what_a_hook_revokes_at_the_end_of_its_attachment_is_revoked_once():
-    """The program may take away by itself what goes with a cache that ends."""
+def test_what_a_hook_withdraws_at_the_end_of_its_attachment_is_told_once():
+    """It may close another connection, and what this one passes on of that goes with it."""
+    told = []
 
     class Linked(Stock):
         def stopped_observing(self, perspective, observer):
             super().stopped_observing(perspective, observer)
-            assert 1 == revoke(pump, shop.weapon)
+            broker = pump.server.broker
+            broker.holdings.revoke(broker.tables.exports[3])
+            told.append("withdrawn")
 
     registry = jelly.Registry()
     registry.add(Linked, "shop.Linked")
@@ -270,5 +273,6 @@ def test_what_a_hook_revokes_at_the_end_of_its_attachment_is_revoked_once():
     shop.attachments[0].detach()
     gone = [each[1] for each in messages_in(pump.server.output()) if each[0] == messages.GONE]
 
+    assert ["withdrawn"] == told
     assert [1, 2, 3] == sorted(id for ids in gone for id in ids)
     del held
