@@ -10,8 +10,8 @@ import functools
 import ipaddress
 import time
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 
 # Failures a connection may have, before it is closed.
 ATTEMPTS: Final = 3
@@ -25,6 +25,8 @@ HALF_LIFE_S: Final = 300.0
 REMEMBERED: Final = 65_536
 # 2 ** 32 is over every bound above; beyond, the power would only grow.
 MAX_DOUBLINGS: Final = 32
+# Of IPv6 that is one source.
+_PREFIX: Final = 64
 
 
 class _Mark:
@@ -100,6 +102,12 @@ class Throttle:
         delay_s: shortest and longest time by which the answer to a name is delayed.
         remembered: sources, and names, kept at most. Who has more addresses than that can make the throttle
             forget: it slows guessing down, the iteration count and the password stop it.
+        trusted: addresses and networks, such as "10.0.0.7" and "192.168.0.0/16", that are never refused as a
+            source, because many come from there: a front end, an office. Names are held back all the same.
+            Whoever can send from one guesses as fast as the names allow.
+
+    Raises:
+        ValueError: one of them is no address or network, or a part of an IPv6 /64, which is one source.
     """
 
     def __init__(
@@ -109,9 +117,21 @@ class Throttle:
         penalty_s: tuple[float, float] = PENALTY_S,
         delay_s: tuple[float, float] = DELAY_S,
         remembered: int = REMEMBERED,
+        trusted: Iterable[str] = (),
     ) -> None:
+        self._trusted = [_network(each) for each in trusted]
         self._sources = _Marks(clock, penalty_s, remembered, ATTEMPTS - 1)
         self._names = _Marks(clock, delay_s, remembered, ATTEMPTS)
+
+    def is_trusted(self, source: str) -> bool:
+        """Return whether a source is never refused, however often logins from there fail."""
+        if not self._trusted:
+            return False
+        try:
+            found: Any = ipaddress.ip_network(source)
+        except ValueError:
+            return False  # a user of this machine, say
+        return any(found.version == each.version and found.subnet_of(each) for each in self._trusted)
 
     def penalty_s(self, source: str) -> float:
         """Return how long connections from a source are to be refused, in seconds; 0 if they are welcome.
@@ -130,7 +150,8 @@ class Throttle:
 
     def failed(self, source: str, name: str | None) -> None:
         """Count a refused login. `name` is None where none was claimed."""
-        self._sources.failed(source)
+        if not self.is_trusted(source):
+            self._sources.failed(source)
         if name is not None:
             self._names.failed(name)
 
@@ -172,6 +193,17 @@ class Attempts:
         return 0.0 if name is None else self._throttle.delay_s(name)
 
 
+def _network(text: str) -> Any:
+    try:
+        found = ipaddress.ip_network(text)
+    except ValueError as error:
+        raise ValueError(f"trusted={text!r}: {error}; expected an address or a network") from None
+    if found.version == 6 and found.prefixlen > _PREFIX:
+        whole = found.supernet(new_prefix=_PREFIX)
+        raise ValueError(f"trusted={text!r} is a part of {whole}, which counts as one source; name that")
+    return found
+
+
 @functools.lru_cache(maxsize=256)  # asked for each connection; reading an address takes 4 us
 def source_of(address: str) -> str:
     """Return what counts as one source: an IPv4 address, the /64 of an IPv6 address, anything else as it is.
@@ -187,4 +219,4 @@ def source_of(address: str) -> str:
         return str(found)
     if found.ipv4_mapped is not None:
         return str(found.ipv4_mapped)
-    return str(ipaddress.IPv6Network((found, 64), strict=False))
+    return str(ipaddress.IPv6Network((found, _PREFIX), strict=False))

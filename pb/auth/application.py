@@ -40,6 +40,7 @@ class Application:
             memory if they do not.
         anonymous: the name of the identity that those get who do not log in as anyone; None: nobody does.
         registry, limits: for all listeners that have none of their own.
+        throttle: counts failed logins, and says where many may come from: `cred.Throttle(trusted=[...])`.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Application:
         anonymous: str | None = None,
         registry: jelly.Registry | None = None,
         limits: Limits | None = None,
+        throttle: cred.Throttle | None = None,
     ) -> None:
         self.name = name
         self._chosen = ChosenStore() if authorizer is None else None
@@ -57,7 +59,7 @@ class Application:
         self.authorizer = cred.Authorizer(chosen) if authorizer is None else authorizer
         self.names = Names(name, lambda: self.store)
         self.faces: set[Any] = set()  # of its connections
-        self.root = AuthRoot(self, anonymous=anonymous)
+        self.root = AuthRoot(self, anonymous=anonymous, throttle=throttle)
         self.registry = registry
         self.limits = limits
         self.listeners: list[tuple[str, dict[str, Any]]] = []

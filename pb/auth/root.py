@@ -50,7 +50,8 @@ class AuthRoot:
         application: a `pb.Application`, or a `cred.Authorizer`.
         anonymous: the name of the identity that those get who do not log in as anyone; None: nobody does.
             Only where `application` is an Application or an Authorizer without verifiers of its own.
-        throttle: counts failed logins; share one among the servers of an application.
+        throttle: counts failed logins, and says which sources may fail as they like; share one among the
+            servers of an application.
     """
 
     needs_privacy = True
@@ -81,7 +82,10 @@ class AuthRoot:
         """
         source = cred.source_of(address)
         self._check_penalty(source)
-        return self.strangers.enter(source)
+        return self._enter(source)
+
+    def _enter(self, source: str) -> Callable[[], None]:
+        return self.strangers.enter("" if self.throttle.is_trusted(source) else source)
 
     def _check_penalty(self, source: str) -> None:
         # "" are those in this very process: they would shut out each other.
@@ -108,7 +112,7 @@ class AuthRoot:
             [binding.type for binding in channel.bindings],
         )
         self._check_penalty(source)  # again: it may have earned one while it shook hands
-        leave = face.entered or self.strangers.enter(source)
+        leave = face.entered or self._enter(source)
         face.watch(leave)
         root = LoginRoot(self, face, channel, self.throttle.connection(source), leave)
         face.broker.serving.reserved.resolve = root.begin_naming().resolve

@@ -38,7 +38,8 @@ class Strangers:
         """Count one more, and return what counts it out: when it has logged in, or has gone.
 
         Args:
-            source: "" for one on this machine, where the bound for one source does not apply.
+            source: "" where the bound for one source does not apply: on this machine, and for one that is
+                trusted.
 
         Raises:
             Forbidden: there are too many already.

@@ -182,3 +182,50 @@ def test_a_guesser_who_is_patient_is_not_forgotten(clock):
         clock.now += HALF_LIFE_S - 1
 
     assert 4.0 == throttle.delay_s("alice")
+
+
+TRUSTED = ["10.0.0.7", "192.168.0.0/16", "2001:db8:1::/64"]
+
+
+@pytest.mark.parametrize(
+    ("address", "is_trusted"),
+    [
+        ("10.0.0.7", True),
+        ("10.0.0.8", False),
+        ("192.168.5.6", True),
+        ("::ffff:192.168.5.6", True),
+        ("192.169.0.1", False),
+        ("2001:db8:1::5", True),
+        ("2001:db8:2::5", False),
+        ("uid 1000", False),
+        ("", False),
+    ],
+)
+def test_a_trusted_source_is_never_refused_but_names_are_held_back_there_too(clock, address, is_trusted):
+    """Behind a front end all come from one address, and one who mistypes must not shut out the others."""
+    throttle = Throttle(clock=clock, trusted=TRUSTED)
+    source = source_of(address)
+    fail(throttle, 4, source=source)
+
+    assert is_trusted is throttle.is_trusted(source)
+    assert (0.0 if is_trusted else 10.0) == throttle.penalty_s(source)
+    assert 0.25 == throttle.delay_s("alice")
+
+
+def test_who_trusts_nobody_asks_no_address(clock):
+    """It is asked for each connection."""
+    assert not Throttle(clock=clock).is_trusted("not looked at")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("example.org", "expected an address or a network"),
+        ("10.0.0.7/8", "has host bits set; expected"),
+        ("2001:db8::7", "a part of 2001:db8::/64, which counts as one source"),
+    ],
+)
+def test_what_can_be_no_source_cannot_be_trusted(text, why):
+    """Else it would be found out when the office is shut out."""
+    with pytest.raises(ValueError, match=why):
+        Throttle(trusted=[text])

@@ -109,6 +109,13 @@ def test_all_listeners_count_strangers_and_failures_together(make, url):
     run(play())
 
 
+def test_who_counts_the_failures_may_be_chosen():
+    """Who stands behind a front end names that, so that its clients do not shut out each other."""
+    throttle = cred.Throttle(trusted=["10.0.0.7"])
+
+    assert throttle is pb.Application("shop", throttle=throttle).root.throttle
+
+
 def test_registry_and_limits_hold_for_listeners_that_have_none_of_their_own(url):
     """So that the operator can say where to listen without knowing what crosses there."""
     mine, others = pb.Registry(), pb.Registry()

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+from pathlib import Path
+
 import pytest
 
 import cred
 import pb
+from pb.aio.transports import peer_name
 from pb.auth.root import AuthRoot
 
-from .doors import PASSWORD, Knock, Meeting, Told, alice, authorizer
+from .doors import PASSWORD, Knock, Meeting, Told, alice, authorizer, done
 
 ADDRESS = "the peer of server"  # what a transport would tell: host and port
+
+PAGE = (Path(__file__).parents[3] / "docs" / "running.md").read_text(encoding="utf-8")
+HOST = r"\[?(?P<host>[0-9a-f:.]+)\]?"  # as fail2ban has it, with or without the brackets of IPv6
+
+
+class Transport(asyncio.Transport):
+    def __init__(self, address):
+        super().__init__({"peername": address})
 
 
 def lines(caplog, event):
@@ -36,6 +49,25 @@ def test_a_refused_login_is_logged_with_where_it_came_from(caplog, attempt, text
     [record] = lines(caplog, "login.refused")
     assert f"login refused from {ADDRESS}: {text}" == record.getMessage()
     assert ADDRESS == record.pb_peer
+
+
+@pytest.mark.parametrize("user", ["bob", "x' (login refused from 192.0.2.9:1: "])
+@pytest.mark.parametrize("host", ["192.0.2.7", "2001:db8::7"])
+def test_the_filter_of_the_manual_finds_the_address(caplog, host, user):
+    """Not one that the user wrote, so as to have somebody else banned."""
+    caplog.set_level("INFO")
+    peer = Knock(AuthRoot(authorizer()))
+    transport = Transport((host, 50312, 0, 0) if ":" in host else (host, 50312))
+    channel = cred.Channel(bytes(32), peer=peer_name(transport))
+    login = authorizer().begin_login("SCRAM-SHA-256", channel)
+    with pytest.raises(cred.LoginFailed):
+        done(login.receive(peer.scram(user=user).start()))
+        done(login.receive(b"wrong"))
+
+    (line,) = (record.getMessage() for record in lines(caplog, "login.refused"))
+    pattern = re.search("^failregex = (.*)$", PAGE, re.MULTILINE)[1].replace("<HOST>", HOST)
+    assert host == re.search(pattern, f"2026-05-04 10:00:00,000 INFO cred: {line}")["host"]
+    assert user in line
 
 
 def test_a_login_and_a_logout_are_logged(caplog):

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+import cred
 import pb
+from pb.auth.root import AuthRoot
 from pb.auth.strangers import DROP_PERCENT, FREE, FULL, MOST_OF_ONE_SOURCE, Strangers
+from pb.security import Security
+
+from .doors import Knock, Told, authorizer
 
 
 def lucky(bound):
@@ -113,3 +118,21 @@ def test_the_dice_are_fair():
         except pb.Forbidden:
             pass
     assert 10 < came < 100
+
+
+def test_a_trusted_source_may_have_more_at_the_door():
+    """Of a front end all that come through it count as those of one source; in all they count."""
+    auth = AuthRoot(authorizer(), throttle=cred.Throttle(trusted=["10.0.0.7"]))
+    leaves = [auth.knock("10.0.0.7") for _ in range(MOST_OF_ONE_SOURCE + 1)]
+    far = Security("10.0.0.7", is_encrypted=True)
+    peers = [Knock(auth, far) for _ in range(MOST_OF_ONE_SOURCE)]
+    for peer in peers[:4]:
+        with pytest.raises(Told):
+            peer.log_in(peer.scram(password="wrong"))
+
+    assert 2 * MOST_OF_ONE_SOURCE + 1 == len(leaves) + len(peers) == len(auth.strangers)
+    assert 0.0 == auth.throttle.penalty_s("10.0.0.7")
+    for _ in range(MOST_OF_ONE_SOURCE):
+        auth.knock("10.0.0.8")
+    with pytest.raises(pb.Forbidden):
+        auth.knock("10.0.0.8")
