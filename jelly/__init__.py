@@ -32,6 +32,7 @@ from .interfaces import ICopyable, IReferenceable, IReferenceTables
 from .limits import Limits
 from .observed import ObservedDict, ObservedList
 from .registry import BUILTIN_ERRORS, Registry
+from .replicated import ReplicaDict, ReplicaList
 from .visibility import HIDDEN, Rule, visible_if, visible_to
 
 __all__ = [
@@ -52,9 +53,11 @@ __all__ = [
     "Rule",
     "visible_if",
     "visible_to",
-    # containers that tell of their changes
+    # containers that tell of their changes, and those that follow
     "ObservedDict",
     "ObservedList",
+    "ReplicaDict",
+    "ReplicaList",
     # bytes
     "Bulk",
     "Decoder",

@@ -33,17 +33,17 @@ from .flavours import ByReference, Cacheable, Copyable, Promising, RemoteCache, 
 from .graph import GraphWalk
 from .interfaces import ICopyable, IReferenceable
 from .limits import DEFAULT_LIMITS, Limits
-from .observed import ObservedDict, ObservedList
 from .registry import Plan, Registry
+from .replicated import DICTS, LISTS
 
 # How many Exts there are in a GRAPH is not known from writing it.
 _UNKNOWN: Final = 1 << 62
 _are_scalars: Final = SCALARS.issuperset
 _TAKERS: Final[dict[type, Any]] = {
+    **dict.fromkeys(LISTS, Walk.take_listlike),
+    **dict.fromkeys(DICTS, Walk.take_dictlike),
     list: Walk.take_list,
     dict: Walk.take_dict,
-    ObservedList: Walk.take_observed_list,
-    ObservedDict: Walk.take_observed_dict,
     tuple: Walk.take_tuple,
     set: Walk.take_set,
     frozenset: Walk.take_set,

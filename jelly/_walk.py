@@ -38,7 +38,6 @@ from .errors import Unjellyable
 if TYPE_CHECKING:
     from ._encoder import Encoder
     from ._exports import NewCache
-    from .observed import ObservedDict, ObservedList
 
 _make: Final = partial(tuple.__new__, ExtType)
 Fit = Callable[[Any, int], Any]
@@ -228,11 +227,11 @@ class Walk:
             return self.fit_dict(value, level)
         return self.compose(MAP, level, self.fit_pairs, value)
 
-    def take_observed_list(self, value: ObservedList[Any], level: int) -> Any:
+    def take_listlike(self, value: list[Any], level: int) -> Any:
         self.enter(value)
         return self.fit_list([*value], level)  # a plain one: the Packer is strict
 
-    def take_observed_dict(self, value: ObservedDict[Any, Any], level: int) -> Any:
+    def take_dictlike(self, value: dict[Any, Any], level: int) -> Any:
         self.enter(value)
         items = dict(value)
         if STR_ONLY.issuperset(map(type, items)):

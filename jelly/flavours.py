@@ -128,7 +128,8 @@ class RemoteCache(_Flavoured):
     is told, and the state is kept up to date until the owner has confirmed (spec/7-caches.md).
 
     Only read it. What a program here changes in it itself, a list or dict in it too, is plain Python and not
-    prevented: nobody else is told, and from then on it differs from the owner's, or the next update fails.
+    prevented (a `pb.Tracked` refuses it): nobody else is told, and from then on it differs from the owner's,
+    or the next update fails.
     """
 
     __slots__ = ("__weakref__", "_jelly_row")

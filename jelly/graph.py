@@ -19,7 +19,7 @@ from ._ext import CACHE, GRAPH, NODE, SCALARS, STR_ONLY, make_ext, pack_uint
 from ._unfit import Unfit
 from ._walk import Walk
 from .flavours import Promising
-from .observed import ObservedDict, ObservedList
+from .replicated import DICTS, LISTS
 
 _IDENTITY_LOST: Final = "has an identity, and is in a key or a set and elsewhere too, which has no wire form"
 
@@ -125,9 +125,9 @@ class Survey:
     def _members(self, value: Any) -> _Members | None:
         """Return what a container holds: where a forward reference may stand, where not, and keys."""
         kind = type(value)
-        if kind is list or kind is ObservedList:
+        if kind in LISTS:
             return value, (), ()
-        if kind is dict or kind is ObservedDict:
+        if kind in DICTS:
             if STR_ONLY.issuperset(map(type, value)):
                 return value.values(), (), ()
             return (), value.values(), value

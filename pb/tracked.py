@@ -12,6 +12,7 @@ from jelly._blueprint import checked_state
 from jelly._cacheplan import asks_rules
 from jelly._flood import count_floodable
 from jelly.flavours import row_of
+from jelly.replicated import ReplicaDict, ReplicaList, hold
 from jelly.visibility import HIDDEN
 
 from .caches import tracking
@@ -52,8 +53,10 @@ class Tracked(Cacheable, RemoteCache):
     those who may see it, in the first state and in every change. The rules are asked when the field
     changes; if what they depend on changes, call `visibility_changed()`.
 
-    A replica has plain lists and dicts, and HIDDEN in fields it is not shown. Assigning a field there is
-    refused; changing a list or dict in place is not noticed and would make it differ, so do not.
+    A replica is for reading. It has lists and dicts that only updates change, each the same object until the
+    owner assigns the field, and HIDDEN in fields it is not shown. Assigning a field there, or changing a list
+    or dict, is an AttributeError: call the owner instead, or change a copy of your own. An item that is a
+    list or dict itself is plain, and a change within it is noticed at neither side.
 
     A change that cannot be sent at all is undone, whoever made it gets the error, and nobody has been told.
     Where only the limits of one peer are in the way, that peer's replica is given up (`pb.is_stale`).
@@ -98,7 +101,8 @@ class Tracked(Cacheable, RemoteCache):
             return
         if row_of(self) is not None:
             raise AttributeError(
-                f"{type(self).__name__}.{name} is a field of a replica; only its owner can change it"
+                f"{type(self).__name__}.{name} is a field of a replica; only its owner can change it: call a "
+                "method there that does"
             )
         before = vars(self).get(name, _ABSENT)
         if tracking.are_same(before, value):
@@ -141,60 +145,71 @@ class Tracked(Cacheable, RemoteCache):
         accept = checked_state(type(self).__name__, None, fields, None, tracking.rules_here(self))
         taken: Any = accept(state)
         for name, value in taken.items():
-            _set(self, name, value)
+            _set(self, name, hold(value, type(self), name))
 
     def observe_set(self, field: str, value: Any) -> None:
         """Give a field a value."""
-        self._check_field(field)
+        cls = type(self)
+        if type(field) is not str or field not in tracking.fields_of(cls).names:
+            raise _no_field()
+        kind = type(value)
+        if kind is list or kind is dict:
+            value = hold(value, cls, field)
         _set(self, field, value)
         self.changed(field)
 
     def observe_splice(self, field: str, start: int, removed: int, items: list[Any]) -> None:
         """Put items in the place of `removed` others of a list, from `start` on."""
-        target = self._held(field, list)
+        target = self._held(field, ReplicaList, list)
         if type(start) is not int or type(removed) is not int or type(items) is not list:
             raise BadArguments("a splice is of two integers and an array")
         if start < 0 or removed < 0 or start + removed > len(target):
             raise BadArguments(f"a splice does not fit the list in {field}")
-        target[start : start + removed] = items
+        if start == len(target):  # the usual case, by half the instructions
+            list.extend(target, items)
+        else:
+            list.__setitem__(target, slice(start, start + removed), items)
         self.changed(field)
 
     def observe_put(self, field: str, key: Any, value: Any) -> None:
         """Give a key of a dict a value."""
-        target = self._held(field, dict)
-        _check_key(key)
+        target = self._held(field, ReplicaDict, dict)
+        if type(key) is not str:
+            _check_key(key)
         if len(target) >= tracking.MAX_FLOODABLE_PUT and key not in target and count_floodable((key,)):
             raise BadArguments(f"a key whose hash can be chosen, beyond {tracking.MAX_FLOODABLE_PUT} others")
-        target[key] = value
+        dict.__setitem__(target, key, value)
         self.changed(field)
 
     def observe_drop(self, field: str, key: Any) -> None:
         """Remove a key of a dict."""
-        target = self._held(field, dict)
+        target = self._held(field, ReplicaDict, dict)
         _check_key(key)
         if key not in target:
             raise BadArguments(f"a key that is not in {field} cannot be dropped")
-        del target[key]
+        dict.__delitem__(target, key)
         self.changed(field)
 
     def observe_hide(self, field: str) -> None:
         """Forget what a field was: it is not shown any more."""
-        self._check_field(field)
+        if type(field) is not str or field not in tracking.fields_of(type(self)).names:
+            raise _no_field()
         if field not in tracking.rules_here(self):
             raise BadArguments(f"{field} has no rule here and cannot be hidden")
         _set(self, field, HIDDEN)
         self.changed(field)
 
-    def _check_field(self, field: object) -> None:
+    def _held(self, field: str, kind: type, plain: type) -> Any:
         if type(field) is not str or field not in tracking.fields_of(type(self)).names:
-            raise BadArguments("no field of that name")
-
-    def _held(self, field: str, kind: type) -> Any:
-        self._check_field(field)
-        target = vars(self).get(field)
-        if type(target) is not kind:
-            raise BadArguments(f"{field} holds no {kind.__name__}")
+            raise _no_field()
+        target = self.__dict__.get(field)
+        if type(target) is not kind and type(target) is not plain:  # which a class's own hook has put there
+            raise BadArguments(f"{field} holds no {plain.__name__}")
         return target
+
+
+def _no_field() -> BadArguments:
+    return BadArguments("no field of that name")
 
 
 def _check_key(key: Any) -> None:

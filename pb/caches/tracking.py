@@ -16,6 +16,7 @@ from jelly._fields import Fields, annotated_names, declared_fields, is_model
 from jelly._flood import count_floodable
 from jelly.flavours import row_of
 from jelly.observed import ObservedDict, ObservedList
+from jelly.replicated import DICTS, LISTS
 from jelly.visibility import HIDDEN, Visibility
 
 from .history import History
@@ -100,9 +101,9 @@ def plain(value: object) -> object:
 
 def observe(owner: object, field: str, value: Any) -> object:
     """Return what is stored for the value of a field: of a list or dict a copy that tells of changes."""
-    if type(value) in (list, ObservedList):
+    if type(value) in LISTS:
         return ObservedList(value, FieldListener(owner, field))
-    if type(value) in (dict, ObservedDict):
+    if type(value) in DICTS:
         return ObservedDict(value, FieldListener(owner, field))
     return value
 

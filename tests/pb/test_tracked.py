@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import pb
 from jelly.observed import ObservedDict, ObservedList
+from jelly.replicated import ReplicaList
 from jelly.visibility import HIDDEN
 from pb.caches import tracking
 from pb.tracked import Tracked
@@ -219,7 +220,7 @@ def test_the_state_in_flight_is_that_of_its_moment():
     pump.run()
 
     assert ["bob", "cy"] == replica.players
-    assert list is type(replica.players)
+    assert ReplicaList is type(replica.players)
     assert ["players", "players"] == replica._seen
 
 

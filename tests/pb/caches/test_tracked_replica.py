@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import operator
 from typing import Any
 
 import pytest
@@ -28,6 +29,81 @@ def test_a_field_of_a_replica_is_not_for_its_holder_to_change():
         del replica.title
 
     assert ("a", HIDDEN) == (replica.title, replica.secret)
+
+
+def test_a_list_or_dict_of_a_replica_is_not_for_its_holder_to_change():
+    """It would differ from then on, and the next update would be applied to something else."""
+    board = Board(players=["ann"], score={"ann": 1})
+    (pump,), (replica,) = follow(board, "guest")
+    players, score = replica.players, replica.score
+
+    for field, change in [
+        ("players", lambda: players.append("mine")),
+        ("players", lambda: operator.setitem(players, 0, "mine")),
+        ("players", lambda: setattr(replica, "players", operator.iadd(players, ["mine"]))),
+        ("score", lambda: operator.setitem(score, "x", "mine")),
+        ("score", lambda: score.update(x=1)),
+    ]:
+        with pytest.raises(AttributeError, match=f"Board.{field} is a field of a replica; only its owner"):
+            change()
+    board.players.append("bob")
+    board.players[0] = "al"
+    board.score["bob"] = 2
+    del board.score["ann"]
+    pump.run()
+
+    assert (["al", "bob"], {"bob": 2}) == (replica.players, replica.score)
+    assert players is replica.players and score is replica.score
+    assert not pb.is_stale(replica)
+
+
+def test_what_the_owner_assigns_is_not_for_its_holder_to_change_either():
+    """Whatever brings it: an update, the first state, or a default that fills in for what was not sent."""
+    board = Board()
+    (pump,), (replica,) = follow(board, "guest")
+    old = replica.players
+    board.players = ["cy"]
+    board.score = {1: 2}
+    pump.run()
+
+    for change in (lambda: replica.players.clear(), lambda: replica.score.clear(), lambda: old.append(1)):
+        with pytest.raises(AttributeError):
+            change()
+    assert (["cy"], {1: 2}) == (replica.players, replica.score)
+    _, short = believe(Liar(title="a", players=[]))
+    with pytest.raises(AttributeError, match=r"Board.score .* change a copy of your own, dict\(...\)"):
+        short.score["x"] = 1
+
+
+def test_an_owner_may_take_over_what_it_has_from_a_replica():
+    """As a list of its own, which tells of its changes; the replica stays what it was."""
+    board = Board(players=["ann"], score={"ann": 1})
+    _, (replica,) = follow(board, "guest")
+    mine = Board(players=replica.players, score=replica.score)
+    (pump,), (followed,) = follow(mine, "guest")
+
+    mine.players.append("me")
+    mine.score["me"] = 2
+    twin = copy.deepcopy(replica)
+    twin.players.append("twin")
+    pump.run()
+
+    assert (["ann", "me"], {"ann": 1, "me": 2}) == (followed.players, followed.score)
+    assert (["ann"], ["ann", "twin"]) == (replica.players, twin.players)
+
+
+def test_a_plain_list_that_the_class_itself_has_put_there_is_followed():
+    """As by a set_copyable_state of its own, which makes of the state what it likes."""
+    board = Board(players=["ann"], score={"ann": 1})
+    (pump,), (replica,) = follow(board, "guest")
+    vars(replica).update(players=["ann"], score={"ann": 1})
+
+    board.players[0] = "bob"
+    board.score["bob"] = 2
+    pump.run()
+
+    assert (["bob"], {"ann": 1, "bob": 2}) == (replica.players, replica.score)
+    assert not pb.is_stale(replica)
 
 
 class Liar(pb.Cacheable):
