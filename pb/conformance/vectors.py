@@ -110,7 +110,7 @@ def _refused(row: dict[str, Any]) -> Case:
         peer.need(*row.get("needs", []))
         limit = peer.info.get("max_frame", 65_536)
         if len(payload) + 32 > limit:
-            return
+            raise Missing("takes no frame so long")
         peer.send(CALL, 1, 0, "echo", _call_of(payload))
         if row["expect"] == "fatal":
             peer.bye(4, 5)

@@ -132,3 +132,13 @@ def discreet(peer: Peer) -> None:
     said = peer.bye(3)
     if said is not None and "secret" in said[2]:
         raise Unmet(f"{shown(said)} came; its text repeats what we sent")
+
+
+@GROUP.case("a second BYE that drains is ignored", "PB-F27", "PB-F32")
+def second_bye(peer: Peer) -> None:
+    call = peer.call(0, "slow", 60_000)
+    for code in (0, 0, 1):
+        peer.send(BYE, code, "", 0)
+    peer.expect(BYE)
+    peer.send(CANCEL, call)
+    peer.fails(call, "pb.Cancelled")

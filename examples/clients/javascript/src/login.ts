@@ -105,8 +105,8 @@ async function prove({ peer, root }: Connection, mechanism: Mechanism, binding: 
   }
   if (!isProven(dataOf(step))) broken("the server did not prove itself");
   const { identity, user } = step;
-  if (!(identity instanceof RemoteReference) || typeof user !== "string") return broken("a step of no known form");
-  return new Identity(identity, user, name, answer ? binding : "none");
+  if (!(identity instanceof RemoteReference)) return broken("a step of no known form");
+  return new Identity(identity, typeof user === "string" ? user : "", name, answer ? binding : "none");
 }
 /** What an Ed25519 key signs. */
 export const signed = (user: string, client: Bytes, server: Bytes, type: string, bound: Bytes, hellos: Bytes): Bytes =>

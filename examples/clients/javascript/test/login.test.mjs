@@ -8,7 +8,9 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { connect, login, LoginFailed, NoSuchMethod, Reconnecting, Referenceable, RemoteReference } from "../dist/index.js";
 import { scram as mechanism, signed } from "../dist/login.js";
+import { ExtData } from "@msgpack/msgpack";
 import { pack } from "../dist/writer.js";
+import { connection } from "./peer.mjs";
 import { python, PYTHON, ROOT } from "./processes.mjs";
 
 const rows = JSON.parse(readFileSync(`${ROOT}spec/vectors/login.json`));
@@ -51,6 +53,15 @@ for (const row of rows.ed25519)
 for (const row of rows.hello_hash)
   test(`hello_hash, ${row.name}`, () => {
     assert.equal(createHash("sha256").update(unhex(row.client)).update(unhex(row.server)).digest("hex"), row.hash);
+  });
+
+for (const told of [{}, { user: 7 }, { user: null }])
+  test(`a step done with ${JSON.stringify(told)} is an identity without a name, which is for people`, async () => {
+    const { made, hear } = connection(undefined, { auth: ["ANONYMOUS"] });
+    const entered = login(made, "anonymous");
+    await new Promise((resolve) => setTimeout(resolve, 20)); // WebCrypto hashes the HELLOs
+    hear(2, 1, pack({ data: new Uint8Array(), identity: new ExtData(1, new Uint8Array([1])), ...told }));
+    assert.equal((await entered).user, "");
   });
 
 class Ear extends Referenceable {
