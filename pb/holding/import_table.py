@@ -42,7 +42,9 @@ class ImportTable:
         self, *, max_refs: int, make_reference: Callable[[], RemoteReference], wake: Callable[[], None]
     ) -> None:
         self.imports: dict[object, Import] = {}
-        self._by_id: dict[int, tuple[Import, ...]] = {}  # one id may have a handle under each perspective
+        # One id may have a handle under each perspective. Where there are several, or were, they are found
+        # by their own id(): a client may attach ten thousand times with the same object.
+        self._by_id: dict[int, tuple[Import] | dict[int, Import]] = {}
         self.replicas: dict[int, Replica] = {}
         self._lost: list[weakref.ref[Replica]] = []  # which lead to this table, as all that came here does
         self.dropped: list[Owed] = []  # an empty deque takes 760 bytes of an idle connection
@@ -126,7 +128,7 @@ class ImportTable:
         older._pb_import = taken
         if self.imports.get(handle.key) is handle:
             self.imports[handle.key] = taken
-            self._by_id[handle.id] = (*self._by_id[handle.id], taken)
+            self._add_handle(handle.id, taken)
 
     def _import(self, key: object, number: int, scope: Scope) -> RemoteReference:
         reference = self._make_reference()
@@ -140,21 +142,28 @@ class ImportTable:
         handle.home = None
         handle.scope = scope
         reference._pb_import = self.imports[key] = handle
-        others = self._by_id.get(number)
-        if others is None:
+        if number in self._by_id:
+            self._add_handle(number, handle)
+        else:
             self._by_id[number] = (handle,)
-        else:  # without the dead, of which a burst may leave many until they are released
-            self._by_id[number] = (*[each for each in others if each() is not None], handle)
         return reference
+
+    def _add_handle(self, number: int, handle: Import) -> None:
+        others = self._by_id[number]
+        if isinstance(others, tuple):
+            others = self._by_id[number] = {id(each): each for each in others}
+        others[id(handle)] = handle
 
     def _forget(self, handle: Import) -> None:
         if self.imports.get(handle.key) is handle:
             del self.imports[handle.key]
-        known = self._by_id.get(handle.id, ())
-        if len(known) == 1 and known[0] is handle:  # nearly always
+        known = self._by_id.get(handle.id)
+        if type(known) is dict:
+            known.pop(id(handle), None)
+            if not known:
+                del self._by_id[handle.id]
+        elif known is not None and known[0] is handle:  # nearly always
             del self._by_id[handle.id]
-        elif known:
-            self._by_id[handle.id] = tuple(each for each in known if each is not handle)
 
     def begin_replica(self, number: int, replica: RemoteCache | None, scope: Scope) -> None:
         """Take in a replica that a payload brings, and count the occurrence; None for a refused one.
@@ -310,7 +319,8 @@ class ImportTable:
             row.zombie = None
             return []
         rows: list[Export] = []
-        for handle in self._by_id.get(number, ()) if number else ():
+        known = self._by_id.get(number, ()) if number else ()
+        for handle in known.values() if isinstance(known, dict) else known:
             if handle.dead is None:
                 handle.dead = Gone
                 rows += _rows(handle)
