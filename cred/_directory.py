@@ -10,7 +10,7 @@ from ._types import IdentityStore
 from .credential import Credential
 from .errors import LoginFailed
 from .identity import IdentityRecord, PasswordRecord
-from .passwords import DEFAULT_ITERATIONS, PasswordHash, mock_hash
+from .passwords import DEFAULT_ITERATIONS, MockHash, mock_hash
 
 # Counting all hashes of a big store for each login would be work that any stranger can ask for.
 HISTOGRAM_AGE_S = 60.0
@@ -21,6 +21,9 @@ class Directory:
 
     Args:
         iterations: what stands in while no identity has a password.
+
+    Attributes:
+        never_waits: whether the store says so of itself.
     """
 
     def __init__(
@@ -30,6 +33,7 @@ class Directory:
         iterations: int = DEFAULT_ITERATIONS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.never_waits: bool = getattr(store, "never_waits", False)
         self._store = store
         self._iterations = iterations
         self._clock = clock
@@ -61,7 +65,7 @@ class Directory:
             raise LoginFailed("disabled, or the identity changed while it logged in")
         return record
 
-    async def mock_hash(self, name: str) -> PasswordHash:
+    async def mock_hash(self, name: str) -> MockHash:
         """Return the hash that stands in for a name without one. Ask for it whether it is needed or not."""
         now = self._clock()
         if self._counted_at is None or now - self._counted_at >= HISTOGRAM_AGE_S:

@@ -74,6 +74,7 @@ class AnonymousExchange:
     def __init__(self, name: str, directory: Directory) -> None:
         self.user: str | None = name
         self._name = name
+        self.never_waits = directory.never_waits
         self._directory = directory
 
     async def receive(self, data: bytes) -> tuple[bytes, IdentityRecord | None]:

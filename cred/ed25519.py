@@ -186,6 +186,7 @@ class Ed25519Exchange:
         self.user: str | None = None
         self._bindings = _bindings(channel)
         self._hello_hash = channel.hello_hash
+        self.never_waits = directory.never_waits
         self._directory = directory
         self._nonce = nonce
         self._key: Ed25519PublicKey

@@ -81,6 +81,7 @@ class ExternalExchange:
     def __init__(self, channel: Channel, directory: Directory) -> None:
         self.user: str | None = None
         self._vouched = [one for one in channel.vouched if one.kind in KINDS]
+        self.never_waits = directory.never_waits
         self._directory = directory
 
     async def receive(self, data: bytes) -> tuple[bytes, IdentityRecord | None]:

@@ -17,6 +17,9 @@ class IIdentityStore(Interface):  # type: ignore[misc]
 
     Methods that take a name raise NoSuchIdentity where there is none, unless they say otherwise; all raise
     StoreError where the store cannot be reached.
+
+    A store may have an attribute `never_waits`. Where it is True none of its coroutines ever waits for
+    anything, a lock or a thread, nor asks which task it runs in: then a login is done without a task.
     """
 
     def get(name):  # type: ignore[no-untyped-def]
@@ -149,6 +152,8 @@ class IExchange(Interface):  # type: ignore[misc]
 
         Raises:
             LoginFailed: for every reason.
+
+        An exchange may have an attribute `never_waits`, as an IIdentityStore may: for all it does here.
         """
 
 
@@ -174,7 +179,8 @@ class IAuthorizer(Interface):  # type: ignore[misc]
         """Return the names of the mechanisms for a Channel, best first; `more` are further IVerifiers."""
 
     def begin_login(mechanism, channel, more=()):  # type: ignore[no-untyped-def]
-        """Return a Login, or what has its `user` and `receive`. Raises LoginFailed."""
+        """Return a Login, or what has its `user` and `receive`; and `receive_at_once`, where it has
+        `never_waits` and that is True. Raises LoginFailed."""
 
     def attach(identity, service, perspective=None, client=None, *, prepare=None):  # type: ignore[no-untyped-def]
         """A coroutine function: return an Attachment, or what has its `perspective`, `is_live` and `end`.

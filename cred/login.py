@@ -65,6 +65,29 @@ class Login:
         """Return the name that the client claims, or None as long as it claimed none. For a throttle."""
         return self._exchange.user
 
+    @property
+    def never_waits(self) -> bool:
+        """Whether `receive_at_once` can be used now."""
+        return getattr(self._exchange, "never_waits", False) and self._authorizer.is_settled
+
+    def receive_at_once(self, data: bytes) -> Step:
+        """Do what receive() does, where that waits for nothing: a task would take as long as the rest.
+
+        Raises:
+            LoginFailed: as receive().
+            RuntimeError: it did wait, though it was said that it never does; the login is over.
+        """
+        coroutine = self.receive(data)
+        try:
+            coroutine.send(None)
+        except StopIteration as done:
+            step: Step = done.value
+            return step
+        coroutine.close()
+        raise RuntimeError(
+            "a login has waited, and its store and its exchange say that they never do: see never_waits"
+        )
+
     async def receive(self, data: bytes) -> Step:
         """Take a message of the client's and return what to send.
 

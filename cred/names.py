@@ -22,6 +22,8 @@ def identity_name(name: str, *, stored: bool = True) -> str:
     Raises:
         BadName: empty, longer than 255 bytes, or not allowed by RFC 4013.
     """
+    if type(name) is str and name.isascii() and name.isprintable() and 0 < len(name) <= MAX_NAME_BYTES:
+        return name  # nothing below has anything to say about these
     _check_text(name, "name of an identity")
     try:
         prepared = saslprep(name, stored=stored)

@@ -108,6 +108,7 @@ class ScramExchange:
 
     def __init__(self, server: ScramServer, directory: Directory) -> None:
         self.user: str | None = None
+        self.never_waits = directory.never_waits
         self._server = server
         self._directory = directory
         self._began = PasswordRecord()

@@ -13,7 +13,7 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from .errors import BadPassword
 from .saslprep import saslprep
@@ -31,6 +31,9 @@ MAX_PASSWORD_BYTES: Final = 1_024
 SYNTAX: Final = re.compile(
     r"SCRAM-SHA-256\$([1-9][0-9]{0,8}):([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]+):([A-Za-z0-9+/=]+)", re.ASCII
 )
+
+# What a NamedTuple's own constructor does, for half of the instructions.
+_new: Final = tuple.__new__
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +131,19 @@ class PasswordHash:
         )
 
 
-def mock_hash(secret: bytes, name: str, histogram: Mapping[int, int]) -> PasswordHash:
+class MockHash(NamedTuple):
+    """What stands in for a PasswordHash. It has its fields; a seventh of the instructions makes it."""
+
+    iterations: int
+    salt: bytes
+    stored_key: bytes
+    server_key: bytes
+
+    def __repr__(self) -> str:
+        return f"<MockHash of {self.iterations} iterations>"
+
+
+def mock_hash(secret: bytes, name: str, histogram: Mapping[int, int]) -> MockHash:
     """Return the hash of nobody's password, the same for one name at all times and on all servers of a store.
 
     It stands in for identities that are unknown or have no password, so that a challenge tells nothing.
@@ -140,6 +155,19 @@ def mock_hash(secret: bytes, name: str, histogram: Mapping[int, int]) -> Passwor
     """
 
     prepared = name.encode("utf-8")
+    drawn = hmac.digest(secret, b"mock-salt\0" + prepared, hashlib.sha256)
+    if len(histogram) > 1:
+        iterations = _draw_iterations(secret, prepared, histogram)
+    else:  # the one there is, whatever were drawn: for all names alike, so that its work is spared them all
+        iterations = next(iter(histogram), DEFAULT_ITERATIONS)
+    # Keys that nobody has: they come from the half of the draw that is never told, 128 bits. With draws of
+    # their own every login, of those who are known too, would cost two HMACs more.
+    untold = drawn[SALT_BYTES:]
+    key = hashlib.sha256(untold).digest()
+    return _new(MockHash, (iterations, drawn[:SALT_BYTES], key, untold * 2))
+
+
+def _draw_iterations(secret: bytes, prepared: bytes, histogram: Mapping[int, int]) -> int:
     drawn = hmac.digest(secret, b"mock-iterations\0" + prepared, hashlib.sha256)
     point = int.from_bytes(drawn) * sum(histogram.values()) >> 256
     iterations = DEFAULT_ITERATIONS
@@ -147,10 +175,7 @@ def mock_hash(secret: bytes, name: str, histogram: Mapping[int, int]) -> Passwor
         point -= histogram[iterations]
         if point < 0:
             break
-    salt = hmac.digest(secret, b"mock-salt\0" + prepared, hashlib.sha256)[:SALT_BYTES]
-    # Keys that nobody has: `drawn` is never told. With draws of their own every login, of those who are known
-    # too, would cost two HMACs more.
-    return PasswordHash(iterations, salt, hashlib.sha256(drawn).digest(), drawn)
+    return iterations
 
 
 def encode64(data: bytes) -> str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import operator
-import secrets
+import os
+from binascii import b2a_base64
 from collections.abc import Callable
 from typing import Final
 
@@ -28,6 +28,7 @@ from .names import identity_name
 from .passwords import (
     MAX_ITERATIONS,
     MIN_ITERATIONS,
+    MockHash,
     PasswordHash,
     ScramKeys,
     derive_keys,
@@ -40,7 +41,7 @@ SCRAM_PLUS: Final = "SCRAM-SHA-256-PLUS"
 
 def fresh_nonce() -> str:
     """Return a nonce that nobody can foretell: 24 characters of base64."""
-    return encode64(secrets.token_bytes(18))
+    return encode64(os.urandom(18))
 
 
 class KeyCache:
@@ -190,7 +191,7 @@ class ScramServer:
         self._channel = channel
         self._make_nonce = make_nonce
         self._first: ClientFirst | None = None
-        self._challenged: tuple[ClientFirst, PasswordHash, bool, str, str] | None = None
+        self._challenged: tuple[ClientFirst, PasswordHash | MockHash, bool, str, str] | None = None
 
     def receive_first(self, data: bytes) -> str:
         """Read the client's first message and return the name it claims, prepared.
@@ -213,7 +214,7 @@ class ScramServer:
         self._first = first
         return name
 
-    def challenge(self, hash: PasswordHash, *, genuine: bool = True) -> bytes:
+    def challenge(self, hash: PasswordHash | MockHash, *, genuine: bool = True) -> bytes:
         """Return the challenge for a password hash.
 
         Args:
@@ -247,11 +248,11 @@ class ScramServer:
         except Malformed as error:
             raise LoginFailed(str(error)) from None
         bound = self._channel.binding(first.binding_type) if first.binding_type else None
-        expected = encode64(first.gs2.encode("ascii") + (bound.data if bound else b""))
+        expected = b2a_base64(first.gs2.encode("ascii") + (bound.data if bound else b""), newline=False)
         covered = f"{first.bare},{text},{final.without_proof}".encode()
         # Everything is computed before anything is decided: what fails must not show in the time it takes.
-        is_bound = hmac.compare_digest(final.binding.encode("utf-8"), expected.encode("ascii"))
-        is_fresh = hmac.compare_digest(final.nonce.encode("ascii"), nonce.encode("ascii"))
+        is_bound = hmac.compare_digest(final.binding.encode("utf-8"), expected)
+        is_fresh = hmac.compare_digest(final.nonce, nonce)  # both are ASCII
         is_proven = check_proof(hash.stored_key, covered, final.proof)
         signature = hmac.digest(hash.server_key, covered, hashlib.sha256)
         if not (is_bound and is_fresh and is_proven and genuine):
@@ -280,4 +281,5 @@ def check_proof(stored_key: bytes, covered: bytes, proof: bytes) -> bool:
 
 
 def _xor(left: bytes, right: bytes) -> bytes:
-    return bytes(map(operator.xor, left, right))
+    # As numbers: byte by byte it takes eighteen times the instructions.
+    return (int.from_bytes(left) ^ int.from_bytes(right)).to_bytes(len(left))

@@ -24,6 +24,9 @@ class MemoryStore:
 
     Args:
         random: returns that many bytes that nobody can foretell.
+
+    Attributes:
+        never_waits: see IIdentityStore. Not of classes that are derived from this one: theirs may wait.
     """
 
     def __init__(self, *, random: Callable[[int], bytes] = secrets.token_bytes) -> None:
@@ -31,6 +34,7 @@ class MemoryStore:
         self._sturdy: dict[str, SturdyRecord] = {}
         self._epoch = 0
         self._secret = random(32)
+        self.never_waits = type(self) is MemoryStore
 
     async def get(self, name: str) -> IdentityRecord | None:
         """See IIdentityStore."""

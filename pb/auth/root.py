@@ -34,6 +34,7 @@ log = logging.getLogger("pb")
 
 # The least time that a refusal takes, so that what it took to find the reason does not show.
 _REFUSAL_S = 0.05
+Told = Mapping[str, object]  # what a step of a login tells the client
 _MAX_MESSAGE_BYTES = 4096
 
 
@@ -186,17 +187,17 @@ class LoginRoot(jelly.Referenceable):
             self._attempts,
             is_somebody=lambda: bool(self._held),
             admit=self._admit,
-            refuse=self._count_refusal,
+            refuse=self._refuse_name,
         )
         self._naming = weakref.proxy(naming)
         return naming
 
-    async def remote_login(self, mechanism: object, initial: object) -> Mapping[str, object]:
+    def remote_login(self, mechanism: object, initial: object) -> Told | Awaitable[Told]:
         """Begin to log in. A login that was begun before on this connection is void.
 
         Returns:
             {"data", "next"}: answer the challenge `data` by `next.respond(bytes)`; or, when done,
-            {"data", "identity", "user"}.
+            {"data", "identity", "user"}. To be awaited, where something has to be waited for.
 
         Raises:
             LoginFailed: refused, whatever the reason.
@@ -215,16 +216,17 @@ class LoginRoot(jelly.Referenceable):
                 mechanism, self._channel, self._auth.verifiers
             )
         except cred.LoginFailed:
-            await self.refuse(None, responder.mechanism)
-        return await responder.receive(initial)
+            return self.refuse(None, responder.mechanism)
+        return responder.receive(initial)
 
-    def holding_back(self, user: str | None) -> Awaitable[None] | None:
-        """Return what waits as long as guesses at this name have earned, whether the next is right or not.
+    def delay_s(self, user: str | None) -> float:
+        """Return how long guesses at this name are held back by now, whether the next is right or not."""
+        return self._attempts.delay_s(user)
 
-        None where they have earned nothing: sleeping for 0 s is a turn of the loop, with its system call.
-        """
-        delay_s = self._attempts.delay_s(user)
-        return self._face.sleep(delay_s) if delay_s else None
+    async def hold_back(self, delay_s: float) -> None:
+        """Wait so long."""
+        if delay_s:  # sleeping for 0 s is a turn of the loop, with its system call
+            await self._face.sleep(delay_s)
 
     def check_tries(self) -> None:
         """Raise cred.LoginFailed where no tries are left: the connection is about to end."""
@@ -242,22 +244,33 @@ class LoginRoot(jelly.Referenceable):
         if watch is not None:
             watch.tell(what, LoginEvent(self._face.connection, user, mechanism))
 
-    async def refuse(self, user: str | None, mechanism: str) -> None:
-        """Raise LoginFailed, in due time; after the third the connection ends."""
+    def refuse(self, user: str | None, mechanism: str) -> Awaitable[Told]:
+        """Count a refusal, at once: CANCEL ends the call, and must not end this; after the third hang up.
+
+        Returns:
+            What raises LoginFailed, in due time.
+        """
         self._tell("login_refused", user or "", mechanism)
-        await self._count_refusal(user)
+        self._count_refusal(user)
+        return self._refused()
+
+    async def _refused(self) -> Told:
+        await self._face.sleep(_REFUSAL_S)
         raise LoginFailed("login failed")
 
-    async def _count_refusal(self, user: str | None = None) -> None:
-        self._attempts.failed(user)
-        if not self._attempts.left:
-            # On its own: CANCEL ends the call, and must not end this.
-            self._face.spawn(self._hang_up(self._face.broker))
+    async def _refuse_name(self) -> None:
+        self._count_refusal(None)
         await self._face.sleep(_REFUSAL_S)
 
+    def _count_refusal(self, user: str | None) -> None:
+        self._attempts.failed(user)
+        if not self._attempts.left:
+            self._face.spawn(self._hang_up(self._face.broker))
+
     async def _hang_up(self, broker: Broker) -> None:
+        await self._face.sleep(0)  # until the answer is held back
         await self._face.sleep(_REFUSAL_S)
-        await self._face.sleep(0)  # until the answer is queued
+        await self._face.sleep(0)  # until it is queued
         broker.fail(ProtocolError("too many logins failed", BYE_POLICY))
 
     def accept(self, identity: cred.Identity, mechanism: str) -> LoggedIn:
@@ -307,32 +320,45 @@ class Responder(jelly.Referenceable):
         self._root = root
         self._is_busy = False
 
-    def remote_respond(self, data: object) -> Awaitable[Mapping[str, object]]:
+    def remote_respond(self, data: object) -> Told | Awaitable[Told]:
         """Answer the challenge. Returns and raises as login() does."""
         return self.receive(data)
 
-    async def receive(self, data: object) -> Mapping[str, object]:
-        """Take a message of the login."""
-        login = self.login
+    def receive(self, data: object) -> Told | Awaitable[Told]:
+        """Take a message of the login. What is returned has to be awaited, where something has to wait."""
+        root, login = self._root, self.login
         assert login is not None
         try:
             # A challenge is answered once, and by whom it was given to: not twice at the same time either.
             if self.is_void or self._is_busy:
-                raise self._root.misused("a challenge that was answered already, or is no longer valid")
+                raise root.misused("a challenge that was answered already, or is no longer valid")
             if type(data) is not bytes or len(data) > _MAX_MESSAGE_BYTES:
-                raise self._root.misused("a message that is no bytes, or too long")
+                raise root.misused("a message that is no bytes, or too long")
             self._is_busy = True
-            holding_back = self._root.holding_back(login.user)
-            if holding_back is not None:
-                await holding_back
+            delay_s = root.delay_s(login.user)
+            if delay_s or not getattr(login, "never_waits", False):
+                return self._receive(login, data, delay_s)
+            root.check_tries()
+            # A task takes as long as half of what is done in it here.
+            step = login.receive_at_once(data)
+        except cred.LoginFailed:
+            self.is_void = True
+            return root.refuse(login.user, self.mechanism)
+        return self._go_on(step)
+
+    async def _receive(self, login: cred.Login, data: bytes, delay_s: float) -> Told:
+        try:
+            await self._root.hold_back(delay_s)
             self._root.check_tries()
             step = await login.receive(data)
             if self.is_void:
                 raise self._root.misused("another login was begun meanwhile")
         except cred.LoginFailed:
             self.is_void = True
-            await self._root.refuse(login.user, self.mechanism)
-            raise AssertionError from None  # pragma: no cover
+            return await self._root.refuse(login.user, self.mechanism)
+        return self._go_on(step)
+
+    def _go_on(self, step: cred.Step) -> Told:
         if step.identity is None:
             self._is_busy = False
             return {"data": step.data, "next": self}

@@ -108,6 +108,8 @@ class LoginSide(Side):
 
     async def sleep(self, seconds):
         self.waited_s.append(seconds)
+        if not seconds:
+            await super().sleep(seconds)
 
 
 def server_side(security=LOCAL, throttle=None):

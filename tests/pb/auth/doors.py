@@ -114,7 +114,9 @@ class Host(Side):
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
-        if self.is_patient and seconds:
+        if not seconds:
+            await super().sleep(seconds)
+        elif self.is_patient:
             gate = Gate()
             self.held_back.append(gate)
             await gate
@@ -124,7 +126,7 @@ class Host(Side):
         held_back, self.held_back = self.held_back, []
         for gate in held_back:
             gate.open()
-        while self.tasks:
+        while self.has_work:
             self.run_tasks()
 
 
@@ -167,7 +169,7 @@ class Knock:
     def listen(self) -> None:
         """Take in what the server says."""
         while True:
-            while self.host.tasks:
+            while self.host.has_work:
                 self.host.run_tasks()
             data = self.host.output()
             if not data:

@@ -181,7 +181,7 @@ def test_there_is_no_other_object_to_call(target):
 
 
 @pytest.mark.parametrize(
-    "method", ["attach", "keys", "logout", "refuse", "accept", "holding_back", "", "__init__"]
+    "method", ["attach", "keys", "logout", "refuse", "accept", "hold_back", "", "__init__"]
 )
 def test_the_root_has_one_method(method):
     """Who is not logged in can log in."""
