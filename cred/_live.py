@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from .attachment import Attachment
 from .identity import Identity
 from .keyring import Key
+from .weakly import WeakList
 
 
 class Opening:
@@ -30,7 +30,7 @@ class Live:
     """The tables. Logins are held weakly: one that nobody holds needs no revocation."""
 
     def __init__(self) -> None:
-        self._logins: dict[str, weakref.WeakSet[Identity]] = {}
+        self._logins: dict[str, WeakList[Identity]] = {}
         self._attachments: dict[str, dict[Attachment, None]] = {}
         self._openings: dict[str, set[Opening]] = {}
         # The epoch up to which everything about a name has been looked at.
@@ -40,7 +40,7 @@ class Live:
         """Take note of a login, and of the epoch its record had."""
         logins = self._logins.get(identity.name)
         if logins is None:
-            logins = self._logins[identity.name] = weakref.WeakSet()
+            logins = self._logins[identity.name] = WeakList()
         logins.add(identity)
         self._epochs.setdefault(identity.name, epoch)
 

@@ -39,7 +39,6 @@ class LoggedIn(jelly.Referenceable, Login):
         self._attachments: dict[Attachment, None] = {}
         self._is_over = False
         self._session: bytes | None = None
-        auth.add(self)
 
     async def remote_attach(
         self, service: object, perspective: object = None, client: object = None
@@ -172,6 +171,5 @@ class LoggedIn(jelly.Referenceable, Login):
     def leave(self) -> None:
         """End all attachments: the connection is lost, or the login over."""
         self._is_over = True
-        self._auth.discard(self)
         for attachment in list(self._attachments):
             attachment.detach()

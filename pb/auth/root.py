@@ -14,6 +14,7 @@ from zope.interface import implementer
 
 import cred
 import jelly
+from cred.weakly import WeakList
 from pb import interfaces
 from pb.errors import Forbidden, LoginFailed, ProtocolError
 from pb.hooks import LoginEvent
@@ -69,8 +70,7 @@ class AuthRoot:
         self.strangers = Strangers()
         self.faces: set[Any] = getattr(application, "faces", set())  # of the connections that are open
         self.attachments: dict[cred.Attachment, Attachment] = {}
-        # Weakly: of those that their clients have released, the roots hold what still counts.
-        self._logged_in: weakref.WeakSet[LoggedIn] = weakref.WeakSet()
+        self._roots: set[LoginRoot] = set()  # of these connections
         self._stop: Callable[[], None] | None = None
 
     def knock(self, address: str) -> Callable[[], None]:
@@ -118,7 +118,13 @@ class AuthRoot:
         root = LoginRoot(self, face, channel, self.throttle.connection(source), leave)
         face.broker.serving.reserved.resolve = root.begin_naming().resolve
         self.faces.add(face)
+        self._roots.add(root)
         return root
+
+    def forget(self, root: LoginRoot, face: Any) -> None:
+        """Forget a connection that was lost."""
+        self.faces.discard(face)
+        self._roots.discard(root)
 
     async def recheck(self) -> None:
         """Look for what other processes have revoked, identities and secret names, and end it here.
@@ -131,18 +137,15 @@ class AuthRoot:
 
     # --- who is here, so that what is revoked ends at once
 
-    def add(self, logged_in: LoggedIn) -> None:
-        """Note a login."""
-        self._logged_in.add(logged_in)
-
-    def discard(self, logged_in: LoggedIn) -> None:
-        """Forget a login."""
-        self._logged_in.discard(logged_in)
+    @property
+    def _logged_in(self) -> list[LoggedIn]:
+        return [each for root in self._roots for each in root.logged_in if not each.is_over]
 
     def supersede(self, logged_in: LoggedIn) -> None:
         """End the earlier logins of the session of this one."""
-        for earlier in [each for each in self._logged_in if each.is_left_of(logged_in)]:
-            earlier.end()
+        for earlier in self._logged_in:
+            if earlier.is_left_of(logged_in):
+                earlier.end()
 
     def _revoked(self, revocation: cred.Revocation) -> None:
         for ended in revocation.attachments:
@@ -150,8 +153,9 @@ class AuthRoot:
             if attachment is not None:
                 attachment.detach()
         if revocation.key is None:
-            for logged_in in [each for each in self._logged_in if each.name == revocation.name]:
-                logged_in.end()
+            for logged_in in self._logged_in:
+                if logged_in.name == revocation.name:
+                    logged_in.end()
 
 
 class LoginRoot(jelly.Referenceable):
@@ -173,7 +177,8 @@ class LoginRoot(jelly.Referenceable):
         self._attempts = attempts
         self._leave = leave
         self._begun: Responder | None = None
-        self._logged_in: weakref.WeakSet[LoggedIn] = weakref.WeakSet()
+        # Weakly, for they may have been released by their client.
+        self.logged_in: WeakList[LoggedIn] = WeakList()
         # Of each identity one is held here: a login counts for names after its client has released it, until
         # it is ended. More would tell nothing, and who logs in again and again would fill the memory.
         self._held: dict[str, LoggedIn] = {}
@@ -278,7 +283,7 @@ class LoginRoot(jelly.Referenceable):
         self._attempts.succeeded(identity.name)
         self._admit()
         logged_in = LoggedIn(identity, self._auth, self._face, self._ended)
-        self._logged_in.add(logged_in)
+        self.logged_in.add(logged_in)
         self._held[logged_in.name] = logged_in
         self._tell("logged_in", identity.name, mechanism)
         tables = self._face.broker.tables
@@ -298,15 +303,15 @@ class LoginRoot(jelly.Referenceable):
 
     def _ended(self) -> None:
         """Hold another login of the identity in place of the one that has ended, if there is one."""
-        self._held = {each.name: each for each in self._logged_in if not each.is_over}
+        self._held = {each.name: each for each in self.logged_in if not each.is_over}
         self._naming.withdraw()
 
     def _lost(self) -> None:
         """End what was logged in over the connection that was lost."""
-        self._auth.faces.discard(self._face)
+        self._auth.forget(self, self._face)
         self._held.clear()
         self._begun = None
-        for logged_in in list(self._logged_in):
+        for logged_in in self.logged_in:
             logged_in.leave()
 
 

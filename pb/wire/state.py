@@ -39,6 +39,8 @@ class State(enum.Enum):
     DRAINING = "both have said BYE; what is under way is finished"
     CLOSED = "closed"
 
+    __hash__ = object.__hash__  # that of Enum hashes the name, each time, in Python
+
 
 _OPEN: Final = {
     CALL: "serving.receive_call",

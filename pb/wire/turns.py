@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .greeting import Greeting, Receiver
 
 # Looked up for every read: a member of an Enum is found five times as slowly as a global.
-OPEN, CLOSED = State.OPEN, State.CLOSED
+GREETING, OPEN, CLOSED = State.GREETING, State.OPEN, State.CLOSED
 
 # Longer frames are looked at before they are unpacked; these are within any max_frame.
 _LONGEST: Final = 4 + PREFLIGHT_FROM
@@ -86,7 +86,7 @@ class Turns:
         self._batch: Iterator[Any] | None = None  # what the last turn left of its last frame
         self._rest: Callable[[], None] | None = None  # what a message began, to be done before the next one
         self._is_turn_due = False  # the face was asked for one
-        self._enter(State.GREETING)
+        self._enter(GREETING)
 
     def _enter(self, state: State) -> None:
         self.state = state
@@ -187,7 +187,7 @@ class Turns:
                     return
                 if self.state is not OPEN:
                     self.greeting.note_frame(body)
-                batch = unpack_frame(body, self.state is State.GREETING)
+                batch = unpack_frame(body, self.state is GREETING)
             for envelope in batch:
                 code = envelope[0] if type(envelope) is list and envelope else None
                 receive = self.receivers.get(code) if type(code) is int else None
