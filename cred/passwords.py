@@ -171,7 +171,7 @@ def _draw_iterations(secret: bytes, prepared: bytes, histogram: Mapping[int, int
     drawn = hmac.digest(secret, b"mock-iterations\0" + prepared, hashlib.sha256)
     point = int.from_bytes(drawn) * sum(histogram.values()) >> 256
     iterations = DEFAULT_ITERATIONS
-    for iterations in sorted(histogram):
+    for iterations in sorted(histogram):  # pragma: no branch - the point is below the sum
         point -= histogram[iterations]
         if point < 0:
             break

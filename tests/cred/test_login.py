@@ -223,3 +223,65 @@ def test_a_mechanism_that_is_not_offered_is_refused(mechanism, caplog):
     assert ["login refused: a mechanism that is not offered here"] == [
         record.getMessage() for record in caplog.records
     ]
+
+
+def test_where_nothing_waits_it_is_done_at_once():
+    """A task for each step would cost a server as much as what is done in it."""
+
+    async def main():
+        return await with_alice()
+
+    prover, login = begin(run(main()))
+    assert login.never_waits
+    step = login.receive_at_once(prover.start())
+    step = login.receive_at_once(prover.respond(step.data))
+    prover.finish(step.data)
+    assert "alice" == step.identity.name
+    with pytest.raises(cred.LoginFailed):
+        login.receive_at_once(b"once more")
+
+
+class Waits(cred.MemoryStore):
+    """What is derived from a store that never waits may."""
+
+    async def get_password(self, name):
+        await asyncio.sleep(0)
+        return await super().get_password(name)
+
+
+def test_a_store_that_may_wait_is_not_taken_for_one_that_never_does():
+    """Its coroutines may need the task they run in."""
+
+    async def main():
+        authorizer = await with_alice(store=Waits())
+        _, login = begin(authorizer)
+        assert not login.never_waits
+        return (await log_in(authorizer, Password("alice", "secret"))).name
+
+    assert "alice" == run(main())
+
+
+def test_what_was_declared_is_waited_for():
+    """It is hashed first, in a thread."""
+    authorizer = application()
+    authorizer.declare_identity("alice", "secret")
+    _, login = begin(authorizer)
+    assert not login.never_waits
+
+    run(authorizer.settle())
+    assert login.never_waits
+
+
+def test_a_store_that_waits_and_said_that_it_never_does_ends_the_login():
+    """It is a mistake of this side, and no reason to go on in the middle."""
+
+    async def main():
+        store = Waits()
+        store.never_waits = True
+        return await with_alice(store=store)
+
+    prover, login = begin(run(main()))
+    with pytest.raises(RuntimeError, match="never_waits"):
+        login.receive_at_once(prover.start())
+    with pytest.raises(cred.LoginFailed):
+        login.receive_at_once(prover.start())

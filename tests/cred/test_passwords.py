@@ -141,6 +141,11 @@ def test_nobodys_keys_are_not_to_be_known():
     )
 
 
+def test_nobodys_keys_are_not_shown():
+    """Nor are those of anybody."""
+    assert "<MockHash of 600000 iterations>" == repr(mock_hash(b"a", "bob", {}))
+
+
 def test_nobodys_iterations_are_drawn_like_the_real_ones():
     """If three quarters of a store have 15 000, nobody must not stand out with the default."""
     drawn = [mock_hash(b"a", f"user {n}", {15_000: 300, 4_096: 100}).iterations for n in range(2_000)]

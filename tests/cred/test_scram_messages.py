@@ -101,6 +101,34 @@ def test_a_client_final_that_is_none(text):
         messages.read_client_final(text.encode())
 
 
+@pytest.mark.parametrize("flag", ["n", "y", "p=tls-exporter"])
+@pytest.mark.parametrize("user", ["user", "us er", "usér"])
+def test_the_usual_form_has_the_same_parts_as_any_other(flag, user):
+    """It is read in another way, which must find the same: an extension leads past it."""
+    text = f"{flag},,n={user},r={NONCE}"
+    usual = messages.read_client_first(text.encode())
+    other = messages.read_client_first(f"{text},x=y".encode())
+    assert usual == other._replace(bare=f"n={user},r={NONCE}")
+
+    text = f"c=biws,r={NONCE}"
+    usual_final = messages.read_client_final(f"{text},p={PROOF}".encode())
+    other_final = messages.read_client_final(f"{text},x=y,p={PROOF}".encode())
+    assert usual_final == other_final._replace(without_proof=text)
+
+
+def test_every_last_digit_that_is_canonical_is_taken_and_no_other():
+    """Of it four bits count; a proof in two forms could be said twice."""
+    digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    for index, digit in enumerate(digits):
+        text = f"c=biws,r={NONCE},p={'A' * 42}{digit}="
+        if index % 4 == 0:
+            proof = messages.read_client_final(text.encode()).proof
+            assert bytes(31) + bytes([index // 4]) == proof
+        else:
+            with pytest.raises(Malformed):
+                messages.read_client_final(text.encode())
+
+
 def test_the_limits_themselves_are_taken():
     """A nonce of 128 characters, one of 16, a salt of 64 bytes, a message of 2 048."""
     nonce = "x" * 128
