@@ -14,7 +14,7 @@ from pb.auth.root import AuthRoot
 from pb.security import Security
 
 from ..pump import Gate
-from .doors import HERE, PASSWORD, Knock, Meeting, Told, alice, authorizer, bound, done, number
+from .doors import CALL, CANCEL, HERE, PASSWORD, Knock, Meeting, Told, alice, authorizer, bound, done, number
 
 KEY = cred.PrivateKey("key", Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
 
@@ -193,6 +193,20 @@ def test_every_refusal_takes_its_time_and_every_login_takes_none():
     peer = Knock(AuthRoot(authorizer()))
     peer.log_in(peer.scram())
     assert [] == [slept for slept in peer.host.slept if slept]
+
+
+def test_a_guess_that_is_cancelled_in_the_same_breath_was_one():
+    """What it found out is known when CANCEL is read: were it not counted, guesses would be free."""
+    root = AuthRoot(authorizer())
+    knock = Knock(root)
+    for _ in range(3):
+        prover = knock.scram(password="wrong")
+        step = knock.challenge(prover)
+        knock.id += 1
+        answer = msgpack.packb([[prover.respond(step["data"])], {}])
+        knock.say([CALL, knock.id, number(step["next"]), "respond", answer], [CANCEL, knock.id])
+
+    assert 8 == knock.bye
 
 
 def test_penalties_grow_and_end():
