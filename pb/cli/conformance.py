@@ -13,13 +13,15 @@ if TYPE_CHECKING:
 
 __all__ = ["add_arguments", "run"]
 
-# Beside the packages in a checkout; an installation from a wheel has none.
-_VECTORS: Final = Path(__file__).parents[2] / "spec" / "vectors"
+# Beside the packages in a checkout; an installation from a wheel has them within the runner.
+_CHECKOUT: Final = Path(__file__).parents[2] / "spec" / "vectors"
+_INSTALLED: Final = Path(__file__).parents[1] / "conformance" / "rows"
+_VECTORS: Final = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
-    where = parser.add_mutually_exclusive_group(required=True)
+    where = parser.add_mutually_exclusive_group()
     where.add_argument(
         "--connect", metavar="URL", help="a server whose root is the conformance object: pb://, pbs://, ws://"
     )
@@ -33,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--only", metavar="WHAT", help="cases whose name begins so, or of a rule: PB-R3, PB-R*"
     )
     parser.add_argument(
-        "--vectors", type=Path, default=_VECTORS, metavar="DIR", help="spec/vectors (default: the checkout's)"
+        "--vectors", type=Path, default=_VECTORS, metavar="DIR", help="another folder like spec/vectors"
     )
     parser.add_argument(
         "--lossy",
@@ -54,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
     from pb.conformance import report, vectors
     from pb.conformance.cases import built_in
     from pb.conformance.run import FAILED, chosen, run_all
+    from pb.conformance.streams import Closed
 
     cases = built_in()
     try:
@@ -74,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     try:
         connect: Callable[[], FrameStream] = _connector(args)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, Closed) as error:
         print(f"pb conformance: {error}", file=sys.stderr)
         return 2
     results = []
@@ -94,11 +97,27 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _connector(args: argparse.Namespace) -> Callable[[], FrameStream]:
+    from pb.aio.unreachable import cannot_connect, no_answer
+    from pb.aio.url import Address
+    from pb.conformance.root import check_root
     from pb.conformance.streams import Listener, dial
 
     if args.connect:
-        dial(args.connect, args.timeout).close()  # says at once where nobody answers
+        try:
+            stream = dial(args.connect, args.timeout)
+        except OSError as error:
+            address = Address.parse(args.connect)
+            if isinstance(error, TimeoutError):
+                raise no_answer(address, args.timeout, is_connected=False) from None
+            told = cannot_connect(error, address)
+            raise OSError(told.errno, f"{told.strerror}: {address}") if told is error else told from None
+        if args.level != "leaf":  # which publishes nothing
+            check_root(stream, args.timeout)
+        else:
+            stream.close()
         return lambda: dial(args.connect, args.timeout)
+    if not args.listen:
+        raise ValueError("say --connect URL for a server, --listen URL for clients, or --list")
     listener = Listener(args.listen)
     print(f"waiting for clients at {listener.url}", flush=True)
     return lambda: listener.accept(10)

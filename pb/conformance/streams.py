@@ -230,7 +230,11 @@ def dial(url: str, timeout_s: float) -> FrameStream:
     if parts.scheme == "pb+unix":
         connected = socket.socket(socket.AF_UNIX)
         connected.settimeout(timeout_s)
-        connected.connect(parts.path)
+        try:
+            connected.connect(parts.path)
+        except OSError:
+            connected.close()
+            raise
         return TcpStream(connected)
     if parts.scheme not in ("pb", "pbs", "ws"):
         raise ValueError(f"{url!r}: expected pb://, pbs://, pb+unix:// or ws://")
