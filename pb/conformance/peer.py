@@ -176,6 +176,8 @@ class Peer:
             elif code == PING:
                 self.send(PONG, envelope[1])
             else:
+                if code == BYE:
+                    _check_bye(envelope)
                 return envelope
 
     def expect(self, code: int, what: str = "") -> list[Any]:
@@ -263,10 +265,6 @@ class Peer:
             if envelope[0] == BYE:
                 if envelope[1] not in codes:
                     raise Unmet(f"{shown(envelope)} came; expected {expected}")
-                if len(envelope) != 4 or not isinstance(envelope[2], str) or len(envelope[2].encode()) > 4096:
-                    raise Unmet(
-                        f"{shown(envelope)} is no BYE: its text is one of at most 4,096 bytes (PB-M38)"
-                    )
                 said = envelope
             elif said is not None:
                 raise Unmet(f"{shown(envelope)} came after its BYE")
@@ -313,6 +311,13 @@ def shortest(value: Any) -> None:
     wanted = values.uint(int.from_bytes(value.data, "big"))
     if value.data != wanted:
         raise Unmet(f"the id in Ext {value.code} is {value.data.hex()}; PB-V10 asks for {wanted.hex()}")
+
+
+def _check_bye(envelope: list[Any]) -> None:
+    if len(envelope) != 4 or [type(field) for field in envelope[1:]] != [int, str, int]:
+        raise Unmet(f"{shown(envelope)} came, which is no BYE: expected [15, code, text, last]")
+    if len(envelope[2].encode()) > 4096:
+        raise Unmet(f"a BYE of {len(envelope[2].encode())} bytes of text came; PB-M38 allows 4,096")
 
 
 def shown(envelope: list[Any]) -> str:

@@ -346,6 +346,13 @@ FAULTS = (
         "closing.06",
     ),
     Fault(
+        "the text of a BYE is as long as it likes",
+        "pb/broker.py",
+        "msgpack.packb([messages.BYE, code, text, self._last])",
+        'msgpack.packb([messages.BYE, code, text + "x" * 5000, self._last])',
+        "closing.01",
+    ),
+    Fault(
         "a BYE repeats what the peer sent",
         "pb/wire/fields.py",
         'raise ProtocolError(f"CALL option {name!r} is no {expected.__name__}")',

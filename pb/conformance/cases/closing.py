@@ -11,7 +11,7 @@ from ..peer import ANSWERED, BYE, CALL, CANCEL, ERROR, Peer, Unmet, shown
 GROUP = Group("closing")
 
 
-@GROUP.case("a BYE that drains is answered by one", "PB-F30", level="leaf")
+@GROUP.case("a BYE that drains is answered by one", "PB-F30", "PB-M38", level="leaf")
 def bye_for_bye(peer: Peer) -> None:
     peer.send(BYE, 0, "", 0)
     said = peer.expect(BYE)
