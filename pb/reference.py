@@ -108,5 +108,7 @@ class RemoteReference(jelly.ByReference):
 
     def __repr__(self) -> str:
         handle = self._pb_import
-        state = "live" if handle.dead is None and handle.scope.tables.is_open else "dead"
-        return f"<RemoteReference {handle.id} of {handle.scope.tables.peer_name}, {state}>"
+        scope = handle.scope
+        is_live = handle.dead is None and scope.tables.is_open and not scope.broker.face.is_over
+        state = "live" if is_live else "dead"
+        return f"<RemoteReference {handle.id} of {scope.tables.peer_name}, {state}>"

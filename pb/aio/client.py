@@ -18,7 +18,7 @@ from .connection import Connection
 from .lasting import LastingLink
 from .link import Link
 from .opening import Opening
-from .options import check_hooks, check_registry, listener_address, split_url
+from .options import check_hooks, check_limits, check_registry, listener_address, split_url
 from .unreachable import cannot_connect, no_answer, unspoken
 from .url import Address
 
@@ -88,6 +88,7 @@ def open_connection(
         ProtocolError: what answers does not speak this protocol.
     """
     address = listener_address(url)
+    check_limits(limits)
     check_registry(registry)
     check_hooks(hooks)
     _check_tls(tls)

@@ -60,7 +60,7 @@ class Connection:
     @property
     def is_open(self) -> bool:
         """Whether calls can be made."""
-        return self._link.broker.calls.is_open
+        return self._link.broker.calls.is_open and not self._link.is_over
 
     @property
     def limits(self) -> Limits:
@@ -201,7 +201,12 @@ class Connection:
         self._link.own()
 
     def __repr__(self) -> str:
-        return f"<Connection with {self.peer}, {self._link.broker.state.value}>"
+        return f"<Connection with {self.peer}, {self._state_in_words(self._link.broker.state.value)}>"
+
+    def _state_in_words(self, state: str) -> str:
+        """Return how it is doing, unless it was left open by a loop that has ended."""
+        is_left = self._link.transport is not None and self._link.is_over
+        return "left open, and its event loop is closed" if is_left else state
 
 
 def connection_of(reference: RemoteReference | RemoteCache) -> Connection:

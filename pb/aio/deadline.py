@@ -9,8 +9,10 @@ from types import TracebackType
 from pb import context
 from pb.calling.deadlines import seconds_of
 
+from .opening import OnlyAsync
 
-class deadline:
+
+class deadline(OnlyAsync):
     """Give everything that is called in a block, here and at whoever is called, so much time in all.
 
         async with pb.deadline(5.0):
@@ -30,6 +32,9 @@ class deadline:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds_of(seconds, "deadline")
         self._token: Token[context.Inherited | None] | None = None
+
+    def _names(self) -> tuple[str, str]:
+        return "pb.deadline(...)", "pb.sync.deadline(...)"
 
     async def __aenter__(self) -> None:
         at = asyncio.get_running_loop().time() + self._seconds

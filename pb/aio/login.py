@@ -19,6 +19,7 @@ from pb.limits import Limits
 
 from .backoff import Reconnect
 from .client import open_connection
+from .opening import OnlyAsync
 from .reference import call_remote
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ async def login(connection: Connection, credentials: Any, call: Any = call_remot
         raise
 
 
-class Connecting:
+class Connecting(OnlyAsync):
     """What `pb.connect` returns: await it for the perspective, or enter it to close the connection too."""
 
     __slots__ = ("_arguments", "_connection", "_is_used", "_options", "_timeout_s")
@@ -101,6 +102,9 @@ class Connecting:
         self._timeout_s = timeout_s
         self._connection: Connection | None = None
         self._is_used = False
+
+    def _names(self) -> tuple[str, str]:
+        return "pb.connect(...)", "pb.sync.open_connection(...)"
 
     def __await__(self) -> Generator[Any, None, Any]:
         return self._connect(is_owned=True).__await__()

@@ -17,7 +17,29 @@ class _Entered(Protocol):
 T = TypeVar("T", bound=_Entered)
 
 
-class Opening(Generic[T]):
+class OnlyAsync:
+    """What is entered by `async with`; who forgets the `async` is told."""
+
+    __slots__ = ()
+
+    if not TYPE_CHECKING:  # for type checkers it has no such methods, which is what they should say
+
+        def __enter__(self) -> NoReturn:
+            what, blocking = self._names()
+            raise TypeError(
+                f"{what} is entered by `async with`, in an async function; in programs without a loop, "
+                f"{blocking} by `with`"
+            )
+
+        def __exit__(self, *exc: object) -> None:
+            """Do nothing: it was not entered. Python looks for this first."""
+
+    def _names(self) -> tuple[str, str]:
+        """Return the name of this, as its user wrote it, and that of its twin for blocking programs."""
+        raise NotImplementedError
+
+
+class Opening(OnlyAsync, Generic[T]):
     """The promise of an open thing. `await` it and close it yourself, or use `async with`; once.
 
     Args:
@@ -61,6 +83,10 @@ class Opening(Generic[T]):
             else:
                 where = f"after `async with {self._call} as it` or `it = await {self._call}`, in `it`"
             raise AttributeError(f"{self._call} itself has no {name!r}; look for it {where}")
+
+    def _names(self) -> tuple[str, str]:
+        self._is_used = True  # that it has opened nothing is no news any more
+        return self._call, self._call.replace("pb.", "pb.sync.")
 
     def __repr__(self) -> str:
         return f"<{self._call}, {'used' if self._is_used else 'not awaited yet'}>"

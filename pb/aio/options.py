@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import jelly
 from pb.interfaces import IRootFactory
+from pb.limits import Limits
 from pb.watching.watch import hooks_of
 
 from .secure import is_loopback
@@ -16,8 +17,6 @@ from .url import Address, BadURL
 if TYPE_CHECKING:
     import os
     import ssl
-
-    from pb.limits import Limits
 
     from .web import Web
 
@@ -79,6 +78,17 @@ def check_registry(registry: object) -> None:
     if registry is not None and not isinstance(registry, jelly.Registry):
         what = "the class itself" if registry is jelly.Registry else f"a {type(registry).__name__}"
         raise TypeError(f"registry= is {what}; a pb.Registry() is expected")
+
+
+def check_limits(limits: object) -> None:
+    """Refuse what are no limits where they were given.
+
+    Raises:
+        TypeError: they are something else.
+    """
+    if limits is not None and not isinstance(limits, Limits):
+        what = "the class itself" if limits is Limits else f"a {type(limits).__name__}"
+        raise TypeError(f"limits= is {what}; a pb.Limits(...) is expected, such as pb.Limits(max_calls=100)")
 
 
 def check_hooks(hooks: object) -> None:

@@ -29,9 +29,11 @@ class Promise(asyncio.Future[Any], Promising):
     that a Future has, such as `result` and `cancel`, are those of the Future: for a remote method of such a
     name there is `pb.call_remote(promise, "result")`.
 
-    It is an `asyncio.Future`, so that `gather`, `wait_for`, `wait` and `add_done_callback` take it as it
-    is, without a task around it. Cancelling it asks the callee to stop. One that nobody awaits is
-    not cancelled; its error is logged once, with the name of the method, up to 100 of a peer in a minute.
+    It is an `asyncio.Future`, so that `gather`, `wait_for`, `wait` and `ensure_future` take it as it is,
+    without a task around it. A TaskGroup takes coroutines only: there it is
+    `group.create_task(asyncio.wait_for(promise, None))`. It has no truth value, so a forgotten `await` is
+    not taken for a yes. Cancelling it asks the callee to stop. One that nobody awaits is not cancelled; its
+    error is logged once, with the name of the method, up to 100 of a peer in a minute.
     """
 
     __slots__ = ("_pb_calls", "_pb_id", "_pb_name", "_pb_promised", "_pb_reference")
@@ -85,6 +87,13 @@ class Promise(asyncio.Future[Any], Promising):
             return False
         self._pb_calls.cancel(self._pb_id, self)
         return True
+
+    def __bool__(self) -> bool:
+        """Refuse: `if reference.is_allowed():` without `await` would be true whatever the answer is."""
+        raise TypeError(
+            f"{self!r} is neither true nor false: await it, as in `if await reference.method():`; to see "
+            "whether there is a promise at all, compare with None"
+        )
 
     def __aiter__(self) -> Rows:
         """Go through the stream that the call returns: `async for row in reference.rows():`."""

@@ -105,7 +105,7 @@ class LastingConnection(Connection):
     @property
     def is_open(self) -> bool:
         """Whether calls can be made, now or when it is connected again."""
-        return not self.status.state.is_final
+        return not (self.status.state.is_final or self._link.is_over)
 
     async def login(
         self,
@@ -277,10 +277,8 @@ class LastingConnection(Connection):
             self._stop_restoring()
         if self.status.state is not _S.CONNECTED or link is not self._link:
             return  # a try that came to nothing: who tries knows
-        link.broker.calls.end_reason += (
-            "; it is being made again, but what was got from calls is not: get it anew, or let "
-            "connection.keep(...) do so"
-        )
+        link.broker.calls.end_reason += ", and with it what was got from calls"
+        link.broker.calls.remedy = "get it anew over the one after it, or let connection.keep(...) do so"
         self.restoring.note_lost(link)
         if link.broker.is_initiator:  # by this side, when the last reference was gone
             self._finish(_S.CLOSED, None)
@@ -339,7 +337,7 @@ class LastingConnection(Connection):
         self.calls.fail(why)
 
     def __repr__(self) -> str:
-        return f"<LastingConnection with {self.peer}, {self.status.state.value}>"
+        return f"<LastingConnection with {self.peer}, {self._state_in_words(self.status.state.value)}>"
 
 
 def _check_there(link: Link) -> None:

@@ -22,7 +22,7 @@ from .connection import Connection
 from .leaving import end_soon
 from .link import Link
 from .opening import Opening
-from .options import check_hooks, check_privacy, check_registry, check_root, listener_address
+from .options import check_hooks, check_limits, check_privacy, check_registry, check_root, listener_address
 from .places import Places
 from .unreachable import cannot_listen
 from .url import Address
@@ -74,6 +74,8 @@ class Server:
 
     def __repr__(self) -> str:
         state = "closed" if self._closed.done() else f"{len(self._places)} connections"
+        if not self._closed.done() and self._closed.get_loop().is_closed():
+            state = "left open, and its event loop is closed"
         return f"<Server at {self.url}, {state}>"
 
     async def __aenter__(self) -> Server:
@@ -173,6 +175,7 @@ def serve(
         OSError: cannot listen there.
     """
     address = listener_address(url)
+    check_limits(limits)
     limits = limits or Limits()
     check_registry(registry)
     check_hooks(hooks)

@@ -115,6 +115,7 @@ class Calls(Ending):
         self.is_open = False
         self.is_held = False  # while the network takes no more, new calls wait like those over the limit
         self.end_reason = "the peer's HELLO has not arrived yet"
+        self.remedy = "get a new reference over a new connection"
         self.outbox = outbox
         self.pack = pack
         self._waiting = NOTHING
@@ -276,7 +277,7 @@ class Calls(Ending):
             raise of_own_call(handle.dead("the reference was released or its object revoked; get a new one"))
         if not self.is_open and not self.serves_peer(handle.scope):
             error = NotExecuted if handle.scope.tables.is_open else DeadReference
-            remedy = "; get a new reference over a new connection" if error is DeadReference else ""
+            remedy = f"; {self.remedy}" if error is DeadReference else ""
             raise error(f"the call was not sent: {self.end_reason}{remedy}")
 
     def cancel(self, id: int, outcome: Any) -> None:

@@ -29,6 +29,7 @@ class Ending:
         "last_run",
         "peer_max_calls",
         "pending",
+        "remedy",
         "written_id",
     )
 
@@ -36,6 +37,7 @@ class Ending:
     last_run: int | None
     is_open: bool
     end_reason: str
+    remedy: str  # for who has a reference whose connection has ended
     peer_max_calls: int
     written_id: int
     bye_id: int

@@ -156,7 +156,14 @@ def call_promised(
         outcome: as for `Calls.make`; None where no answer is wanted.
     """
     if promised.calls.watch is None:
-        call_result(promised, method, args, kwargs, outcome or Unheard(promised.calls, method), at)
+        call_result(
+            promised,
+            method,
+            args,
+            kwargs,
+            Unheard(promised.calls, method) if outcome is None else outcome,
+            at,
+        )
     else:
         watched: Any = promised.calls
         watched.call_promised(promised, method, args, kwargs, outcome, at)
@@ -204,7 +211,7 @@ def call_naming(
 
     Raises as `Calls.make`, and BrokenPromise where one has failed.
     """
-    outcome = outcome or Unheard(calls, method)
+    outcome = Unheard(calls, method) if outcome is None else outcome
     call = LaterCall(calls, handle(), method, args, kwargs, outcome, scope, at)
     on: Promised | None = None
     if _may_go(calls):

@@ -13,7 +13,7 @@ from pb.aio import login as aio_login
 from pb.aio import transports
 from pb.aio.backoff import Reconnect
 from pb.aio.connection import Connection as LoopConnection
-from pb.aio.options import check_hooks, check_registry, listener_address, split_url
+from pb.aio.options import check_hooks, check_limits, check_registry, listener_address, split_url
 from pb.limits import Limits
 
 from ._background import background
@@ -205,6 +205,7 @@ def _options(
     proxy: bool,
     hooks: Any,
 ) -> dict[str, Any]:
+    check_limits(limits)
     check_registry(registry)
     check_hooks(hooks)
     aio._check_tls(tls)

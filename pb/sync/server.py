@@ -12,7 +12,7 @@ import jelly
 from pb.aio import server as aio
 from pb.aio import transports
 from pb.aio.link import Link
-from pb.aio.options import check_hooks, check_registry, check_root, listener_address
+from pb.aio.options import check_hooks, check_limits, check_registry, check_root, listener_address
 from pb.aio.places import Places
 from pb.aio.unreachable import cannot_listen
 from pb.aio.web import Web
@@ -103,6 +103,7 @@ def serve(
         TypeError: the root is an application; those are served by `pb.serve` only.
     """
     address = listener_address(url)
+    check_limits(limits)
     limits = limits or Limits()
     check_registry(registry)
     check_hooks(hooks)

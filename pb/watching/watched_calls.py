@@ -204,7 +204,7 @@ class WatchedCalls(Calls):
     ) -> None:
         """Call what another call will return; see `pb.promises.pipelining`."""
         passed = inherited.get()
-        outcome = outcome or Unheard(self, method)
+        outcome = Unheard(self, method) if outcome is None else outcome
         call = self._begin(self.tables_scope, method, 0, passed, outcome)
         token = _put_in(call, passed)
         try:

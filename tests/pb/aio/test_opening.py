@@ -39,6 +39,35 @@ def test_what_is_asked_of_an_unopened_server_names_the_remedy():
         gc.collect()
 
 
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (
+            lambda: pb.serve(Root(), "memory://with"),
+            r"^pb\.serve\(\.\.\.\) .* pb\.sync\.serve\(\.\.\.\) by `with`",
+        ),
+        (
+            lambda: pb.open_connection("memory://with"),
+            r"^pb\.open_connection\(\.\.\.\) .* pb\.sync\.open_connection\(\.\.\.\) by `with`",
+        ),
+        (lambda: pb.deadline(5), r"^pb\.deadline\(\.\.\.\) .* pb\.sync\.deadline\(\.\.\.\) by `with`"),
+        (
+            lambda: pb.connect("memory://with", None, None, "shop"),
+            r"^pb\.connect\(\.\.\.\) .* pb\.sync\.open_connection\(\.\.\.\) by `with`",
+        ),
+    ],
+    ids=["serve", "open_connection", "deadline", "connect"],
+)
+def test_who_forgets_the_async_of_with_is_told(make, text):
+    """Python's own words tell of a protocol; and that nothing was opened would be said on top of it."""
+    with warnings.catch_warnings(record=True) as caught:
+        with pytest.raises(TypeError, match=text.replace(".*", ".* by `async with`, .*")), make():
+            raise AssertionError("it was entered")
+        gc.collect()
+
+    assert [] == caught
+
+
 def test_an_opening_is_used_once():
     """A second server would be opened, and the first forgotten."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import pb
+from pb import sync
 
 from .loops import run
 
@@ -34,6 +35,18 @@ def test_what_is_no_registry_is_refused_where_it_is_given():
     for registry in (pb.Registry, {}):
         with pytest.raises(TypeError, match=r"a pb\.Registry\(\) is expected"):
             pb.open_connection("memory://registry", registry=registry)
+
+
+@pytest.mark.parametrize("limits", [pb.Limits, {"max_frame": 1}], ids=["the class", "a dict"])
+@pytest.mark.parametrize("face", [pb, sync], ids=["pb", "pb.sync"])
+def test_what_are_no_limits_is_refused_where_it_is_given(face, limits):
+    """A dict of them above all, which would be taken for the defaults if it is empty."""
+    with pytest.raises(
+        TypeError, match=r"limits= is (the class itself|a dict); a pb\.Limits\(\.\.\.\) is expected"
+    ):
+        face.open_connection("memory://limits", limits=limits)
+    with pytest.raises(TypeError, match="limits= is"):
+        face.serve(Root(), "memory://limits", limits=limits)
 
 
 def test_a_url_that_names_an_object_is_not_taken_for_the_root():

@@ -6,6 +6,8 @@ import asyncio
 import gc
 import logging
 
+import pytest
+
 import pb
 from pb.aio.promise import Promise
 
@@ -124,3 +126,56 @@ def test_a_method_of_what_is_to_come_can_be_called_idempotent_like_any(place, lo
             assert "dark" == await connection.root.room.idempotent().look.idempotent.within(60)()
 
     run(main(), loop)
+
+
+def test_a_promise_is_neither_true_nor_false(loop):
+    """A forgotten `await` in `if root.is_allowed():` would let everybody in, and say nothing."""
+
+    async def main():
+        async with pb.testing.pair(Root()) as (_, _, root):
+            promise = root.echo(False)
+            for _ in range(2):
+                with pytest.raises(
+                    TypeError, match=r"^<Promise of echo, .*> is neither true nor false: await it"
+                ):
+                    assert promise
+                assert await promise is False
+            # What asyncio does with futures asks none of them for its truth.
+            assert [1, 2] == await asyncio.gather(root.echo(1), root.echo(2))
+            assert 3 == await asyncio.shield(root.echo(3))
+            assert 4 == await asyncio.ensure_future(root.echo(4))
+            done, _ = await asyncio.wait({root.echo(5)})
+            assert [5] == [each.result() for each in done]
+            assert [6] == [await each for each in asyncio.as_completed([root.echo(6)])]
+
+    run(main(), loop)
+
+
+def test_a_task_group_takes_a_promise_by_wait_for():
+    """It takes coroutines only; cancelled with the group, the call is cancelled at the callee."""
+
+    class Slow(pb.Root):
+        async def remote_wait(self):
+            try:
+                await asyncio.Event().wait()
+            finally:
+                stopped.set()
+
+        def remote_echo(self, value):
+            return value
+
+    async def main():
+        async with pb.testing.pair(Slow()) as (_, _, root):
+            async with asyncio.TaskGroup() as group:
+                first = group.create_task(asyncio.wait_for(root.echo(1), None))
+                second = group.create_task(asyncio.wait_for(root.echo(2), None))
+            assert (1, 2) == (first.result(), second.result())
+            with pytest.raises(ExceptionGroup):
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(asyncio.wait_for(root.wait(), None))
+                    await root.echo(3)
+                    raise LookupError
+            await stopped.wait()
+
+    stopped = asyncio.Event()
+    run(main())

@@ -39,6 +39,29 @@ def test_another_key_of_the_server_ends_it_for_good(tmp_path):
     run(main())
 
 
+def test_what_ended_with_its_connection_has_one_remedy(tmp_path):
+    """Over a connection that comes back another one than over one that does not, and never both."""
+
+    async def main():
+        async with Spot(Lobby(), tmp_path) as spot:
+            connection = await pb.open_connection(spot.url, reconnect=quick())
+            root = connection.root
+            counter = await root.counter()
+            spot.cut()
+            await back(connection)
+            with pytest.raises(pb.DeadReference) as caught:
+                await counter.add()
+            text = str(caught.value)
+            assert text.endswith("; get it anew over the one after it, or let connection.keep(...) do so")
+            assert 1 == text.count("get ")
+            counter = await root.counter()
+            await connection.close()
+            with pytest.raises(pb.DeadReference, match=r"; get a new reference over a new connection$"):
+                await counter.add()
+
+    run(main())
+
+
 def test_it_gives_up_where_it_was_told_to(tmp_path):
     """After so many tries, or so much time."""
 

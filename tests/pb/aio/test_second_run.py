@@ -243,3 +243,21 @@ def run_in(where, function):
     thread = threading.Thread(target=function)
     thread.start()
     thread.join()
+
+
+@pytest.mark.parametrize("reconnect", [False, True])
+def test_what_its_loop_has_left_open_says_so(reconnect):
+    """It calls itself neither open nor live: nothing can be called there any more."""
+
+    async def open_all():
+        server = await pb.serve(Echo(), "memory://left-open")
+        connection = await pb.open_connection(server.url, reconnect=reconnect)
+        assert connection.is_open and "live>" in repr(connection.root)
+        return server, connection, connection.root
+
+    server, connection, root = asyncio.run(open_all())
+
+    for left in (server, connection):
+        assert repr(left).endswith(", left open, and its event loop is closed>")
+    assert repr(root).endswith(", dead>")
+    assert not connection.is_open
