@@ -73,6 +73,8 @@ def _plain(value: Any, around: tuple[int, ...]) -> Any:
             return write(value)
     if isinstance(value, RemoteReference):
         return {"$ref": str(value._pb_import.id)}
+    if isinstance(value, jelly.Relayed):
+        return {"$copy": [value.name, _plain(value.state, around)]}
     return {"$object": type(value).__name__}
 
 

@@ -15,7 +15,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "method",
         metavar="METHOD",
-        help="its name, without a prefix; shown of what it returns are plain values and streams of them",
+        help="its name, without a prefix; what it returns is shown as JSON, the items of a stream one a "
+        'line, an instance of a class as {"$copy": [name, state]}',
     )
     parser.add_argument(
         "arguments",
@@ -34,6 +35,8 @@ def run(args: argparse.Namespace) -> int:
 
         positional, named = _split(args.arguments)
         async with _reach.reach(args) as reference:
+            scope = reference._pb_import.scope
+            scope.decoder = scope.broker.relay_decoder  # nothing is registered here: a copy is name and state
             try:
                 result = await pb.call_remote(reference, args.method, *positional, **named)
                 if hasattr(type(result), "__aiter__"):
@@ -42,10 +45,12 @@ def run(args: argparse.Namespace) -> int:
                 else:
                     print(_json.dumps(result))
             except pb.Unregistered as error:
-                # Only plain values are sent from here, so it is of what has come.
+                # Only plain values are sent from here, so it is of what has come: a cache, which has no state
+                # for who does not follow it.
                 what = str(error).partition(";")[0]
                 raise ValueError(
-                    f"{what}: pb call shows plain values only; a program may register it"
+                    f"{what}: the call has run, and pb call cannot show what it returned; a program may "
+                    "register it"
                 ) from None
         return 0
 

@@ -42,14 +42,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="SERVICE[/PERSPECTIVE]",
-        help="put this on the keyring (PERSPECTIVE: the own name); may be given several times",
+        help="let it attach this: put a key for it on its keyring (PERSPECTIVE: the own name); may be given "
+        "several times",
     )
-    _take_password(add, "--no-password", "logs in with a key only: pb identity key add")
-    list_ = declare("list", _list, "show identities and their keyrings")
+    _take_password(add, "--no-password", "logs in with an Ed25519 key only: pb identity key add")
+    list_ = declare("list", _list, "show identities, how they log in, and what they may attach")
     list_.add_argument("name", nargs="?", help="this one only")
     for name, action, summary in (
-        ("grant", _grant, "let an identity attach a perspective of a service"),
-        ("revoke", _revoke, "take that away, and cut what is attached with it"),
+        ("grant", _grant, "let an identity attach a perspective of a service: a key on its keyring"),
+        ("revoke", _revoke, "take such a key off the keyring, and cut what is attached with it"),
     ):
         one = declare(name, action, summary)
         one.add_argument("name")
@@ -65,7 +66,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ):
         declare(name, action, summary).add_argument("name")
 
-    key = actions.add_parser("key", help="the Ed25519 keys that an identity logs in with")
+    key = actions.add_parser(
+        "key",
+        help="the Ed25519 keys that an identity logs in with",
+        description="The Ed25519 keys that an identity logs in with, in place of a password. What it may "
+        "attach once it is in are keys of another kind, those on its keyring: pb identity grant.",
+    )
     keys = key.add_subparsers(dest="key_action", metavar="ACTION", required=True, title="actions")
     key_add = declare("add", _key_add, "let an identity log in with a key", keys)
     key_add.add_argument("name")
@@ -126,28 +132,41 @@ async def _list(authorizer: cred.Authorizer, args: argparse.Namespace) -> None:
 
 
 async def _grant(authorizer: cred.Authorizer, args: argparse.Namespace) -> None:
-    await (await authorizer.get_identity(args.name)).add_key(args.service, args.perspective or args.name)
+    perspective = args.perspective or args.name
+    identity = await authorizer.get_identity(args.name)
+    await identity.add_key(args.service, perspective)
+    print(f"{_shown(identity.name)} may attach {_shown(args.service)}/{_shown(perspective)}")
 
 
 async def _revoke(authorizer: cred.Authorizer, args: argparse.Namespace) -> None:
-    await (await authorizer.get_identity(args.name)).remove_key(args.service, args.perspective or args.name)
+    perspective = args.perspective or args.name
+    identity = await authorizer.get_identity(args.name)
+    await identity.remove_key(args.service, perspective)
+    print(f"{_shown(identity.name)} may no longer attach {_shown(args.service)}/{_shown(perspective)}")
 
 
 async def _passwd(authorizer: cred.Authorizer, args: argparse.Namespace) -> None:
     identity = await authorizer.get_identity(args.name)
-    await identity.set_password(_password(args))
+    password = _password(args)
+    await identity.set_password(password)
+    print(f"{_shown(identity.name)} has {'no' if password is None else 'a new'} password")
 
 
 async def _disable(authorizer: cred.Authorizer, args: argparse.Namespace) -> None:
-    await (await authorizer.get_identity(args.name)).disable()
+    identity = await authorizer.get_identity(args.name)
+    await identity.disable()
+    print(f"disabled {_shown(identity.name)}")
 
 
 async def _enable(authorizer: cred.Authorizer, args: argparse.Namespace) -> None:
-    await (await authorizer.get_identity(args.name)).enable()
+    identity = await authorizer.get_identity(args.name)
+    await identity.enable()
+    print(f"enabled {_shown(identity.name)}")
 
 
 async def _remove(authorizer: cred.Authorizer, args: argparse.Namespace) -> None:
     await authorizer.remove_identity(args.name)
+    print(f"removed {_shown(args.name)}")
 
 
 async def _key_add(authorizer: cred.Authorizer, args: argparse.Namespace) -> None:
@@ -159,11 +178,10 @@ async def _key_add(authorizer: cred.Authorizer, args: argparse.Namespace) -> Non
 
 async def _key_remove(authorizer: cred.Authorizer, args: argparse.Namespace) -> None:
     identity = await authorizer.get_identity(args.name)
-    for credential in (await identity.record()).credentials:
-        if credential.id == args.key:
-            await identity.remove_credential(credential)
-            return
-    await identity.remove_credential(_public_key(args.key))
+    found = (one for one in (await identity.record()).credentials if one.id == args.key)
+    credential = next(found, None) or _public_key(args.key)
+    await identity.remove_credential(credential)
+    print(f"removed {credential.id} {_shown(credential.label)}".rstrip())
 
 
 async def _key_list(authorizer: cred.Authorizer, args: argparse.Namespace) -> None:

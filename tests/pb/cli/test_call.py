@@ -7,7 +7,6 @@ import datetime
 import decimal
 import json
 import uuid
-from dataclasses import dataclass
 
 import pytest
 
@@ -16,8 +15,9 @@ import jelly
 import pb
 from pb.cli import _json
 from pb.cli._typescript import interface
-from pb.cli.main import main
 from pb.description import Description
+
+from .commands import served
 
 
 class Root(pb.Root):
@@ -61,22 +61,6 @@ class Member(pb.Perspective):
 class Club(pb.Service):
     def get_perspective_named(self, name):
         return Member(name, self)
-
-
-def served(root, *commands, registry=None):
-    """Run commands against a server in this process; each gets its URL for {url}. Return their statuses."""
-
-    async def go():
-        async with pb.serve(root, "pb://127.0.0.1:0", registry=registry) as server:
-            loop = asyncio.get_running_loop()
-            return [
-                await loop.run_in_executor(
-                    None, main, [part.format(url=server.url) if part == "{url}" else part for part in command]
-                )
-                for command in commands
-            ]
-
-    return asyncio.run(go())
 
 
 def test_a_method_is_called_with_json(capsys):
@@ -194,30 +178,6 @@ def test_ls_lists_what_may_be_called(capsys):
         "itself() -> object",
         "join(*words: str, by: str = ...) -> str",
     ] == capsys.readouterr().out.splitlines()
-
-
-@dataclass
-class Chair:
-    legs: int = 4
-
-
-class Seller(pb.Root):
-    def remote_buy(self):
-        return Chair()
-
-    async def remote_all(self):
-        yield Chair()
-
-
-@pytest.mark.parametrize("method", ["buy", "all"])
-def test_a_class_of_the_server_s_is_not_shown_and_that_is_said(method, capsys):
-    """There is no place to give the command a registry; to be told to give one would be no help."""
-    registry = pb.Registry()
-    registry.add(Chair, "shop.Chair")
-
-    assert [1] == served(Seller(), ["call", "{url}", method], registry=registry)
-    text = "'shop.Chair' is not registered here: pb call shows plain values only; a program may register it"
-    assert text in capsys.readouterr().err
 
 
 def test_a_call_has_no_more_time_than_was_given(capsys):

@@ -171,10 +171,10 @@ def test_passwd_changes_the_password_or_takes_it_away(store, identity):
     """Without one, a key is still a way in."""
     identity("add", "alice", "--stdin", stdin="old\n")
 
-    assert (0, "", "") == identity("passwd", "alice", "--stdin", stdin="new\n")
+    assert (0, "alice has a new password\n", "") == identity("passwd", "alice", "--stdin", stdin="new\n")
     assert (None, []) == (logs_in(store, "alice", "old"), logs_in(store, "alice", "new"))
 
-    assert (0, "", "") == identity("passwd", "alice", "--no-password")
+    assert (0, "alice has no password\n", "") == identity("passwd", "alice", "--no-password")
     assert None is logs_in(store, "alice", "new")
 
 
@@ -182,10 +182,10 @@ def test_disable_and_enable(store, identity):
     """For those who are on leave."""
     identity("add", "alice", "--stdin", stdin="pw\n")
 
-    assert (0, "", "") == identity("disable", "alice")
+    assert (0, "disabled alice\n", "") == identity("disable", "alice")
     assert None is logs_in(store, "alice", "pw")
 
-    assert (0, "", "") == identity("enable", "alice")
+    assert (0, "enabled alice\n", "") == identity("enable", "alice")
     assert [] == logs_in(store, "alice", "pw")
 
 
@@ -193,11 +193,11 @@ def test_grant_and_revoke_take_the_own_name_where_none_is_given(identity):
     """As attach does."""
     identity(*ADD)
 
-    identity("grant", "alice", "shop")
+    assert (0, "alice may attach shop/alice\n", "") == identity("grant", "alice", "shop")
     identity("grant", "alice", "chat", "moderator")
     assert "    chat/moderator\n    shop/alice\n" in identity("list")[1]
 
-    identity("revoke", "alice", "shop")
+    assert (0, "alice may no longer attach shop/alice\n", "") == identity("revoke", "alice", "shop")
     assert "    chat/moderator\n" == identity("list")[1].partition("\n")[2]
 
     status, _, said = identity("revoke", "alice", "shop")
@@ -262,7 +262,7 @@ def test_remove_forgets_all(identity):
     """Who is made anew under that name starts with nothing."""
     identity(*ADD, "--grant", "shop")
 
-    assert (0, "", "") == identity("remove", "alice")
+    assert (0, "removed alice\n", "") == identity("remove", "alice")
     assert (0, "", "") == identity("list")
     identity(*ADD)
     assert (0, "alice  enabled  no way to log in\n", "") == identity("list")
@@ -324,7 +324,9 @@ def test_a_key_lets_its_owner_in_until_it_is_removed(store, identity, key):
     assert (0, f"ed25519 {id} alice@laptop\n", "") == identity("key", "list", "alice")
     assert "alice  enabled  ed25519 alice@laptop\n" in identity("list")[1]
 
-    assert (0, "", "") == identity("key", "remove", "alice", key.with_suffix(".pub"))
+    assert (0, f"removed {id} alice@laptop\n", "") == identity(
+        "key", "remove", "alice", key.with_suffix(".pub")
+    )
     assert None is logs_in(store, "alice", key=key)
     assert (0, "", "") == identity("key", "list", "alice")
 
@@ -334,7 +336,7 @@ def test_a_key_is_removed_by_its_id_too(identity, key):
     identity(*ADD)
     id = identity("key", "add", "alice", key.with_suffix(".pub"))[1].split()[1]
 
-    assert (0, "", "") == identity("key", "remove", "alice", id)
+    assert (0, f"removed {id} alice@laptop\n", "") == identity("key", "remove", "alice", id)
     status, _, said = identity("key", "remove", "alice", id)
     assert 1 == status
     assert "no key of that id" in said
