@@ -29,8 +29,8 @@ class Perspective:
     Attributes:
         perspective_name: the name that keys refer to.
         service: where it belongs.
-        roles: str, what decides which fields of an object are shown to it (declarative visibility); set it in
-            the class, in each, or write a property.
+        roles: a set of str, such as {"manager"}, which decides what fields of an object are shown to it
+            (declarative visibility); set it in the class, in each, or write a property.
     """
 
     roles: Any = (
@@ -47,6 +47,13 @@ class Perspective:
             # It runs where a connection is lost or a right taken away: nobody is left who could await it.
             raise TypeError(
                 f"{cls.__name__}.detached is a coroutine function; make it a plain method that starts a task"
+            )
+
+        roles = vars(cls).get("roles")
+        if isinstance(roles, str):
+            raise TypeError(
+                f"{cls.__name__}.roles is a str, whose members are letters; a set of str is expected: "
+                f"roles = {{{roles[:80]!r}}}"
             )
 
     def attached(self, client: Any, identity: Identity) -> Perspective | Awaitable[Perspective | None] | None:

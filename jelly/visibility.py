@@ -72,7 +72,7 @@ def visible_to(*roles: str) -> Rule:
             return False
         if isinstance(held, str):
             # Its members are letters: a role of one letter would be found in many a name.
-            raise TypeError("roles is a str, not an iterable of str")
+            raise TypeError(f"roles is a str; a set of str is expected: roles = {{{held[:80]!r}}}")
         return not wanted.isdisjoint(held)
 
     return Rule(has_role)

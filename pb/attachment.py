@@ -5,6 +5,7 @@ Spec: spec/4-references.md, "Views and perspectives". Who may have which perspec
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -56,6 +57,7 @@ class Attachment(jelly.ByReference):
                 f"a {type(perspective).__name__} crosses as a copy or a cache and can be no perspective: a "
                 "perspective stays where it is"
             )
+        check_roles(perspective)
         self._perspective = self.scope.perspective = perspective
 
     @property
@@ -117,4 +119,17 @@ class Attachment(jelly.ByReference):
         state = "over" if self.is_over else "live"
         return (
             f"<Attachment of {type(self.perspective).__name__} with {self.scope.tables.peer_name}, {state}>"
+        )
+
+
+def check_roles(perspective: object) -> None:
+    """Raise TypeError where the roles of a perspective are a str, before a rule is asked of them.
+
+    Found without running any code: a property is the program's own, and asked when it is needed.
+    """
+    roles = inspect.getattr_static(perspective, "roles", None)
+    if isinstance(roles, str):
+        raise TypeError(
+            f"the roles of a {type(perspective).__name__} are a str, whose members are letters; a set of "
+            f"str is expected: roles = {{{roles[:80]!r}}}"
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import cred
 import jelly
+from pb.attachment import Attachment, check_roles
 from pb.context import current_call
 from pb.errors import Forbidden, Gone
 from pb.hooks import Login
@@ -15,8 +16,6 @@ from pb.logfields import fields
 from pb.reference import RemoteReference
 
 if TYPE_CHECKING:
-    from pb.attachment import Attachment
-
     from .root import AuthRoot
 
 log = logging.getLogger("pb")
@@ -94,12 +93,14 @@ class LoggedIn(jelly.Referenceable, Login):
             raise Forbidden(str(error)) from None
         except cred.AttachRefused as error:
             raise Forbidden(str(error)) from None
-        if live.perspective is not attachment.perspective:
-            try:
+        try:
+            if live.perspective is not attachment.perspective:
                 attachment.perspective = live.perspective  # which attached() chose
-            except ValueError:
-                live.end()
-                raise
+            else:
+                check_roles(live.perspective)  # which attached() may have set
+        except (TypeError, ValueError):
+            live.end()
+            raise
         return live
 
     def _ended(self, attachment: Attachment, live: cred.Attachment) -> None:

@@ -111,3 +111,18 @@ def test_its_other_base_still_has_a_say():
 
         class Wrong(Perspective, jelly.Viewable, jelly.Copyable):
             """Stays and travels."""
+
+
+def test_roles_that_are_one_text_are_refused_where_the_class_is_made():
+    """Its members are letters: no rule would find the role, and the first to notice would be a user."""
+    with pytest.raises(TypeError, match=r"Wrong.roles is a str.* expected: roles = \{'manager'\}"):
+
+        class Wrong(Perspective):
+            roles = "manager"
+
+    class Computed(Perspective):
+        @property
+        def roles(self):
+            return {"manager"}
+
+    assert {"manager"} == Computed("alice", Service("shop")).roles

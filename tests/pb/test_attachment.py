@@ -317,3 +317,20 @@ def test_a_handler_that_waits_keeps_its_perspective():
     pump.run()
 
     assert ["ann", "bob"] == [each.result() for each in outcomes]
+
+
+def test_a_perspective_whose_roles_are_one_text_is_not_attached(caplog):
+    """Said once, where it is made, and not with the first thing that has a field for some only."""
+    shop = Shop()
+    ann = shop.users["ann"] = User("ann", shop)
+    ann.roles = "manager"
+    pump = Pump(shop, registry=REGISTRY)
+
+    with pytest.raises(pb.RemoteError):
+        pump.call("enter", "ann")
+    ann.roles = {"manager"}
+    pump.call("enter", "ann")
+
+    assert 1 == len(shop.attachments)
+    assert "the roles of a User are a str" in caplog.text
+    assert "expected: roles = {'manager'}" in caplog.text

@@ -153,6 +153,25 @@ def test_attached_that_gives_away_views_and_then_chooses_another_is_an_incident(
     play("twofold", act)
 
 
+@pytest.mark.parametrize("chosen", ["alice", "deputy"])
+def test_roles_that_attached_makes_one_text_end_the_attachment(quiet, chosen):
+    """Nobody was given anything under them; and detached() is called, for attached() had succeeded."""
+
+    async def act(house, connection, identity):
+        def on_attach(user, client):
+            user = house.chat.get_perspective_named(chosen)
+            user.roles = "manager"
+            return user
+
+        house.chat.on_attach = on_attach
+        with pytest.raises(pb.RemoteError):
+            await identity.attach("chat", "alice")
+        assert [("attached", "alice"), ("detached", chosen)] == house.chat.seen
+        assert 0 == house.chat.attach_count("alice")
+
+    play("letters", act)
+
+
 def test_an_attached_that_returns_no_perspective_is_an_incident(quiet):
     """And leaves nothing."""
 
