@@ -46,6 +46,7 @@ EVENTS: Final[dict[str, str]] = {
     "stream.failed": "a generator or file raised when its stream had ended already",
     "replica.dropped": "a replica at a peer no longer follows, because an update could not be sent, or the "
     "loop of its connection is closed",
+    "replica.stale": "a replica here no longer follows, because an update could not be applied",
     "connection.failed": "a connection ends because of an error",
     "connection.refused": "a connection was refused before it could do anything",
     "connection.closing": "a connection is being closed, and calls are awaited",

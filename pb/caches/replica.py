@@ -6,13 +6,15 @@ finalizer, and is kept up to date until the owner has confirmed that nothing ref
 
 from __future__ import annotations
 
+import logging
 import weakref
 from typing import TYPE_CHECKING, Any
 
 from jelly.flavours import set_row
 
 from ..dispatch import Kind, open_methods_of
-from ..errors import BadArguments
+from ..errors import BadArguments, PeerError
+from ..logfields import fields
 from ..wire.ids import HOME, id_ext
 from .resync import is_key
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from ..holding.scope import Scope
 
+log = logging.getLogger("pb")
 _set = object.__setattr__
 
 
@@ -138,3 +141,22 @@ class Alias:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._row, name)
+
+
+def log_stale(row: Replica, scope: Scope, error: BaseException) -> None:
+    """Log that a replica follows no longer, because of an update that could not be applied.
+
+    An error of a method of its class is this program's; what the owner sent wrongly is the owner's.
+    """
+    level = logging.INFO if isinstance(error, PeerError) else logging.ERROR
+    if scope.tables.is_open and scope.tables.may_log(level, "replica.stale"):
+        log.log(
+            level,
+            "replica %d of %s, a %s, is stale from now on: an update of it failed with %s",
+            row.id,
+            scope.tables.peer_name,
+            type(row.object).__name__,
+            type(error).__name__,
+            exc_info=error if level == logging.ERROR else None,
+            extra=fields("replica.stale", scope=scope, row=row, error=error),
+        )

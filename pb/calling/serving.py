@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .. import messages
 from ..bounds.budget import Budget
-from ..caches.replica import Replica
+from ..caches.replica import Replica, log_stale
 from ..context import due, enter_call, inherited, leave_call
 from ..dispatch import FIND, Kind, bind_error, check_arguments
 from ..errors import BadArguments, DeadlineExceeded, Gone, NoSuchObject, ProtocolError
@@ -358,6 +358,8 @@ class Serving(Finding, Cancelling):
         """Send the error of a call; a replica that missed an update is given up, and its owner is told."""
         if isinstance(error, self.base.broker.face.cancelled):  # of something that the method waited for
             error = stopped_here()
-        self.fail(id, scope, error)
         if not id and type(export) is Replica and not export.is_stale:
+            log_stale(export, scope, error)
             self._tables.make_stale(export)
+        else:
+            self.fail(id, scope, error)

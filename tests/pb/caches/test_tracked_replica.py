@@ -184,7 +184,9 @@ def test_an_update_that_breaks_the_rules_changes_nothing_and_makes_the_replica_s
         liar.observers.send(method, *args)
         pump.run()
 
-    assert [("INFO", None)] == [(record.levelname, record.exc_info) for record in caplog.records]
+    (record,) = caplog.records
+    assert ("INFO", None, "replica.stale") == (record.levelname, record.exc_info, record.pb_event)
+    assert "a Board, is stale from now on: an update of it failed with " in record.getMessage()
     assert pb.is_stale(replica)
     assert before == vars(replica)
     assert type(replica) is Board
@@ -285,15 +287,25 @@ def test_what_is_missing_in_a_state_is_hidden_or_has_its_default():
         fetch(pump, "ticket")
 
 
-def test_a_replica_whose_hook_fails_is_stale():
-    """The update is applied then, but what follows from it is not."""
+def test_a_replica_whose_hook_fails_is_stale_and_the_log_says_which(caplog):
+    """The update is applied then, but what follows from it is not, and no later one is."""
     board = Board()
     (pump,), (replica,) = follow(board, None)
 
     board.title = "refused by the replica"
     pump.run()
+    board.title = "no more"
+    pump.run()
 
     assert pb.is_stale(replica)
+    assert "refused by the replica" == replica.title
+    (record,) = caplog.records
+    assert ("ERROR", "replica.stale", "ValueError") == (record.levelname, record.pb_event, record.pb_error)
+    assert ValueError is record.exc_info[0]
+    assert record.getMessage() == (
+        f"replica 1 of {record.pb_peer}, a Board, is stale from now on: "
+        "an update of it failed with ValueError"
+    )
 
 
 def test_without_a_hook_nothing_happens_after_an_update():
