@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgpack import ExtType
 
+from ._article import a
 from ._blueprint import Blueprint
 from ._errorplan import ErrorPlan
 from ._ext import COPY, STR_ONLY
@@ -140,7 +141,7 @@ def adapted_state_of(walk: Walk, value: object) -> tuple[str, Any]:
             )
         except Exception as error:
             raise Unfit(
-                f"is a {type(value).__qualname__} whose adapter to ICopyable failed: {error!r:.200}"
+                f"is {a(type(value).__qualname__)} whose adapter to ICopyable failed: {error!r:.200}"
             ) from error
         known = walk.states[id(value)] = (value, state)
     return known[1]  # type: ignore[return-value]
@@ -156,8 +157,8 @@ def state_of(walk: Walk, value: Any, plan: Blueprint | ErrorPlan) -> Any:
     try:
         state = plan.take(value, walk.perspective if is_personal else None)
     except AttributeError as error:
-        raise Unfit(f"is a {plan.cls.__qualname__} without {error.name!r}") from error
+        raise Unfit(f"is {a(plan.cls.__qualname__)} without {error.name!r}") from error
     except Exception as error:
-        raise Unfit(f"is a {plan.cls.__qualname__} whose state could not be had: {error!r:.200}") from error
+        raise Unfit(f"is {a(plan.cls.__qualname__)} whose state could not be had: {error!r:.200}") from error
     walk.states[id(value)] = (value, state)
     return state

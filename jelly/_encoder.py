@@ -280,7 +280,7 @@ class Encoder:
             else:
                 self._unadapted.add(kind)
         if taker is None:
-            raise Unfit(why_not(kind))
+            raise Unfit(why_not(kind, self.plans))
         self.takers[kind] = taker
         return taker
 
@@ -337,8 +337,11 @@ class Encoder:
             return payload
         except Unfit as unfit:
             self._undo(walk, walk.referred)
-            error = Oversized if isinstance(unfit, TooDeep) else Unjellyable
-            raise error(tell(unfit, where, call is not None)) from unfit.__cause__
+            error = (Oversized if isinstance(unfit, TooDeep) else Unjellyable)(
+                tell(unfit, where, call is not None)
+            )
+            error.steps, error.problem = tuple(unfit.steps[::-1]), unfit.problem
+            raise error from unfit.__cause__
         except BaseException:
             self._undo(walk, walk.referred)
             raise

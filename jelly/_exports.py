@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgpack import ExtType
 
+from ._article import a
 from ._cacheplan import CachePlan
 from ._ext import CACHE, REFX
 from ._unfit import Unfit
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 def take_reference(walk: Walk, value: Any, level: int) -> ExtType:
     """Write an object that stays here."""
     if walk.tables is None:
-        raise Unfit(f"is a {type(value).__qualname__}, which goes by reference, and there is no connection")
+        raise Unfit(f"is {a(type(value).__qualname__)}, which goes by reference, and there is no connection")
     waiting = walk.spare.get(id(value))
     if waiting:
         ext = waiting.pop(0)
@@ -42,7 +43,7 @@ def take_reference(walk: Walk, value: Any, level: int) -> ExtType:
 def settled_value(walk: Walk, value: Promising) -> Any:
     """Return the value that a promise has become, or the ExtType that names what it will be."""
     if walk.tables is None:
-        raise Unfit(f"is a {type(value).__qualname__}, and there is no connection that could know of it")
+        raise Unfit(f"is {a(type(value).__qualname__)}, and there is no connection that could know of it")
     found = walk.tables.promise(value)
     return found[0] if type(found) is tuple else found
 
@@ -61,7 +62,7 @@ def take_adapted_reference(walk: Walk, value: Any, level: int) -> ExtType:
     """Write what an adapter to IReferenceable answers for an object."""
     adapter = IReferenceable(value)
     if not isinstance(adapter, ByReference):
-        raise Unfit(f"is a {type(value).__qualname__} whose adapter to IReferenceable is no ByReference")
+        raise Unfit(f"is {a(type(value).__qualname__)} whose adapter to IReferenceable is no ByReference")
     walk.states[id(adapter)] = (adapter, None)  # kept, so that its id stays its own
     return take_reference(walk, adapter, level)
 
@@ -120,11 +121,11 @@ def find_cache(walk: Walk, value: Any) -> NewCache | ExtType:
         walk.given.setdefault(id(value), []).append(ext)
         return ext
     if walk.tables is None:
-        raise Unfit(f"is a {type(value).__qualname__}, which is cached, and there is no connection")
+        raise Unfit(f"is {a(type(value).__qualname__)}, which is cached, and there is no connection")
     plan = walk.encoder.plans.get(type(value))
     is_replica = isinstance(value, RemoteCache) and row_of(value) is not None
     if not is_replica and (type(plan) is not CachePlan or not isinstance(value, Cacheable)):
-        raise Unfit(why_not(type(value)))
+        raise Unfit(why_not(type(value), walk.encoder.plans))
     try:
         ext, states = (walk.tables.home_of(value), None) if is_replica else walk.tables.observe(value)
     except Unjellyable as error:
@@ -142,7 +143,7 @@ def find_cache(walk: Walk, value: Any) -> NewCache | ExtType:
         try:
             new.state = plan.selection.select(states[0], value, walk.perspective)
         except Exception as error:
-            raise Unfit(f"is a {type(value).__qualname__}; {error}") from error
+            raise Unfit(f"is {a(type(value).__qualname__)}; {error}") from error
     return new
 
 
@@ -170,7 +171,7 @@ def is_stream(kind: type) -> bool:
 
 def take_stream(walk: Walk, value: Any, level: int) -> ExtType:
     """Write something whose items are sent later. Unlike a reference it has one consumer."""
-    what = f"is a {type(value).__qualname__}, which is sent as a stream"
+    what = f"is {a(type(value).__qualname__)}, which is sent as a stream"
     if walk.tables is None:
         raise Unfit(f"{what}, and there is no connection")
     waiting = walk.spare.get(id(value))

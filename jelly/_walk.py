@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgpack import ExtType
 
 from . import _copies
+from ._article import a
 from ._errormap import fit_error
 from ._exports import take_reference
 from ._ext import (
@@ -313,7 +314,7 @@ class Walk:
         except Unjellyable as error:
             raise Unfit(str(error)) from None
         except Exception as error:  # a tzinfo is code of others
-            raise Unfit(f"is a {type(value).__name__} that could not be written: {error!r:.200}") from error
+            raise Unfit(f"is {a(type(value).__name__)} that could not be written: {error!r:.200}") from error
 
     def take_buffer(self, value: Any, level: int) -> bytes:
         return bytes(value)

@@ -18,7 +18,14 @@ class Unjellyable(JellyError):
     """Say that a value cannot be sent, where it stands, and what would admit it.
 
     Raised at the sender, before a byte is written. References counted for the payload are given back.
+
+    Attributes:
+        steps: the way to the value from the outermost container, such as ("[0]", "['x']"), where it is known.
+        problem: what it is and what would admit it, which is the text of this error without the place.
     """
+
+    steps: tuple[str, ...] = ()
+    problem: str = ""
 
 
 class Oversized(Unjellyable):

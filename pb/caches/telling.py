@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from jelly import Unjellyable
+from jelly import SCALARS, Unjellyable
 
 from ..errors import Error
 from ..logfields import fields
@@ -27,6 +27,7 @@ class Telling:
         self.followers = followers
         self.method = method
         self.field = args[0]
+        self.args = args
         self.update = Update(method, args)
 
 
@@ -49,7 +50,8 @@ def send(owner: Any, tellings: list[Telling]) -> None:
             else:
                 is_told = True
     if failed and not is_told and not any(_is_due_to_peer(*failure) for failure in failed):
-        raise failed[0][2]
+        telling, _, why = failed[0]
+        raise _in_terms_of(owner, telling, why) if isinstance(why, Unjellyable) and why.steps[1:] else why
     for telling in tellings:
         for follower in telling.followers:
             if telling.method == "hide":
@@ -81,6 +83,23 @@ def send(owner: Any, tellings: list[Telling]) -> None:
                 type(owner).__name__,
                 extra=fields("fault", scope=export.scope.direct),
             )
+
+
+def _in_terms_of(owner: Any, telling: Telling, error: Unjellyable) -> Unjellyable:
+    """Return an error that names the place in the object, and not in the update that tells of the change."""
+    place = f"{type(owner).__name__}.{telling.field}"
+    steps = error.steps[2:]  # the first two say which argument of the update
+    if telling.method == "splice" and steps and steps[0][1:-1].isdecimal():
+        place += f"[{telling.args[1] + int(steps[0][1:-1])}]"
+        steps = steps[1:]
+    elif telling.method == "put" and error.steps[1] == "[2]":
+        key = telling.args[1]
+        place += f"[{key!r:.80}]" if type(key) in SCALARS else f"[<{type(key).__name__}>]"
+    elif telling.method == "put":
+        place = f"a key of {place}"
+    said = type(error)(f"{place}{''.join(steps)} {error.problem}")
+    said.__cause__ = error.__cause__
+    return said
 
 
 def _is_due_to_peer(telling: Telling, follower: Follower, error: BaseException) -> bool:

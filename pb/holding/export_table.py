@@ -12,6 +12,7 @@ import msgpack
 from msgpack import ExtType
 
 from jelly import Unjellyable, Viewable
+from jelly._article import a
 
 from ..attachment import Attachment
 from ..dispatch import Kind
@@ -131,7 +132,7 @@ class ExportTable:
         elif isinstance(value, Viewable):
             if scope.perspective is None:
                 raise Unjellyable(
-                    f"is a {type(value).__qualname__}, a Viewable, and no perspective is in force here; "
+                    f"is {a(type(value).__qualname__)}, a Viewable, and no perspective is in force here; "
                     "send it from a method of a perspective or of something handed out by one"
                 )
             kind = Kind.VIEW
@@ -182,7 +183,7 @@ class ExportTable:
         if export is not None:
             if export.is_unsent:
                 raise Unjellyable(
-                    f"is a {type(value).__qualname__} that is being sent to this peer right now"
+                    f"is {a(type(value).__qualname__)} that is being sent to this peer right now"
                 )
             export.count += 1
             return export.ext, None
@@ -200,7 +201,7 @@ class ExportTable:
             if not isinstance(error, Exception):
                 raise
             raise Unjellyable(
-                f"is a {type(value).__qualname__} whose state could not be had: {error!r:.200}"
+                f"is {a(type(value).__qualname__)} whose state could not be had: {error!r:.200}"
             ) from error
         export.count = 1
         return export.ext, None if taken is not None else (state,)

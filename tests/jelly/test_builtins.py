@@ -145,7 +145,7 @@ def test_buffers_arrive_as_bytes(value: Any) -> None:
         (type("MyStr", (str,), {})("x"), "subclass of str"),
         (type("MyTuple", (tuple,), {})(), "subclass of tuple"),
         (enum.IntEnum("Level", "LOW").LOW, "Level"),
-        (object(), "no flavour"),
+        (object(), "does not cross"),
         (len, "code never crosses"),
         (int, "code never crosses"),
         (collections, "code never crosses"),

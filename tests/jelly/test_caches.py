@@ -252,7 +252,7 @@ def test_what_cannot_be_sent_is_not_counted(last, again):
 
 def test_the_error_names_the_place_in_the_state():
     """As the sender knows it."""
-    with pytest.raises(Unjellyable, match=r"value: \[1\]\.<state>\['x'\]\[0\] is a object") as caught:
+    with pytest.raises(Unjellyable, match=r"value: \[1\]\.<state>\['x'\]\[0\] is an object") as caught:
         ENCODER.dumps([1, Cache(x=[object()])], Owner())
 
     assert "CACHE" not in str(caught.value)

@@ -36,15 +36,15 @@ decoder = Decoder(registry)
         (
             ([1, {"x": Point(Plain())}],),
             {},
-            "argument 0 of save: [1]['x'].x is a Plain, which has no flavour and is not registered; "
-            'Registry.add(Plain, "name") admits it, in the registry= of this side',
+            "argument 0 of save: [1]['x'].x is a Plain, which is not registered; "
+            'Registry.add(Plain, "name", fields=[...]) or Registry.add_codec(Plain, "name", encode, decode)',
         ),
-        ((1, Plain()), {}, "argument 1 of save is a Plain, which has"),
-        ((), {"draft": Plain()}, "argument 'draft' of save is a Plain, which has"),
-        (({1: (0, Plain())},), {}, "argument 0 of save: [1][1] is a Plain, which has"),
-        (({Plain(): 1},), {}, "argument 0 of save: <a key or member> is a Plain, which has"),
-        (({(1, Plain())},), {}, "argument 0 of save: <a key or member>[1] is a Plain, which has"),
-        ((Overdrawn(Plain()),), {}, "argument 0 of save: ['balance'] is a Plain, which has"),  # type: ignore[arg-type]
+        ((1, Plain()), {}, "argument 1 of save is a Plain, which is not"),
+        ((), {"draft": Plain()}, "argument 'draft' of save is a Plain, which is not"),
+        (({1: (0, Plain())},), {}, "argument 0 of save: [1][1] is a Plain, which is not"),
+        (({Plain(): 1},), {}, "argument 0 of save: <a key or member> is a Plain, which is not"),
+        (({(1, Plain())},), {}, "argument 0 of save: <a key or member>[1] is a Plain, which is not"),
+        ((Overdrawn(Plain()),), {}, "argument 0 of save: ['balance'] is a Plain, which is not"),  # type: ignore[arg-type]
         (([0, "\ud800"],), {}, "argument 0 of save: [1] is a str with surrogates"),
         (({1: "\ud800"},), {}, "argument 0 of save: [1] is a str with surrogates"),
         (({7: ["\ud800"]},), {}, "argument 0 of save: [7][0] is a str with surrogates"),

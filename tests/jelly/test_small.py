@@ -96,7 +96,7 @@ def test_what_is_refused_names_its_place_and_gives_back_what_was_counted():
 
     with pytest.raises(Unjellyable, match=r"value: \['key'\] is secret"):
         encoder.encode({"room": ROOM, "key": Hidden()}, tables)
-    with pytest.raises(Unjellyable, match="a Plain, which has no flavour"):
+    with pytest.raises(Unjellyable, match="a Plain, which is not registered"):
         encoder.encode({"room": ROOM, "key": Plain()}, tables)
 
     assert 0 == sum(tables.counts.values())

@@ -91,7 +91,7 @@ def test_one_that_cannot_be_written_leaves_all_as_they_were(path):
     """Half of the state would be a state that never was."""
     turn(path, good=Owner(1), bad=Owner(1))
 
-    with pytest.raises(StateError, match="'bad' is a object, which has no flavour"):
+    with pytest.raises(StateError, match="'bad' is an object, one of Python's own"):
         turn(path, good=(good := Owner()), bad=Changing(object()))
 
     assert [1] == good.given

@@ -201,7 +201,7 @@ def test_an_argument_that_cannot_be_sent_fails_here_and_sends_nothing():
     """The sender is told where it stands; the peer never hears of it."""
     pump = Pump(Server())
 
-    with pytest.raises(pb.Unjellyable, match=r"argument 0 of echo: \['x'\] is a object"):
+    with pytest.raises(pb.Unjellyable, match=r"argument 0 of echo: \['x'\] is an object"):
         pump.call("echo", {"x": object()})
     assert 0 == len(pump.client.broker.calls.pending)
     assert 1 == pump.call("echo", 1)

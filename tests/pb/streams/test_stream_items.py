@@ -46,7 +46,7 @@ def test_an_item_that_cannot_be_sent_ends_the_stream_and_nothing_else(pump, capl
     assert [1] == stream.taken()
     with pytest.raises(pb.RemoteError):
         run(pump, stream._pb_row.next(), pump.server)
-    assert "the items of the stream: [0] is a object" in caplog.text
+    assert "the items of the stream: [0] is an object" in caplog.text
     assert 5 == pump.call("echo", 5)
 
 
@@ -197,7 +197,7 @@ def test_an_open_file_and_an_awaitable_are_no_streams(pump, tmp_path):
     """The one has a function of its own, the other is not what it stands for."""
     with open(tmp_path / "x", "wb") as file, pytest.raises(jelly.Unjellyable, match="stream_file"):
         pump.root.take(file).result()
-    with pytest.raises(jelly.Unjellyable, match="no flavour"):
+    with pytest.raises(jelly.Unjellyable, match="not registered"):
         pump.root.take(Gate()).result()
     with pytest.raises(jelly.Unjellyable, match="no connection"):
         jelly.Encoder(REGISTRY).dumps([Source()])

@@ -66,7 +66,7 @@ def test_what_is_no_exception_leaves_the_hook_as_it_is():
 def test_nothing_is_given_back_to_a_table_that_a_hook_has_closed():
     """The payload is refused after the end: its references are forgotten already."""
     pump = Pump(Shop(), registry=THINGS)
-    with pytest.raises(jelly.Unjellyable, match="is a object"):
+    with pytest.raises(jelly.Unjellyable, match="is an object"):
         send(pump.root, "keep", Keeper(), Trap(lambda: end(pump.client)), object())
 
     assert {} == pump.client.broker.tables.exports
