@@ -248,6 +248,8 @@ class Broker(Turns):
             self.outbox.clear()  # nothing is sent after an aborting BYE was seen
             self.end(ProtocolError(reason, code), reason)
             return
+        if self.state is State.DRAINING:
+            return  # a second one (F27): what it says of calls is no longer true
         if self.state in (State.STRANGER, State.OPEN):
             self._say_bye(messages.BYE_NORMAL, "")
         self.enter("peer bye")

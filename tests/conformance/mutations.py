@@ -353,6 +353,13 @@ FAULTS = (
         "closing.01",
     ),
     Fault(
+        "a second BYE is a violation",
+        "pb/broker.py",
+        "            return  # a second one (F27): what it says of calls is no longer true\n",
+        '            raise ProtocolError("a second BYE")\n',
+        "closing.13",
+    ),
+    Fault(
         "a BYE repeats what the peer sent",
         "pb/wire/fields.py",
         'raise ProtocolError(f"CALL option {name!r} is no {expected.__name__}")',
