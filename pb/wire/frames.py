@@ -156,7 +156,8 @@ def _looks_like(start: bytes) -> str:
         return "; this looks like TLS: use pbs:// on both sides"
     if start == b"SSH-":
         return "; this looks like SSH"
-    if start.isalpha() or start in (b"GET ", b"PUT ") or start[:3].isdigit():  # 220 says who is there
+    is_text = start.isalpha() or start in (b"GET ", b"PUT ")
+    if is_text or start[:3].isdigit() or start[:1] == b"<":  # 220 says who is there, <htm that it is the web
         return "; this looks like HTTP or another text protocol"
     return ""
 

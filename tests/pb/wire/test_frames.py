@@ -112,6 +112,7 @@ def test_the_longest_frame_that_is_allowed_is_taken():
         (b"POST", "HTTP"),
         (b"SSH-", "SSH"),
         (b"220 ", "another text protocol"),
+        (b"<!DO", "another text protocol"),
     ],
 )
 def test_a_stray_client_is_named_in_the_log(start, hint):
