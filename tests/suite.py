@@ -132,12 +132,15 @@ def main(arguments: list[str]) -> int:
 def run(parts: Sequence[tuple[Part, Sequence[str]]], *, selects: bool = False) -> int:
     """Run the parts, each with its command, and show each when it has ended; return the worst status.
 
+    What has failed is named at the end: between it and the part that it is of there are thousands of lines.
+
     Args:
         selects: the commands choose among the tests, so a part may be left with none.
     """
     # Processes are started by the hundred; those that may not keep what they compiled take 0.4 s more each.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     worst, total_s, began = 0, 0.0, time.monotonic()
+    failed: list[str] = []
 
     def run_part(part: Part, command: Sequence[str]) -> tuple[Part, int, float, bytes]:
         with tempfile.TemporaryFile() as output:
@@ -159,8 +162,19 @@ def run(parts: Sequence[tuple[Part, Sequence[str]]], *, selects: bool = False) -
             sys.stdout.flush()
             if status != PYTEST_FOUND_NOTHING or not selects:
                 worst = max(worst, abs(status))
+                if status:
+                    failed += failed_in(output) or [f"{part.name}, which ended with status {status}"]
     print(f"== all: {total_s:.0f} s of the processor, {time.monotonic() - began:.0f} s")
+    if failed:
+        print("\n  ".join([f"== {len(failed)} failed:", *failed]))
     return worst
+
+
+def failed_in(output: bytes) -> list[str]:
+    """Return which tests have failed, as one gives them to pytest, by the summary of a part's output."""
+    lines = output.decode("utf-8", "replace").splitlines()
+    told = [line for line in lines if line.startswith(("FAILED ", "ERROR tests"))]
+    return [line.partition(" ")[2].partition(" - ")[0] for line in told]
 
 
 if __name__ == "__main__":
