@@ -240,8 +240,8 @@ def _undeclared(cls: type, takes: object, puts: object) -> TypeError:
     missing = "get_state_to_copy" if puts else "set_copyable_state (or factory=)" if takes else ""
     remedy = f"define {missing}" if missing else "or define get_state_to_copy and set_copyable_state"
     return TypeError(
-        f"{cls.__name__} declares no fields; name those that may cross, fields=[...], "
-        f"or annotate them, {remedy}"
+        f"{cls.__name__} declares no fields; name those that may cross, fields=[...], or annotate them, "
+        f"{remedy}; for a class of others there is Registry.add_codec({cls.__name__}, name, encode, decode)"
     )
 
 

@@ -66,6 +66,9 @@ class Registry:
             downgrade: an older wire name to send, until every peer knows the newest, and what makes its
                 state of the newest one.
 
+        What arrives in a field may be of any type: annotations are not enforced, `check` is for that. No
+        `__init__` or `__post_init__` runs on arrival, but a `factory` and the validators of a pydantic model.
+
         The attributes of an error class that are annotated are its fields. Of one that has attributes of
         another kind, which its `__init__` sets, only the args cross; a UserWarning says so here where that
         can be seen, and the log when such an error is sent first. `fields=[]` says that it is meant.

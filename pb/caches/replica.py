@@ -10,6 +10,7 @@ import logging
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from jelly._article import a
 from jelly.flavours import set_row
 
 from ..dispatch import Kind, open_methods_of
@@ -152,10 +153,10 @@ def log_stale(row: Replica, scope: Scope, error: BaseException) -> None:
     if scope.tables.is_open and scope.tables.may_log(level, "replica.stale"):
         log.log(
             level,
-            "replica %d of %s, a %s, is stale from now on: an update of it failed with %s",
+            "replica %d of %s, %s, is stale from now on: an update of it failed with %s",
             row.id,
             scope.tables.peer_name,
-            type(row.object).__name__,
+            a(type(row.object).__name__),
             type(error).__name__,
             exc_info=error if level == logging.ERROR else None,
             extra=fields("replica.stale", scope=scope, row=row, error=error),

@@ -110,6 +110,12 @@ def test_the_twin_that_a_decorator_makes_is_recognized():
     assert "swap them" not in why_not(Plain, [Twin, Point])
 
 
+def test_what_a_registry_refuses_is_told_the_same_way():
+    """Whoever follows the advice of the one must not be sent away by the other."""
+    with pytest.raises(TypeError, match=r"Registry.add_codec\(PosixPath, name, encode, decode\)"):
+        Registry().add(pathlib.PosixPath, "os.Path")
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [
