@@ -45,6 +45,8 @@ class Inherited(NamedTuple):
 # One variable for all of it: None costs a call one look-up.
 inherited: contextvars.ContextVar[Inherited | None] = contextvars.ContextVar("pb_inherited", default=None)
 
+_NOTHING: Final = Inherited()
+
 # Bound once, for every call: Python makes a new one whenever what is imported is asked for its method.
 enter_call: Final = serving.set
 leave_call: Final = serving.reset
@@ -68,7 +70,8 @@ class CurrentCall:
     """The call that is being served.
 
     Attributes:
-        connection: the connection it came over, as the face made it. As long as the call runs it is the same
+        connection: the connection it came over, as the face made it: `connection.peer` says who is at the
+            other end, and `connection.abort()` ends it. As long as the call runs it is the same
             object, even if it ends meanwhile; a task that outlives its call may be given another then.
         perspective: on whose behalf it is made; None where no one has logged in. A method has it until it is
             answered, even if the attachment ends meanwhile. A task that outlives its call has it no longer
@@ -84,6 +87,17 @@ class CurrentCall:
     trace: Trace | None = None
     _scope: Any = field(default=None, repr=False, compare=False)
     _id: int = field(default=0, repr=False, compare=False)
+    _at: float | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds that are left for the call, at each look fewer; None where it may take its time.
+
+        It is the earliest of the caller's deadline and of those in force where `current_call()` was called.
+        At 0.0 the time is over: the caller has been told so, and the method is being stopped; one that runs
+        in a thread, or on without waiting, sees it here only. What it calls in turn has no more than this.
+        """
+        return None if self._at is None else max(0.0, self._scope.broker.deadlines.left_s(self._at))
 
     def attach(self, perspective: object = None, ended: Callable[[], object] | None = None) -> Attachment:
         """Attach a perspective to the connection of this call; return it to give the caller a reference.
@@ -111,6 +125,5 @@ def current_call() -> CurrentCall | None:
     if found is None:
         return None
     scope, id, _, _ = found
-    passed = inherited.get()
-    trace = None if passed is None else passed.trace
-    return CurrentCall(scope.broker.connection, scope.perspective, id != 0, trace, scope, id)
+    at, trace, _ = inherited.get() or _NOTHING
+    return CurrentCall(scope.broker.connection, scope.perspective, id != 0, trace, scope, id, at)

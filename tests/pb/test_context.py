@@ -8,7 +8,7 @@ import pytest
 
 import pb
 
-from .pump import Gate, Pump, send
+from .pump import Gate, Outcome, Pump, send
 
 
 class Server(pb.Root):
@@ -103,3 +103,80 @@ def test_what_a_handler_sees_cannot_be_changed():
     """It is said by the library, once."""
     with pytest.raises(dataclasses.FrozenInstanceError):
         pb.CurrentCall(None, None, True).perspective = "root"
+
+
+class Hurried(pb.Root):
+    def __init__(self):
+        self.gate = Gate()
+        self.seen = []
+
+    def remote_left(self):
+        return pb.current_call().left_s
+
+    async def remote_work(self):
+        call = pb.current_call()
+        self.seen.append(call.left_s)
+        try:
+            await self.gate
+        finally:
+            self.seen.append(call.left_s)
+
+
+def within(pump, seconds, method):
+    """Call a method of the server's root that has so much time."""
+    outcome = Outcome()
+    at = pump.client.now + seconds
+    pump.client.broker.calls.make(pump.root._pb_import, method, (), {}, outcome, None, at)
+    pump.run()
+    return outcome
+
+
+def test_a_method_sees_how_much_time_it_has_left():
+    """So that it begins nothing that it cannot finish. It is less at each look, and never less than none."""
+    root = Hurried()
+    pump = Pump(root)
+    outcome = within(pump, 10.0, "work")
+    pump.advance(4.0)
+    [served] = pump.server.broker.serving.running.values()
+    root.gate.open()
+
+    assert served.task.is_done
+    assert [10.0, 6.0] == root.seen
+    pump.run()
+    assert outcome.result() is None
+
+
+def test_a_method_whose_time_is_over_has_none_left():
+    """Its `finally` may ask, where it is stopped."""
+    root = Hurried()
+    pump = Pump(root)
+    within(pump, 2.0, "work")
+    pump.advance(3.0)
+
+    assert [2.0, 0.0] == root.seen
+
+
+def test_a_call_without_a_deadline_may_take_its_time():
+    """Which is not the same as having no time left."""
+    pump = Pump(Hurried())
+
+    assert pump.call("left") is None
+    assert 1.5 == within(pump, 1.5, "left").result()
+
+
+def test_a_deadline_of_the_method_s_own_counts_where_it_is_earlier():
+    """What is called there has no more time than that."""
+
+    class Narrow(pb.Root):
+        async def remote_left(self):
+            async with pb.deadline(60.0):
+                inside = pb.current_call().left_s
+            return inside, pb.current_call().left_s
+
+    async def main():
+        async with pb.testing.pair(Narrow()) as (_, _, root):
+            return await root.left(), await root.left.within(10.0)()
+
+    (alone, outside), (narrow, given) = pb.testing.run(main())
+    assert (60.0, None) == (alone, outside)
+    assert 10.0 == narrow == given
