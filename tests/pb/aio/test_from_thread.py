@@ -124,7 +124,8 @@ def test_after_the_loop_nothing_waits_for_ever():
 
     async def main():
         root = Root()
-        server = await pb.serve(root, "pb://127.0.0.1:0")
+        # Left open by the loop, and sockets would warn of it in whichever test they are collected.
+        server = await pb.serve(root, "memory://after-the-loop")
         connection = await pb.open_connection(server.url)
         thread = threading.Thread(target=wait_for, args=[connection.root])
         thread.start()
