@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from ._types import IdentityStore
+from ._waiting import never_waits
 from .credential import Credential
 from .errors import LoginFailed
 from .identity import IdentityRecord, PasswordRecord
@@ -33,7 +34,7 @@ class Directory:
         iterations: int = DEFAULT_ITERATIONS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.never_waits: bool = getattr(store, "never_waits", False)
+        self.never_waits = never_waits(store)
         self._store = store
         self._iterations = iterations
         self._clock = clock

@@ -19,6 +19,7 @@ from ._identities import Identities, InThread
 from ._logfields import fields
 from ._loop import in_thread
 from ._types import IdentityStore, Verifier
+from ._waiting import never_waits
 from .anonymous import AnonymousVerifier
 from .attachment import Attachment
 from .channel import Channel
@@ -125,7 +126,9 @@ class Authorizer(Identities):
         for verifier in (*self._verifiers, *more):
             if mechanism in verifier.offered(channel):
                 exchange = verifier.begin(mechanism, channel, self._directory)
-                return Login(self, mechanism, exchange, self._clock, channel.peer)
+                # What a class derived from this one does more may wait.
+                is_at_once = type(self) is Authorizer and never_waits(exchange)
+                return Login(self, mechanism, exchange, self._clock, channel.peer, is_at_once)
         log.info(
             "login refused%s: a mechanism that is not offered here",
             come_from(channel.peer),

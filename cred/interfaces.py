@@ -19,7 +19,8 @@ class IIdentityStore(Interface):  # type: ignore[misc]
     StoreError where the store cannot be reached.
 
     A store may have an attribute `never_waits`. Where it is True none of its coroutines ever waits for
-    anything, a lock or a thread, nor asks which task it runs in: then a login is done without a task.
+    anything, a lock or a thread, nor asks which task it runs in: then a login is done without a task. Of a
+    class with a `__getattr__` it is not believed: it may be that of another store in this one.
     """
 
     def get(name):  # type: ignore[no-untyped-def]

@@ -40,6 +40,10 @@ class Step(NamedTuple):
 class Login:
     """One try to log in, made by `Authorizer.begin_login`.
 
+    Args:
+        never_waits: whether neither the exchange nor the authorizer waits for anything, but for what was
+            declared and is not written yet.
+
     Attributes:
         mechanism: the name of the mechanism.
     """
@@ -51,6 +55,7 @@ class Login:
         exchange: Exchange,
         clock: Callable[[], float],
         peer: str = "",
+        never_waits: bool = False,
     ) -> None:
         self.mechanism = mechanism
         self._peer = peer
@@ -59,6 +64,7 @@ class Login:
         self._clock = clock
         self._ends_at = clock() + LOGIN_S
         self._waits = True
+        self._never_waits = never_waits
 
     @property
     def user(self) -> str | None:
@@ -68,7 +74,7 @@ class Login:
     @property
     def never_waits(self) -> bool:
         """Whether `receive_at_once` can be used now."""
-        return getattr(self._exchange, "never_waits", False) and self._authorizer.is_settled
+        return self._never_waits and self._authorizer.is_settled
 
     def receive_at_once(self, data: bytes) -> Step:
         """Do what receive() does, where that waits for nothing: a task would take as long as the rest.

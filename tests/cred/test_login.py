@@ -7,12 +7,13 @@ import itertools
 import logging
 
 import pytest
+from zope.interface import implementer
 
 import cred
 from cred import Channel, Password
 from cred.login import LOGIN_S
 
-from .helpers import HELLO, LOCAL, Clock, application, log_in, run
+from .helpers import HELLO, ITERATIONS, LOCAL, Clock, application, log_in, run
 
 
 async def with_alice(**options):
@@ -254,6 +255,72 @@ def test_a_store_that_may_wait_is_not_taken_for_one_that_never_does():
 
     async def main():
         authorizer = await with_alice(store=Waits())
+        _, login = begin(authorizer)
+        assert not login.never_waits
+        return (await log_in(authorizer, Password("alice", "secret"))).name
+
+    assert "alice" == run(main())
+
+
+class Wrapped:
+    """Hands on to another whatever it does not do itself, and that it never waits is said by the other."""
+
+    def __init__(self, other):
+        self._other = other
+
+    def __getattr__(self, name):
+        return getattr(self._other, name)
+
+
+@implementer(cred.IIdentityStore)
+class WaitingStore(Wrapped):
+    """Waits before it asks the store in it, as a cache or a counter may."""
+
+    async def get_password(self, name):
+        await asyncio.sleep(0)
+        return await self._other.get_password(name)
+
+
+@implementer(cred.IExchange)
+class WaitingExchange(Wrapped):
+    """Waits before it passes a message on."""
+
+    async def receive(self, data):
+        await asyncio.sleep(0)
+        return await self._other.receive(data)
+
+
+@implementer(cred.IVerifier)
+class WaitingVerifier(Wrapped):
+    """Begins such exchanges."""
+
+    def begin(self, *args):
+        return WaitingExchange(self._other.begin(*args))
+
+
+class WaitingAuthorizer(cred.Authorizer):
+    """Asks somebody else too whether who has proven to be there may come in."""
+
+    async def admit_login(self, proven):
+        await asyncio.sleep(0)
+        return await super().admit_login(proven)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: application(store=WaitingStore(cred.MemoryStore())),
+        lambda: application(verifiers=[WaitingVerifier(cred.ScramVerifier())]),
+        lambda: WaitingAuthorizer(iterations=ITERATIONS),
+    ],
+    ids=["a store", "an exchange", "an authorizer"],
+)
+def test_what_does_more_around_something_that_never_waits_may_wait(make):
+    """It has not said itself that it never does."""
+
+    async def main():
+        authorizer = make()
+        await authorizer.add_identity("alice", "secret")
         _, login = begin(authorizer)
         assert not login.never_waits
         return (await log_in(authorizer, Password("alice", "secret"))).name

@@ -67,6 +67,42 @@ def test_a_key_logs_in(facts):
     assert "key" == meeting.login(KEY).name
 
 
+class Strict:
+    """An authorizer around another, whose logins ask for more than those in it do."""
+
+    def __init__(self, inner):
+        self._inner = inner
+        self.authorizer = self
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+    def begin_login(self, *args):
+        return Stricter(self._inner.begin_login(*args))
+
+
+class Stricter:
+    """Refuses who has passed the login in it, and hands on to that whatever else it is asked."""
+
+    def __init__(self, login):
+        self._login = login
+
+    def __getattr__(self, name):
+        return getattr(self._login, name)
+
+    async def receive(self, data):
+        step = await self._login.receive(data)
+        if step.identity is not None:
+            raise cred.LoginFailed("one proof is not enough")
+        return step
+
+
+def test_what_is_put_around_a_login_is_not_gone_round():
+    """That the login in it could be done at once is no reason to leave out what the other one asks."""
+    with pytest.raises(pb.LoginFailed):
+        Meeting(AuthRoot(Strict(authorizer()))).login(alice())
+
+
 def test_a_key_of_somebody_else_does_not_log_in():
     """A key proves the identity that lists it."""
     stolen = cred.PrivateKey("alice", Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
