@@ -165,7 +165,7 @@ class Tracked(Cacheable, RemoteCache):
             raise BadArguments("a splice is of two integers and an array")
         if start < 0 or removed < 0 or start + removed > len(target):
             raise BadArguments(f"a splice does not fit the list in {field}")
-        if start == len(target):  # the usual case, by half the instructions
+        if start == len(target):  # appended, as most are: without a slice
             list.extend(target, items)
         else:
             list.__setitem__(target, slice(start, start + removed), items)
