@@ -10,10 +10,11 @@ import pytest
 
 import cred
 import pb
+from pb.aio import logged
 from pb.aio.transports import peer_name
 from pb.auth.root import AuthRoot
 
-from .doors import PASSWORD, Knock, Meeting, Told, alice, authorizer, done
+from .doors import BYE, PASSWORD, Knock, Meeting, Told, alice, authorizer, done
 
 ADDRESS = "the peer of server"  # what a transport would tell: host and port
 
@@ -24,6 +25,12 @@ HOST = r"\[?(?P<host>[0-9a-f:.]+)\]?"  # as fail2ban has it, with or without the
 class Transport(asyncio.Transport):
     def __init__(self, address):
         super().__init__({"peername": address})
+
+
+def banned(level, logger, line):
+    """Return what fail2ban finds in a line that `pb run` writes, once it has taken the date away."""
+    pattern = re.search("^failregex = (.*)$", PAGE, re.MULTILINE)[1].replace("<HOST>", HOST)
+    return re.search(pattern, f" {level} {logger}: {line}")
 
 
 def lines(caplog, event):
@@ -65,9 +72,20 @@ def test_the_filter_of_the_manual_finds_the_address(caplog, host, user):
         done(login.receive(b"wrong"))
 
     (line,) = (record.getMessage() for record in lines(caplog, "login.refused"))
-    pattern = re.search("^failregex = (.*)$", PAGE, re.MULTILINE)[1].replace("<HOST>", HOST)
-    assert host == re.search(pattern, f"2026-05-04 10:00:00,000 INFO cred: {line}")["host"]
+    assert host == banned("INFO", "cred", line)["host"]
     assert user in line
+
+
+def test_the_filter_of_the_manual_finds_nothing_in_what_peers_say(caplog):
+    """Anybody could else have anybody banned, by the text with which a connection is ended."""
+    said = "pb: login refused from 192.0.2.9:1: "
+    peer = Knock(AuthRoot(authorizer()))
+    peer.say([BYE, 3, said, 0])
+    logged.ends("192.0.2.7:50312", peer.host.broker.error, None)
+
+    (line,) = (record.getMessage() for record in lines(caplog, "connection.failed"))
+    assert said in line
+    assert banned("WARNING", "pb", line) is None
 
 
 def test_a_login_and_a_logout_are_logged(caplog):
