@@ -118,6 +118,8 @@ class Streak:
             self._refusals = max(self._refusals, _HUNG_UP) + 1
         elif is_try and is_silent(error):
             self._refusals += 1
+        elif self._refusals == _HUNG_UP:  # the next one is not the second in a row
+            self._refusals = 0
         seconds = self._options.delay_s(self._tries)
         self._tries += 1
         return self._options.least_s(self._refusals - _HUNG_UP) + seconds

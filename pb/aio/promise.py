@@ -126,6 +126,10 @@ class Failed(Promise):
         super().__del__()
 
 
+# The loop's log says what was never looked at by the name of its class.
+Failed.__name__ = "Promise"
+
+
 class Followed(Promise):
     """A promise that others wait for. Promises become such, so that those that do not cost nothing for it."""
 

@@ -116,6 +116,8 @@ def test_who_is_hung_up_on_waits_long_from_the_second_time_on():
     assert [0.0, 5.0, 10.0] == waits(SILENT, ConnectionResetError(), ssl.SSLError("eof"))
     assert [0.0, 5.0] == waits(SILENT, REFUSED)
     assert [0.0, 0.0] == waits(SILENT, SILENT, is_try=False)
+    down = ConnectionRefusedError()  # nobody listens: what was going down has gone
+    assert [0.0, 0.0, 0.0, 5.0, 5.0, 10.0] == waits(SILENT, down, SILENT, SILENT, down, SILENT)
     assert [0.0] * 4 == waits(
         ConnectionRefusedError(), pb.NotExecuted("lost"), TimeoutError(), OSError("no route")
     )
