@@ -137,3 +137,9 @@ def test_after_the_loop_nothing_waits_for_ever():
     assert [pb.OutcomeUnknown] == told
     with pytest.raises(pb.DeadReference, match="loop of its connection is closed"):
         pb.from_thread(remote.echo, 1)
+
+    async def free():
+        async with pb.serve(Root(), "memory://after-the-loop"):
+            pass
+
+    asyncio.run(free())
