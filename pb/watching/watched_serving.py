@@ -205,7 +205,11 @@ class Watching:
     async def _await_quiet(self, wait: Any, served: Served, halt: Any, call: CallEvent) -> None:
         of: Any = self
         tell = partial(of.told.ended, call, "answered")
-        if await wait(served, halt):
+        try:
+            is_put_off = await wait(served, halt)
+        except GeneratorExit:  # thrown away, and what this waited for has seen it first
+            is_put_off = True
+        if is_put_off:
             of.base.tables.later(tell)
         else:
             tell()

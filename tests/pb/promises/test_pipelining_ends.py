@@ -237,3 +237,19 @@ def test_a_pipelined_call_belongs_to_the_trace_it_is_made_in():
         context.inherited.reset(token)
 
     assert ["trace" in call[5] for call in messages_in(pump.client.output())] == [True, True]
+
+
+def test_a_method_here_that_is_thrown_away_is_settled_by_the_loop():
+    """Whoever waits would go on in the middle of the collector."""
+    _, pump = make()
+    pump.call("keep", Mine())
+    wait = tell(tell(pump.root, "peer"), "wait")
+    pump.server.broker.receive_data(pump.client.output())
+    pump.client.broker.receive_data(pump.server.output())
+    (task,) = pump.client.tasks
+    pump.client.run_tasks()
+    task.coroutine.close()
+    assert 0 == wait.settled
+    pump.run()
+
+    assert isinstance(wait.error, pb.Cancelled)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 
 import jelly
@@ -186,22 +188,6 @@ def test_a_method_here_whose_loop_is_gone_before_its_first_step_settles_nothing(
     assert 0 == wait.settled
 
 
-def test_a_method_here_that_is_thrown_away_is_settled_by_the_loop():
-    """Whoever waits would go on in the middle of the collector."""
-    _, pump = make()
-    pump.call("keep", Mine())
-    wait = tell(tell(pump.root, "peer"), "wait")
-    pump.server.broker.receive_data(pump.client.output())
-    pump.client.broker.receive_data(pump.server.output())
-    (task,) = pump.client.tasks
-    pump.client.run_tasks()
-    task.coroutine.close()
-    assert 0 == wait.settled
-    pump.run()
-
-    assert isinstance(wait.error, pb.Cancelled)
-
-
 def test_a_method_here_may_give_up_its_call_in_its_first_step():
     """Where tasks run at once it has none yet that could be stopped, and goes on to its end."""
     _, pump = make()
@@ -339,12 +325,16 @@ def test_where_more_calls_are_made_than_the_peer_takes_they_wait_here():
     assert isinstance(second.result(), pb.RemoteReference)
 
 
-def test_calls_that_want_no_answer_keep_their_place():
-    """On a promise they have an id all the same; nobody hears of their answer."""
+def test_calls_that_want_no_answer_keep_their_place(caplog):
+    """On a promise they have an id all the same; nobody but the log hears of their answer."""
     house, pump = make()
     room = tell(pump.root, "room", "a")
     for number in range(3):
         call_promised(room._pb_promise(), "note", (number,), {}, None)
+    call_promised(room._pb_promise(), "fail", (), {}, None)
+    pump.run()
+    assert not caplog.records
+    caplog.set_level(logging.INFO, "pb")
     call_promised(room._pb_promise(), "fail", (), {}, None)
     number = tell(pump.root, "same", 7)
     root = pump.root
@@ -352,6 +342,7 @@ def test_calls_that_want_no_answer_keep_their_place():
     pump.run()
 
     assert [0, 1, 2, 7] == house.heard
+    assert "fail, which wanted no answer, failed" in caplog.text
 
 
 def test_a_call_that_waits_for_its_turn_can_be_called():

@@ -168,6 +168,27 @@ def test_a_stream_whose_task_is_thrown_away_is_ended_by_the_loop():
     broker.streams.forget(row)
 
 
+def test_a_stream_whose_task_is_thrown_away_while_it_closes_is_ended_by_the_loop():
+    """What it closes may wait, too."""
+
+    class Slow(Source):
+        async def __anext__(self):
+            raise StopAsyncIteration
+
+        async def aclose(self):
+            await Gate()
+
+    pump, stream = started(Slow())
+    broker = pump.client.broker
+    (row,) = broker.streams.producers.values()
+
+    row._task.coroutine.close()
+    assert {row.id: row} == broker.streams.producers
+    pump.run()
+    assert {} == broker.streams.producers
+    assert isinstance(stream._pb_row.error, pb.Cancelled)
+
+
 def test_pull_for_a_source_that_is_at_work_changes_nothing():
     """It looks at its credit when it has made its item."""
     source = Waits()
