@@ -9,6 +9,7 @@ import pb
 from pb import context
 
 from .pump import Cancelled, Gate, Pump, frame
+from .results import tell
 
 
 class Insufficient(pb.Error):
@@ -100,6 +101,17 @@ def make(step=None, **options):
     house = Room()
     pump = Pump(house, registry=REGISTRY, step=step, **options)
     return house, pump
+
+
+def waiting_at_home():
+    """Return a pump, the outcome of a call whose target came home, and the task of its method, not begun."""
+    _, pump = make()
+    pump.call("keep", Mine())
+    wait = tell(tell(pump.root, "peer"), "wait")
+    pump.server.broker.receive_data(pump.client.output())
+    pump.client.broker.receive_data(pump.server.output())
+    (task,) = pump.client.tasks
+    return pump, wait, task
 
 
 def assert_quiet(pump):

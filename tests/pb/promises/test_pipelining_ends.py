@@ -10,7 +10,7 @@ import pb
 from pb import context
 from pb.tracing import Trace
 
-from ..houses import Mine, assert_quiet, make
+from ..houses import Mine, assert_quiet, make, waiting_at_home
 from ..pump import messages_in
 from ..results import tell
 
@@ -241,12 +241,7 @@ def test_a_pipelined_call_belongs_to_the_trace_it_is_made_in():
 
 def test_a_method_here_that_is_thrown_away_is_settled_by_the_loop():
     """Whoever waits would go on in the middle of the collector."""
-    _, pump = make()
-    pump.call("keep", Mine())
-    wait = tell(tell(pump.root, "peer"), "wait")
-    pump.server.broker.receive_data(pump.client.output())
-    pump.client.broker.receive_data(pump.server.output())
-    (task,) = pump.client.tasks
+    pump, wait, task = waiting_at_home()
     pump.client.run_tasks()
     task.coroutine.close()
     assert 0 == wait.settled

@@ -11,7 +11,7 @@ import pb
 from pb import context
 from pb.promises.pipelining import call_promised
 
-from ..houses import Mine, Stock, assert_quiet, make
+from ..houses import Mine, Stock, assert_quiet, make, waiting_at_home
 from ..pump import Cancelled, messages_in, send
 from ..results import tell
 
@@ -177,12 +177,7 @@ def test_a_method_here_ends_its_call_whose_task_is_stopped_before_its_first_step
 
 def test_a_method_here_whose_loop_is_gone_before_its_first_step_settles_nothing():
     """Nobody is there to be told; and no warning says that it was never awaited."""
-    _, pump = make()
-    pump.call("keep", Mine())
-    wait = tell(tell(pump.root, "peer"), "wait")
-    pump.server.broker.receive_data(pump.client.output())
-    pump.client.broker.receive_data(pump.server.output())
-    (task,) = pump.client.tasks
+    _, wait, task = waiting_at_home()
     task.coroutine.close()
 
     assert 0 == wait.settled

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 import jelly
 import pb
 from pb import messages
@@ -153,40 +155,29 @@ def test_a_source_whose_task_is_cancelled_says_so():
     assert isinstance(stream._pb_row.error, pb.Cancelled)
 
 
-def test_a_stream_whose_task_is_thrown_away_is_ended_by_the_loop():
+class ClosesSlowly(Source):
+    """Gives nothing, and what it closes waits."""
+
+    async def __anext__(self):
+        raise StopAsyncIteration
+
+    async def aclose(self):
+        await Gate()
+
+
+@pytest.mark.parametrize("source", [Waits, ClosesSlowly])
+def test_a_stream_whose_task_is_thrown_away_is_ended_by_the_loop(source):
     """Nothing is said where it is thrown away, which may be in the middle of whatever."""
-    source = Waits()
-    pump, stream = started(source)
-    broker = pump.client.broker
-    (row,) = broker.streams.producers.values()
+    pump, stream = started(source())
+    streams = pump.client.broker.streams
+    (row,) = streams.producers.values()
 
     row._task.coroutine.close()
-    assert {row.id: row} == broker.streams.producers
+    assert {row.id: row} == streams.producers
     pump.run()
-    assert {} == broker.streams.producers
+    assert {} == streams.producers
     assert isinstance(stream._pb_row.error, pb.Cancelled)
-    broker.streams.forget(row)
-
-
-def test_a_stream_whose_task_is_thrown_away_while_it_closes_is_ended_by_the_loop():
-    """What it closes may wait, too."""
-
-    class Slow(Source):
-        async def __anext__(self):
-            raise StopAsyncIteration
-
-        async def aclose(self):
-            await Gate()
-
-    pump, stream = started(Slow())
-    broker = pump.client.broker
-    (row,) = broker.streams.producers.values()
-
-    row._task.coroutine.close()
-    assert {row.id: row} == broker.streams.producers
-    pump.run()
-    assert {} == broker.streams.producers
-    assert isinstance(stream._pb_row.error, pb.Cancelled)
+    streams.forget(row)
 
 
 def test_pull_for_a_source_that_is_at_work_changes_nothing():
