@@ -24,10 +24,17 @@ class Promise(asyncio.Future[Any], Promising):
 
     `await room_of("lobby").look()` is one round trip: whatever is called on a promise, or given it among its
     arguments, leaves at once, and the peer does the rest. Where that cannot be (it was made in an earlier
-    turn of the loop, or the arguments hold a cache), the call waits here for the answer, and nothing else is
-    different. If the first call fails, those on it fail with BrokenPromise, whose `__cause__` says why. Names
-    that a Future has, such as `result` and `cancel`, are those of the Future: for a remote method of such a
-    name there is `pb.call_remote(promise, "result")`.
+    turn of the loop, or the arguments hold a cache), the call waits here for the answer. If the first call
+    fails, those on it fail with BrokenPromise, whose `__cause__` says why.
+
+    Calls on one reference begin in the order in which they are made, and so do those on one promise. But a
+    call with a promise among its arguments begins when that is there: what is called on the same object
+    behind it may wait with it (where the peer does the waiting), or may begin first (where it is done here,
+    or the promise has become a plain value, with which the call is made anew). Where the order matters await
+    the promise, and hand over its value.
+
+    Names that a Future has, such as `result` and `cancel`, are those of the Future: for a remote method of
+    such a name there is `pb.call_remote(promise, "result")`.
 
     It is an `asyncio.Future`, so that `gather`, `wait_for`, `wait` and `ensure_future` take it as it is,
     without a task around it. A TaskGroup takes coroutines only: there it is

@@ -40,6 +40,9 @@ class Room(pb.Referenceable):
         await asyncio.sleep(0)
         self.root.notes.append(value)
 
+    def remote_late(self, number, value):
+        self.root.notes.append(number)
+
     def remote_empty(self):
         raise Empty("nobody is here")
 
@@ -143,6 +146,26 @@ def test_ordering_of_ten_thousand_calls_of_every_kind(loop):
                 await asyncio.sleep(0)
         await asyncio.gather(*made)
         assert list(range(10_000)) == root.notes
+
+    run(session(work), loop)
+
+
+@pytest.mark.parametrize("is_awaited", [True, False], ids=["awaited", "handed over"])
+@pytest.mark.parametrize("is_late", [False, True], ids=["at once", "a turn later"])
+@pytest.mark.parametrize(("what", "order"), [("room", [0, 1, 2]), ("same", [0, 2, 1])])
+def test_ordering_of_a_call_that_is_handed_a_promise(loop, what, order, is_late, is_awaited):
+    """It begins when that is there; what is behind it waits only where the peer does, for an object."""
+
+    async def work(root, connection):
+        made = [connection.root.late(0, None)]
+        value = getattr(connection.root, what)("a")
+        if is_late:
+            await asyncio.sleep(0)
+        if is_awaited:
+            value = await value
+        made += [connection.root.late(1, value), connection.root.late(2, None)]
+        await asyncio.gather(*made)
+        assert ([0, 1, 2] if is_awaited else [0, 2, 1] if is_late else order) == root.notes
 
     run(session(work), loop)
 
