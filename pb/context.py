@@ -47,6 +47,56 @@ inherited: contextvars.ContextVar[Inherited | None] = contextvars.ContextVar("pb
 
 _NOTHING: Final = Inherited()
 
+
+class _Lent(Inherited):
+    """What is inherited in a block; once that was thrown away, what was before."""
+
+    before: Inherited = _NOTHING
+    is_over = False
+
+    @property
+    def at(self) -> float | None:
+        return self.before.at if self.is_over else self[0]
+
+    @property
+    def trace(self) -> Trace | None:
+        return self.before.trace if self.is_over else self[1]
+
+    @property
+    def call(self) -> Any:
+        return self.before.call if self.is_over else self[2]
+
+    def _replace(self, **changed: Any) -> Inherited:  # type: ignore[override]  # it goes on as any other
+        return Inherited(self.at, self.trace, self.call)._replace(**changed)
+
+
+class Block:
+    """A block in which calls inherit something else than around it."""
+
+    __slots__ = ("_lent", "_token")
+
+    def __init__(self, **changed: Any) -> None:
+        before = inherited.get() or _NOTHING
+        while type(before) is _Lent and before.is_over:
+            before = before.before
+        self._lent = _Lent(*before._replace(**changed))
+        self._lent.before = before
+        self._token = inherited.set(self._lent)
+
+    def end(self, kind: type[BaseException] | None) -> None:
+        """Let calls inherit what they did before.
+
+        Args:
+            kind: what the block ends with.
+        """
+        if kind is GeneratorExit:
+            # Thrown away, perhaps while Python collects garbage: nothing may be set there, in whatever
+            # context that is. CPython 3.11 crashes where it is in the middle of setting another variable.
+            self._lent.is_over = True
+        else:
+            inherited.reset(self._token)
+
+
 # Bound once, for every call: Python makes a new one whenever what is imported is asked for its method.
 enter_call: Final = serving.set
 leave_call: Final = serving.reset
@@ -125,5 +175,7 @@ def current_call() -> CurrentCall | None:
     if found is None:
         return None
     scope, id, _, _ = found
-    at, trace, _ = inherited.get() or _NOTHING
-    return CurrentCall(scope.broker.connection, scope.perspective, id != 0, trace, scope, id, at)
+    passed = inherited.get() or _NOTHING
+    return CurrentCall(
+        scope.broker.connection, scope.perspective, id != 0, passed.trace, scope, id, passed.at
+    )

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from contextvars import Token
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final
 
-from .context import Inherited, inherited
+from .context import Block, Inherited, inherited
 
 _PARENT: Final = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.DOTALL)
 _KEY: Final = r"(?:[a-z][a-z0-9_\-*/]{0,255}|[a-z0-9][a-z0-9_\-*/]{0,240}@[a-z][a-z0-9_\-*/]{0,13})"
@@ -110,23 +109,21 @@ class trace:
         ValueError: `traceparent` is none.
     """
 
-    __slots__ = ("_token", "_trace")
+    __slots__ = ("_block", "_trace")
 
     def __init__(self, traceparent: str | Trace | None, tracestate: str = "") -> None:
         self._trace = Trace(traceparent, tracestate) if isinstance(traceparent, str) else traceparent
-        self._token: Token[Inherited | None] | None = None
+        self._block: Block | None = None
 
     def __enter__(self) -> Trace | None:
-        found = inherited.get()
-        at, call = (None, None) if found is None else (found.at, found.call)
-        self._token = inherited.set(Inherited(at, self._trace, call))
+        self._block = Block(trace=self._trace)
         return self._trace
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._token is not None
-        inherited.reset(self._token)
+        assert self._block is not None
+        self._block.end(kind)
 
     async def __aenter__(self) -> Trace | None:
         return self.__enter__()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextvars import Token
 from types import TracebackType
 
 from pb import context
@@ -27,11 +26,11 @@ class deadline(OnlyAsync):
         seconds: from the beginning of the block.
     """
 
-    __slots__ = ("_seconds", "_token")
+    __slots__ = ("_block", "_seconds")
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds_of(seconds, "deadline")
-        self._token: Token[context.Inherited | None] | None = None
+        self._block: context.Block | None = None
 
     def _names(self) -> tuple[str, str]:
         return "pb.deadline(...)", "pb.sync.deadline(...)"
@@ -39,14 +38,10 @@ class deadline(OnlyAsync):
     async def __aenter__(self) -> None:
         at = asyncio.get_running_loop().time() + self._seconds
         before = context.due_at()
-        self._token = context.inherited.set(context.due(at if before is None else min(at, before)))
+        self._block = context.Block(at=at if before is None else min(at, before))
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._token is not None
-        try:
-            context.inherited.reset(self._token)
-        except ValueError:  # a coroutine that is thrown away is closed in whatever context there is
-            if kind is not GeneratorExit:
-                raise
+        assert self._block is not None
+        self._block.end(kind)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextvars import Token
 from types import TracebackType
 
 from pb import context
@@ -25,19 +24,19 @@ class deadline:
         seconds: from the beginning of the block.
     """
 
-    __slots__ = ("_seconds", "_token")
+    __slots__ = ("_block", "_seconds")
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds_of(seconds, "deadline")
-        self._token: Token[context.Inherited | None] | None = None
+        self._block: context.Block | None = None
 
     def __enter__(self) -> None:
         at = background().loop.time() + self._seconds
         before = context.due_at()
-        self._token = context.inherited.set(context.due(at if before is None else min(at, before)))
+        self._block = context.Block(at=at if before is None else min(at, before))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._token is not None
-        context.inherited.reset(self._token)
+        assert self._block is not None
+        self._block.end(kind)

@@ -9,14 +9,18 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
-from contextvars import ContextVar
+import types
+from contextvars import ContextVar, copy_context
 
 import pytest
 
 import pb
+from pb import context
 from pb.testing import pair
 
 from .loops import run
+
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 class Root(pb.Root):
@@ -143,6 +147,65 @@ def test_nothing_begins_in_the_collector(waits, watched):
     assert [] == [where for where, what in collected() if what != "get"]
     assert ["begun", "thrown away"] == served.noted
     assert ended == (hooks and hooks.ended)
+
+
+def apply(function, *args):
+    return function(*args)
+
+
+@types.coroutine
+def stop_here():
+    yield
+
+
+async def in_a_deadline():
+    async with pb.deadline(60):
+        await stop_here()
+
+
+async def in_a_trace():
+    async with pb.trace(None):
+        await stop_here()
+
+
+async def in_both():
+    async with pb.deadline(60), pb.trace(None), pb.deadline(30):
+        await stop_here()
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["in its context", "in another"])
+@pytest.mark.parametrize("is_collected", [False, True], ids=["closed", "collected"])
+@pytest.mark.parametrize("block", [in_a_deadline, in_a_trace, in_both])
+def test_a_block_that_is_thrown_away_sets_nothing_and_ends(block, is_collected, elsewhere):
+    """Even where who drives it by hand does so in the context in which it is thrown away."""
+
+    async def drive():
+        driven = block()
+        in_context = copy_context().run if elsewhere else apply
+        in_context(driven.send, None)
+        return driven
+
+    async def body():
+        with pb.trace(TRACE):
+            for _ in range(3):
+                driven = await drive()
+                ring = [driven]
+                ring.append(ring)
+                if not is_collected:
+                    driven.close()
+                del ring, driven
+                assert [] == [where for where, what in collected() if what != "get"]
+                found = context.inherited.get()
+                assert (None, TRACE, None) == (found.at, found.trace.traceparent, found.call)
+                assert (5.0, TRACE) == (found._replace(at=5.0).at, found._replace(at=5.0).trace.traceparent)
+            async with pair(Root()) as (_, _, root):
+                await root.next()
+            async with pb.deadline(60):
+                assert TRACE == context.inherited.get().trace.traceparent
+                assert context.due_at() > asyncio.get_running_loop().time()
+        assert context.inherited.get() is None
+
+    run(body())
 
 
 @pytest.mark.parametrize("watched", [False, True], ids=["unwatched", "watched"])
