@@ -192,7 +192,11 @@ class Connection:
             forget()
 
     def abort(self) -> None:
-        """End the connection at once. Calls that have no answer yet fail with `OutcomeUnknown`."""
+        """End the connection at once: none of the peer's calls begins from here on.
+
+        Those of this side that have no answer yet fail with `OutcomeUnknown`, or with `NotExecuted` where
+        they had not left.
+        """
         self._link.check_thread()
         self._link.abort()
 

@@ -333,11 +333,11 @@ class Link(Reading):
             raise RuntimeError(LOOP_CLOSED if self.loop.is_closed() else WRONG_THREAD)
 
     def abort(self) -> None:
-        """End it at once: a call made from here on is not sent."""
+        """End it at once: from here on no call is sent, and none of the peer's begins."""
         if self.transport is not None and not self.loop.is_closed():
-            if self.calls.is_open:  # asyncio tells of the end a turn later
-                self.calls.stop("this side has ended the connection")
             self.transport.abort()
+            # asyncio tells of the end a turn later: until then calls of the peer that have come would begin.
+            self.broker.connection_lost("this side has ended the connection")
 
     def give_up(self) -> None:
         """Say BYE and end it at once; what was sent goes out before, as far as the peer takes it."""

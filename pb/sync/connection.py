@@ -162,7 +162,11 @@ class Connection:
         link.background.run(link.loop_connection.wait_closed, link.desk)
 
     def abort(self) -> None:
-        """End the connection at once. Calls that have no answer yet fail with `OutcomeUnknown`."""
+        """End the connection at once: none of the peer's calls begins from here on.
+
+        Those of this side that have no answer yet fail with `OutcomeUnknown`, or with `NotExecuted` where
+        they had not left.
+        """
         link = self._link
         link.background.call(link.loop_connection.abort)
 

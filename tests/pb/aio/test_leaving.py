@@ -167,6 +167,72 @@ def test_a_call_that_was_given_up_does_not_hold_the_end(loop):
     run(main(), loop)
 
 
+class Rude(pb.Root):
+    """Ends the connection in a method, and notes what begins."""
+
+    def __init__(self):
+        self.begun = []
+
+    def remote_end(self):
+        pb.current_call().connection.abort()
+
+    async def remote_late_end(self):
+        self.remote_end()
+
+    def remote_note(self, number):
+        self.begun.append(number)
+
+    async def remote_late_note(self, number):
+        self.begun.append(number)
+
+    async def remote_rows(self):
+        self.begun.append("rows")
+        yield 1
+
+    def remote_self(self):
+        self.begun.append("self")
+        return self
+
+
+@pytest.mark.parametrize("turn", [{}, {"turn_envelopes": 1}], ids=["one turn", "many turns"])
+def test_no_call_begins_after_abort(place, loop, turn):
+    """Neither what came in the same frame, nor what has come and begins a turn later."""
+
+    async def main():
+        root = Rude()
+        async with place.serve(root, limits=pb.Limits(**turn)) as server:
+            connection = await pb.open_connection(server.url)
+            of = connection.root
+            calls = [of.note(1)] if turn else [of.note(1), of.late_note(2)]
+            calls += [of.end(), of.note(3), of.late_note(4), of.rows(), of.self().note(5), of.note(of.self())]
+            of.note.send(6)
+            of.late_note.send(7)
+            outcomes = await asyncio.gather(*calls, return_exceptions=True)
+            assert {pb.OutcomeUnknown} == {type(each) for each in outcomes[-6:]}
+            await connection.wait_closed()
+        assert [1] == root.begun
+
+    run(main(), loop)
+
+
+def test_no_call_begins_after_abort_in_a_task(place, loop):
+    """The tasks of what came behind it in the same frame are there already; what they run is not begun."""
+
+    async def main():
+        root = Rude()
+        async with place.serve(root) as server:
+            connection = await pb.open_connection(server.url)
+            of = connection.root
+            calls = [of.late_note(1), of.late_end(), of.late_note(2), of.late_note(3)]
+            of.late_note.send(4)
+            outcomes = await asyncio.gather(*calls, return_exceptions=True)
+            assert {pb.OutcomeUnknown} == {type(each) for each in outcomes[1:]}
+            await connection.wait_closed()
+        assert [1] == root.begun
+
+    run(main(), loop)
+
+
 def test_a_call_after_abort_is_not_sent(place, loop):
     """The loop tells of the end a turn later; a call made until then may be made again, and says so."""
 

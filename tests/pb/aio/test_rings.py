@@ -313,7 +313,7 @@ async def logged_in_and_cut(spot):
     chat = await identity.attach("chat")
     call = chat.who()
     connection.abort()
-    assert [pb.OutcomeUnknown] == await errors_of(call)
+    assert [pb.NotExecuted] == await errors_of(call)  # it had not left
 
 
 async def cut_while_it_logs_in(spot):
