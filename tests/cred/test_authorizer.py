@@ -107,6 +107,26 @@ def test_a_verifier_that_read_the_identity_too_early_lets_nobody_in():
     assert "changed while" in run(main())
 
 
+@pytest.mark.parametrize("change", ["password", "credential"])
+def test_a_verifier_that_read_the_identity_too_early_does_not_know_what_changed_since(change):
+    """Whoever is locked out by a new password must not get in by what was proven of the old one."""
+
+    async def main():
+        authorizer = application()
+        alice = await authorizer.add_identity("alice", "secret")
+        await alice.add_credential(cred.Credential.of_uid(7))
+        early = await alice.record()
+        if change == "password":
+            await alice.set_password("another secret")
+        else:
+            await alice.remove_credential(cred.Credential.of_uid(7))
+        with pytest.raises(cred.LoginFailed):
+            await authorizer.admit_login(early)
+        assert "alice" == (await authorizer.admit_login(await alice.record())).name
+
+    run(main())
+
+
 def test_the_very_snapshot_that_was_proven_is_refused_where_it_is_disabled():
     """That it has not changed since does not help: an exchange may prove what nobody may log in as."""
 
