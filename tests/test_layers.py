@@ -157,6 +157,41 @@ def test_getattr_with_a_name_from_the_peer_is_in_dispatch_only():
     assert {"dispatch.py"} == dynamic
 
 
+# What runs or loads what it is given: none of it may meet a byte of a peer.
+RUNS = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "yaml", "runpy", "code"}
+RUN = {"eval", "exec", "compile", "__import__"}
+# The only places, each for what the program or its operator has written.
+RUN_HERE = {
+    "pb/__init__.py": {"import_module"},  # out of a table of names
+    "pb/testing/__init__.py": {"import_module"},
+    "pb/cli/main.py": {"import_module"},
+    "pb/cli/run.py": {"exec", "compile"},  # the operator's file
+}
+
+
+def runs_what_it_is_given(path: Path) -> set[str]:
+    """Return by which means a module could run, or load, something that it is given."""
+    found = {name.partition(".")[0] for name in imports_of(path)} & RUNS
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Name):
+            found |= {node.id} & RUN
+        elif isinstance(node, ast.Call) and "import_module" in ast.unparse(node.func):
+            found |= set() if isinstance(node.args[0], ast.Constant) else {"import_module"}
+    return found
+
+
+def test_nothing_runs_or_loads_what_it_is_given():
+    """No serializer that runs code is reachable from the wire, and no class is looked up by a path."""
+    found = {
+        path.relative_to(ROOT).as_posix(): means
+        for package in ("jelly", "cred", "pb")
+        for path in (ROOT / package).rglob("*.py")
+        if (means := runs_what_it_is_given(path))
+    }
+
+    assert RUN_HERE == found
+
+
 @pytest.mark.parametrize("package", ["jelly", "cred", "pb", "tests", "examples"])
 def test_no_file_is_over_400_lines(package):
     """Every project of this kind regrets its biggest file."""
