@@ -75,7 +75,7 @@ ELSEWHERE: Final[dict[str, str]] = {
     "PB-K1": "tests/pb/aio/test_reconnecting.py",
     "PB-K2": "tests/pb/aio/test_reconnecting.py",
     "PB-K3": "tests/pb/aio/test_reconnecting.py",
-    "PB-K6": "tests/pb/aio/test_reconnecting_logins.py",
+    "PB-K6": "tests/pb/auth/test_sessions.py",
     "PB-K7": "tests/pb/aio/test_reconnecting.py",
     "PB-K15": "tests/pb/caches/test_resync.py",
     "PB-K17": "tests/cred/test_sturdy.py",

@@ -15,7 +15,7 @@ from pb.aio.url import Address
 
 from ..aio.loops import run
 from .doors import CALL, PASSWORD, hash_of
-from .rooms import House, settle
+from .rooms import House, play, settle
 
 
 class Seat(pb.Perspective):
@@ -165,3 +165,33 @@ def test_a_new_login_takes_the_place_of_a_stale_session(caplog):
 
     run(main())
     assert "Traceback" not in caplog.text
+
+
+def test_a_session_ends_the_earlier_logins_of_its_own_identity_and_no_others():
+    """Whoever learns somebody else's session, or is given the same, ends nothing of theirs (PB-K6)."""
+    session, other = b"s" * 16, b"o" * 64
+
+    async def act(house, connection, identity):
+        bob = await connection.login("bob", PASSWORD)
+        unnamed, elsewhere = [await connection.login("alice", PASSWORD) for _ in range(2)]
+        logins = {"alice": identity, "bob": bob, "unnamed": unnamed, "elsewhere": elsewhere}
+        users = {name: await login.attach("chat") for name, login in logins.items()}
+        await identity._reference.supersede(session)
+        await elsewhere._reference.supersede(other)
+
+        await bob._reference.supersede(session)
+        assert ["alice", "bob", "alice", "alice"] == [await user.who() for user in users.values()]
+
+        again = await connection.login("alice", PASSWORD)
+        await again._reference.supersede(session)
+        assert 1 == house.chat.detached_count(), "before it is answered"
+        with pytest.raises(pb.Gone):
+            await users.pop("alice").who()
+        assert ["bob", "alice", "alice"] == [await user.who() for user in users.values()]
+
+        for wrong in (b"s" * 15, b"s" * 65, "s" * 16, None, [session]):
+            with pytest.raises(pb.Forbidden, match="a session is"):
+                await again._reference.supersede(wrong)
+        assert "alice" == await (await again.attach("chat")).who()
+
+    play("session", act)
