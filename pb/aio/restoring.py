@@ -41,7 +41,7 @@ _KEPT = 16
 class KeptIdentity(RemoteIdentity):
     """Who one is at a server, over every connection there is with it in turn."""
 
-    __slots__ = ("_attached", "_credentials", "_restoring", "_session")
+    __slots__ = ("_attached", "_credentials", "_most", "_restoring", "_session")
 
     def __init__(self, identity: RemoteIdentity, credentials: Any, restoring: Restoring) -> None:
         super().__init__(
@@ -51,12 +51,16 @@ class KeptIdentity(RemoteIdentity):
         self._restoring = restoring
         self._session = secrets.token_bytes(_SESSION_BYTES)
         self._attached: list[_Attached] = []
+        self._most = 1  # of these, before it is looked which of them the program has dropped
         make_lasting(self._reference)
 
     async def attach(self, service: str, perspective: str | None = None, client: object = None) -> Any:
         """Attach a perspective; over the next connection it is attached again. See `RemoteIdentity`."""
         reference = await super().attach(service, perspective, client)
         make_lasting(reference)
+        if len(self._attached) >= self._most:  # each holds its client, who may be somebody new each time
+            self._attached = [each for each in self._attached if each.reference() is not None]
+            self._most = 2 * len(self._attached) + 1
         self._attached.append(_Attached(service, perspective, client, weakref.ref(reference)))
         return reference
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import weakref
 
 import pytest
 
@@ -56,6 +57,36 @@ def test_it_logs_in_and_attaches_again(tmp_path, loop):
                 await alice.who()
 
     run(main(), loop)
+
+
+def test_nothing_is_kept_of_attachments_that_were_dropped(tmp_path):
+    """A program that attaches for each of its tasks, with a client of its own, does not fill up."""
+
+    async def main():
+        house = await filled()
+        async with (
+            Spot(house.application.root, tmp_path) as spot,
+            pb.open_connection(spot.url, reconnect=quick()) as connection,
+        ):
+            identity = await connection.login("alice", PASSWORD)
+            stays = await identity.attach("chat", client=Client())
+            clients = []
+            for _ in range(20):
+                client = Client()
+                clients.append(weakref.ref(client))
+                await identity.attach("chat", client=client)
+            del client
+
+            def are_gone():
+                gc.collect()
+                return sum(each() is not None for each in clients) <= 3
+
+            await settle(are_gone)
+            spot.cut()
+            await back(connection)
+            assert "alice" == await stays.who()
+
+    run(main())
 
 
 def test_a_login_waits_for_the_connection_as_calls_do(tmp_path):
