@@ -323,6 +323,8 @@ class Encoder:
 
     def _write(self, value: object, tables: Any, where: str, call: list[object] | None) -> bytes:
         walk = Walk(self, tables)
+        if call is not None:
+            walk.names_promises = True
         try:
             try:
                 written = write_copies(walk, value) if type(value) is list and call is None else None

@@ -44,8 +44,13 @@ def settled_value(walk: Walk, value: Promising) -> Any:
     """Return the value that a promise has become, or the ExtType that names what it will be."""
     if walk.tables is None:
         raise Unfit(f"is {a(type(value).__qualname__)}, and there is no connection that could know of it")
-    found = walk.tables.promise(value)
-    return found[0] if type(found) is tuple else found
+    found = walk.tables.promise(value) if walk.names_promises else value._pb_settled()
+    if type(found) is tuple:
+        return found[0]
+    if type(found) is ExtType:
+        return found
+    how = "is not there yet" if found is None else "has failed"
+    raise Unfit(f"is a promise, the result of a call that {how}: await it first")
 
 
 def take_promise(walk: Walk, value: Promising, level: int) -> Any:

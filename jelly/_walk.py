@@ -63,9 +63,11 @@ class Walk:
         given: the same, by the id of the object each stands for.
         spare: of an abandoned attempt, those that were not taken over yet.
         streams: those that the payload begins.
+        names_promises: whether results to come have names in it, as in the arguments of a call.
     """
 
     streams: tuple[ExtType, ...] = ()
+    names_promises = False
 
     def __init__(self, encoder: Encoder, tables: Any) -> None:
         self.encoder = encoder

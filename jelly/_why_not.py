@@ -22,6 +22,7 @@ _NEVER: Final = (
     types.TracebackType,
     type,
 )
+_LOOPS: Final = ("builtins", "_asyncio", "asyncio", "uvloop")  # whose awaitables nobody would register
 _BUILTIN_VALUES: Final = (str, bytes, int, float, complex, list, tuple, dict, set, frozenset, bytearray)
 
 
@@ -35,7 +36,7 @@ def why_not(kind: type, registered: Iterable[type] = ()) -> str:
     one = f"is {a(name)}"
     if issubclass(kind, _NEVER):
         return f"{one}, and code never crosses; pass a Referenceable with a remote_ method"
-    if issubclass(kind, Awaitable) and kind.__module__ in ("builtins", "_asyncio"):
+    if issubclass(kind, Awaitable) and kind.__module__.partition(".")[0] in _LOOPS:
         return f"{one}: await it first"
     if issubclass(kind, io.IOBase):
         return f"{one}, an open file; pb.stream_file sends what is in it"

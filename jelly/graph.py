@@ -58,7 +58,10 @@ class Survey:
     def visit(self, value: object, level: int) -> _Spot | None:
         """Visit a value and all below it; return its spot, or None for what has no identity."""
         if isinstance(value, Promising):
-            value = settled_value(self._walk, value)
+            try:
+                value = settled_value(self._walk, value)
+            except Unfit:  # found again where its place is known
+                return None
             if type(value) is ExtType:  # its name: nothing is in it
                 return None
         parts = self._members(value)
@@ -99,7 +102,10 @@ class Survey:
     def _pin(self, value: object, level: int) -> None:
         """Visit a key or member: it is written out in full, so what is in it must not be shared."""
         if isinstance(value, Promising):
-            value = settled_value(self._walk, value)
+            try:
+                value = settled_value(self._walk, value)
+            except Unfit:  # as above
+                return
             if type(value) is ExtType:
                 return
         parts = None if type(value) in SCALARS else self._members(value)
@@ -222,6 +228,7 @@ class GraphWalk(Walk):
         self.caches = before.caches
         self.referred = before.referred
         self.spare = before.given
+        self.names_promises = before.names_promises
         self.floodable = 0
         self._numbers: dict[int, int] = {}
         self._depths: list[int] = []

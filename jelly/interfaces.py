@@ -39,7 +39,10 @@ class IReferenceTables(Interface):  # type: ignore[misc]
         """
 
     def promise(value):  # type: ignore[no-untyped-def]
-        """Return the ExtType that names a Promising value, which is not counted, or its value in a tuple."""
+        """Return the ExtType that names a Promising value, which is not counted, or its value in a tuple.
+
+        Asked for the arguments of calls only; elsewhere a value that is not there cannot be sent.
+        """
 
     def undo(exts):  # type: ignore[no-untyped-def]
         """Give back what refer() counted for these ExtTypes: their payload will not be sent."""

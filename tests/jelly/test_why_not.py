@@ -43,6 +43,7 @@ def test_what_is_to_be_awaited_is_not_told_to_be_registered():
     finally:
         made.close()
     assert "is a Future: await it first" == why_not(asyncio.Future)
+    assert "is a Timeout, which" in why_not(asyncio.Timeout)
 
 
 @pytest.mark.parametrize(
