@@ -58,7 +58,7 @@ class Attachment:
         self.is_live = False
         self._forget(self)
         # Before detached(), so that it sees who is left.
-        self._held.let_go(self.key.perspective)
+        self._held.let_go(self.key.perspective, self.identity)
         try:
             self.perspective.detached(self.client, self.identity)
         except Exception:

@@ -241,7 +241,7 @@ class Authorizer(Identities):
             elif not IPerspective.providedBy(given):
                 raise TypeError(f"attached() returned a {type(given).__name__}, expected a perspective")
         except BaseException:
-            held.let_go(key.perspective)
+            held.let_go(key.perspective, identity)
             raise
         attachment = Attachment(identity, client, key, given, held, self._live.forget)
         self._live.add(attachment)

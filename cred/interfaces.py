@@ -228,7 +228,8 @@ class IService(Interface):  # type: ignore[misc]
     def get_perspective(name, identity):  # type: ignore[no-untyped-def]
         """A coroutine function: do the one, then the other, or decide by identity.
 
-        It is called once however many attach, and not again as long as one of them is there.
+        It is called once for an identity, however often that attaches, and not again as long as one of its
+        attachments is there. Only what the method of cred.Service itself finds is given to all identities.
         """
 
 

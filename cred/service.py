@@ -83,7 +83,9 @@ class Service:
     def get_perspective_named(self, name: str) -> Perspective:
         """Return a perspective that is kept. Override it to make one on demand.
 
-        What it makes is kept while it is attached: who attaches meanwhile gets the same one.
+        What it makes is kept while it is attached: whoever attaches that name meanwhile gets the same one,
+        another identity too. So decide by the name alone here; what depends on who attaches belongs into
+        `get_perspective`.
 
         Raises:
             NoSuchPerspective: there is none, or none yet: then load_perspective is asked.
@@ -102,9 +104,12 @@ class Service:
         raise NoSuchPerspective(f"service {self.name!r} loads no perspectives")
 
     async def get_perspective(self, name: str, identity: Identity) -> Perspective:
-        """Find, make or load a perspective for the first of those who attach it.
+        """Find, make or load a perspective.
 
-        Override it to decide by identity; whoever attaches that name meanwhile gets the same one.
+        Override it to decide by identity. What it then returns is for that identity alone: its further
+        attachments of that name share it while one of them is there, and for every other identity this is
+        called anew. As it is, it finds by name, and all who hold the key of that name share one perspective.
+        An override that returns an object it gave another identity shares that one, and all it lets it do.
 
         Raises:
             NoSuchPerspective: there is none.

@@ -70,10 +70,10 @@ def test_it_is_forgotten_with_the_last_who_let_go():
         held = Held(service)
         first = await held.hold("alice", None)
         await held.hold("alice", None)
-        held.let_go("alice")
+        held.let_go("alice", None)
         assert first is await held.hold("alice", None)
-        held.let_go("alice")
-        held.let_go("alice")
+        held.let_go("alice", None)
+        held.let_go("alice", None)
         assert 0 == held.count("alice")
         return first is await held.hold("alice", None), service.loaded
 
@@ -139,3 +139,49 @@ def test_what_a_service_makes_must_be_a_perspective():
 
     with pytest.raises(TypeError, match="made a NoneType, expected a perspective"):
         run(Held(Shop("shop")).hold("alice", None))
+
+
+class Deciding(Service):
+    """Gives rights by identity."""
+
+    async def get_perspective(self, name, identity):
+        made = Perspective(name, self)
+        made.roles = {"admin"} if identity.name == "carol" else set()
+        return made
+
+
+class Somebody:
+    def __init__(self, name):
+        self.name = name
+
+
+def test_what_was_made_for_one_identity_is_never_given_to_another():
+    """Or whoever attached second would act with the rights of the first."""
+
+    async def main():
+        held = Held(Deciding("shop"))
+        carol, bob = Somebody("carol"), Somebody("bob")
+        of_carol = await held.hold("shared", carol)
+        of_bob = await held.hold("shared", bob)
+        again = await held.hold("shared", carol)
+        counts = [held.count("shared")]
+        held.let_go("shared", carol)
+        counts.append(held.count("shared"))
+        held.let_go("shared", carol)
+        anew = await held.hold("shared", carol)
+        held.let_go("shared", bob)
+        held.let_go("shared", carol)
+        counts.append(held.count("shared"))
+        return of_carol.roles, of_bob.roles, again is of_carol, anew is of_carol, counts, held._ones
+
+    assert ({"admin"}, set(), True, False, [3, 2, 0], {}) == run(main())
+
+
+def test_what_is_found_by_name_is_shared_by_all_who_hold_its_key():
+    """As in the paper: a perspective is a role that several may have at once."""
+
+    async def main():
+        held = Held(Loading("shop"))
+        return await held.hold("desk", Somebody("carol")) is await held.hold("desk", Somebody("bob"))
+
+    assert run(main())
