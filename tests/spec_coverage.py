@@ -76,7 +76,7 @@ ELSEWHERE: Final[dict[str, str]] = {
     "PB-K2": "tests/pb/aio/test_reconnecting.py",
     "PB-K3": "tests/pb/aio/test_reconnecting.py",
     "PB-K6": "tests/pb/auth/test_sessions.py",
-    "PB-K7": "tests/pb/aio/test_reconnecting.py",
+    "PB-K7": "tests/pb/aio/test_reconnecting_logins.py",
     "PB-K15": "tests/pb/caches/test_resync.py",
     "PB-K17": "tests/cred/test_sturdy.py",
     "PB-K19": "tests/pb/aio/test_named.py",

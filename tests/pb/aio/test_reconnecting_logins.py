@@ -144,6 +144,29 @@ def test_a_session_that_the_server_takes_for_alive_is_ended_by_the_next(tmp_path
     run(main())
 
 
+def test_two_clients_of_one_identity_do_not_end_each_other(tmp_path):
+    """One has a telephone and a computer: each chooses a session that nobody else has (PB-K7)."""
+
+    async def main():
+        house = await filled()
+        async with (
+            Spot(house.application.root, tmp_path) as spot,
+            pb.open_connection(spot.url, reconnect=quick()) as first,
+            pb.open_connection(spot.url, reconnect=quick()) as second,
+        ):
+            identities = [await connection.login("alice", PASSWORD) for connection in (first, second)]
+            identities.append(await second.login("alice", PASSWORD))
+            users = [await identity.attach("chat") for identity in identities]
+            for _ in range(3):
+                assert ["alice"] * 3 == [await user.who() for user in users]
+                assert 3 == house.authorizer.attach_count("chat", "alice")
+                spot.cut()
+                await asyncio.gather(back(first), back(second))
+            assert ["alice"] * 3 == [await user.who() for user in users]
+
+    run(main())
+
+
 def test_what_may_not_be_attached_any_longer_is_gone(tmp_path, caplog):
     """And the rest of the connection is there all the same."""
 
