@@ -18,13 +18,12 @@ from pb.errors import Forbidden
 from pb.logfields import fields
 
 from . import logged
-from .listening import Listening
+from .listening import Listening, bind
 from .places import Knock, Leave
 from .sparing import Sparing
 
 log = logging.getLogger("pb")
 
-_BACKLOG: Final = 100
 _RETRY_S: Final = 1.0  # when there are too many open files
 
 
@@ -65,15 +64,8 @@ class Door:
     async def listen(self, host: str, port: int) -> None:
         """Begin. Raises OSError: cannot listen there."""
         loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        try:
-            for family, where in dict.fromkeys((each[0], each[4]) for each in found):
-                self.sockets.append(socket.create_server(where, family=family, backlog=_BACKLOG))
-        except OSError:
-            self.close()
-            raise
+        self.sockets += await bind(host, port)
         for listening in self.sockets:
-            listening.setblocking(False)
             task = loop.create_task(self._accept(listening))
             task.add_done_callback(functools.partial(_close, listening))
             self._accepting.append(task)
@@ -82,9 +74,6 @@ class Door:
         """Accept no more, and hang up on those who are shaking hands."""
         for task in (*self._accepting, *self._shaking):
             task.cancel()
-        if not self._accepting:
-            for listening in self.sockets:
-                listening.close()
 
     async def _accept(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""A reference in the hand of an asyncio program: whatever Python or a library tries on it stays on this side."""
+"""A reference in the hand of an asyncio program: whatever Python or a library tries on it asks nobody."""
 
 from __future__ import annotations
 
