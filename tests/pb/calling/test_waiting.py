@@ -38,6 +38,32 @@ def test_a_call_cancelled_before_its_first_step_is_never_run(method):
     assert 0 == script.broker.serving.count
 
 
+def test_a_call_is_stopped_once_however_often_it_is_cancelled():
+    """Who tidies up is not stopped in the middle of it; and to say it again is useless, so it is counted."""
+
+    class Tidy(Server):
+        async def remote_tidy(self):
+            try:
+                return await Gate()
+            except BaseException:
+                self.stopped += 1
+                return await self.gate
+
+    root = Tidy()
+    script = Script(root)
+    serving = script.broker.serving
+    script.say([1, 1, 0, "tidy", NOTHING])
+    script.say([4, 1])
+    assert 0 == serving.budget.spent(serving.taken)
+    script.say([4, 1], [4, 1])
+    assert [] == script.heard()
+    assert 2 == serving.budget.spent(serving.taken)
+    root.gate.open("tidied")
+
+    assert [[2, 1, packed("tidied")]] == script.heard()
+    assert 1 == root.stopped
+
+
 def test_a_handler_may_finish_in_spite_of_being_cancelled():
     """Its value is the answer then."""
     script = Script(Server())

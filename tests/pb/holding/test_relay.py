@@ -199,6 +199,31 @@ def test_a_cancel_is_passed_on(step):
     assert {} == three.left.client.broker.calls.pending == three.right.client.broker.calls.pending
 
 
+def test_of_several_cancels_for_a_call_one_is_passed_on():
+    """Else whoever uses a proxy could use up what the proxy may ask for in vain, for all its users (PB-L14)."""
+    three = Three()
+    proxy = three.proxy()
+
+    async def linger():
+        try:
+            return await Gate()
+        except BaseException:
+            return await three.right_root.gate
+
+    three.right_root.remote_linger = linger
+    outcome = proxy.linger()
+    three.run()
+    for _ in range(3):
+        three.left.client.broker.calls.cancel(outcome.id, outcome)
+        three.run()
+    near, far = [side.broker.serving for side in (three.left.server, three.right.server)]
+    assert [2, 0] == [serving.budget.spent(serving.taken) for serving in (near, far)]
+    three.right_root.gate.open("tidied")
+    three.run()
+
+    assert "tidied" == outcome.result()
+
+
 def test_a_call_that_waits_in_the_middle_can_be_cancelled():
     """It never reaches the far end."""
     three = Three(right_limits=pb.Limits(max_calls=1))
