@@ -109,7 +109,7 @@ def test_a_verifier_that_read_the_identity_too_early_lets_nobody_in():
 
 @pytest.mark.parametrize("change", ["password", "credential"])
 def test_a_verifier_that_read_the_identity_too_early_does_not_know_what_changed_since(change):
-    """Whoever is locked out by a new password must not get in by what was proven of the old one."""
+    """Whoever is locked out by a new password must not get in by what was proven of the old one (PB-A9)."""
 
     async def main():
         authorizer = application()

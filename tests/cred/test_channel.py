@@ -17,7 +17,7 @@ def test_the_hello_hash_covers_both_hellos_in_order():
 
 @pytest.mark.parametrize("data", [b"", bytes(31)], ids=["empty", "short"])
 def test_a_binding_that_binds_nothing_is_refused(data):
-    """An Ed25519 certificate has no tls-server-end-point; going on without was a vulnerability elsewhere."""
+    """An Ed25519 certificate has no tls-server-end-point; going on was a vulnerability elsewhere (PB-A18)."""
     with pytest.raises(ValueError, match="at least 32"):
         cred.Binding("tls-server-end-point", data)
     assert 32 == len(cred.Binding("tls-server-end-point", bytes(32)).data)

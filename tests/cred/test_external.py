@@ -47,7 +47,7 @@ def failing(credentials, channel, *records):
 
 
 def test_a_name_is_never_guessed_from_what_the_transport_says():
-    """Whoever names accounts or signs certificates does not decide who gets in here."""
+    """Whoever names accounts or signs certificates does not decide who gets in here (PB-A33)."""
     subject = Channel(HELLO, vouched=(Credential.of_tls_subject("CN=alice"),))
 
     assert "0 identities" in failing(External("alice"), subject, IdentityRecord.new("alice"))

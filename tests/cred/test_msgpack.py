@@ -52,7 +52,7 @@ GOOD = pack({"a": b"1", "b": "2"})
     ],
 )  # fmt: skip
 def test_any_other_form_is_refused(data):
-    """Two forms of one map would be two messages for one signature."""
+    """Two forms of one map would be two messages for one signature (PB-V42)."""
     assert {"a": b"1", "b": "2"} == unpack_map(GOOD, ["a", "b"])
     with pytest.raises(ValueError):
         unpack_map(data, ["a", "b"])

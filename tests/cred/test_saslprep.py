@@ -50,7 +50,7 @@ def test_a_space_that_is_not_ascii_becomes_one_that_is():
     ],
 )
 def test_what_is_prohibited_is_refused_and_not_shown(char, kind, stored):
-    """A name that reverses the text around it could pass for another one in a log."""
+    """A name that reverses the text around it could pass for another one in a log (PB-A14)."""
     try:
         found = saslprep(f"a{char}b", stored=stored)
     except ValueError as error:

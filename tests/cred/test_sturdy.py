@@ -27,7 +27,7 @@ class Names:
 
 
 def test_a_name_has_160_bits_of_chance_in_base32():
-    """What is asked for is 128; nobody may come by it by trying."""
+    """What is asked for is 128; nobody may come by it by trying (PB-K17)."""
     asked = []
 
     def random(size):

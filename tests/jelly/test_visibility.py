@@ -111,7 +111,7 @@ def test_many_at_once_are_restricted_too() -> None:
 
 
 def test_what_was_hidden_here_is_left_out_when_it_is_sent_on() -> None:
-    """There is nothing to send, even to those who would be shown it."""
+    """There is nothing to send, even to those who would be shown it (PB-V47)."""
     arrived = send(Person("ann", 5), CLERK)
     encoder, decoder = admit(Person)
     payload = encoder.dumps(arrived, Tables(HR))

@@ -18,7 +18,7 @@ from .pump import STEPS, Pump, Script, frame, packed
 
 
 def test_every_state_says_what_it_takes():
-    """Spec 2.8, as a table."""
+    """Spec 2.8, as a table (PB-F37)."""
     everything = set(range(1, 16))
 
     assert {0} == set(RECEIVES[State.GREETING])

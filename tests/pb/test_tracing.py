@@ -67,7 +67,7 @@ def test_the_parts_of_a_traceparent_are_read():
     ],
 )
 def test_what_is_no_traceparent_is_refused_here_and_ignored_from_a_peer(text):
-    """A program is told of its mistake; a peer's costs the trace and nothing else."""
+    """A program is told of its mistake; a peer's costs the trace and nothing else (PB-M44)."""
     with pytest.raises(ValueError, match="traceparent is "):
         pb.Trace(text)
     assert trace_of({"traceparent": text}) is None

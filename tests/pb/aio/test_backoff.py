@@ -21,7 +21,7 @@ def test_waits_double_up_to_a_bound():
 
 
 def test_chance_spreads_the_whole_wait():
-    """Five thousand clients that lost their server together must not come back together."""
+    """Five thousand clients that lost their server together must not come back together (PB-K1)."""
     assert 0.0 == pb.Reconnect(chance=lambda: 0.0).delay_s(9)
     assert 15.0 == pb.Reconnect(chance=lambda: 0.5).delay_s(9)
     assert len({pb.Reconnect().delay_s(9) for _ in range(8)}) > 1

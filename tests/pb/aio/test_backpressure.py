@@ -10,6 +10,7 @@ import tracemalloc
 import msgpack
 import pytest
 
+import jelly
 import pb
 
 from ...sizes import exhaustive, sized
@@ -190,6 +191,46 @@ def test_backpressure_closes_a_slow_reader_and_nobody_else(loop, caplog):
     run(main(), loop)
     (record,) = [record for record in caplog.records if "too slowly" in record.getMessage()]
     assert record.levelname == "WARNING"
+
+
+def test_backpressure_closes_who_is_told_much_and_does_not_read(loop, caplog):
+    """Changes are not held back, as answers are: so many bytes of them may wait, and no more."""
+    registry = jelly.Registry()
+
+    @registry.cacheable("test.Board")
+    class Board(pb.Tracked):
+        text: bytes
+
+        def __init__(self):
+            self.text = b""
+
+    class Shown(pb.Root):
+        board = Board()
+
+        def remote_board(self):
+            return self.board
+
+    async def main():
+        limits = pb.Limits(write_stall_s=3600.0, write_max_bytes=2 * MEBI)
+        async with (
+            pb.serve(Shown(), "pb://127.0.0.1:0", limits=limits, registry=registry) as server,
+            pb.open_connection(server.url, registry=registry) as reads,
+            pb.open_connection(server.url, registry=registry) as silent,
+        ):
+            kept = [await connection.root.board() for connection in (reads, silent)]
+            silent._link.transport.pause_reading()
+            told = 0
+            while len(server.connections) == 2 and told < 1000:
+                Shown.board.text = bytes(100_000) + told.to_bytes(2, "big")
+                told += 1
+                await asyncio.sleep(0)
+            assert told < 1000
+            await reads.root.board()
+            assert [False, Shown.board.text] == [pb.is_stale(kept[0]), kept[0].text]
+            silent.abort()
+
+    run(main(), loop)
+    assert 1 == sum("too slowly" in record.getMessage() for record in caplog.records)
 
 
 def test_others_have_their_turn_while_held_calls_begin(loop):

@@ -200,7 +200,7 @@ def test_nothing_at_all_is_anonymous():
 
 
 def test_a_login_where_somebody_may_listen_is_refused_here(monkeypatch):
-    """Before the name is sent. The address is another machine's, as far as this side knows."""
+    """Before the name is sent. The address is another machine's, as far as this side knows (PB-A3)."""
     from pb.aio import secure
 
     monkeypatch.setattr(secure, "is_loopback", lambda host: False)

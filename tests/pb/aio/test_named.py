@@ -101,7 +101,7 @@ class Line:
 
 
 def test_secret_names_are_said_where_logins_are():
-    """Whoever listens would have the object."""
+    """Whoever listens would have the object (PB-K19)."""
     far = Line(address="192.0.2.1")
     with pytest.raises(pb.Forbidden, match="the name is a secret, and what is said to 192"):
         check_sayable("~" + "a" * 32, far, "192.0.2.1:8787")

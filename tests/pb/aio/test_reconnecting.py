@@ -178,7 +178,7 @@ def test_calls_may_fail_at_once_instead(tmp_path):
 
 
 def test_a_call_whose_outcome_is_unknown_is_made_again_only_where_it_may(tmp_path):
-    """What the server declares, or the caller; of all others it is said that nobody knows."""
+    """What the server declares, or the caller; of all others it is said that nobody knows (PB-K3)."""
 
     async def main():
         lobby = Lobby()

@@ -192,7 +192,7 @@ def test_what_may_not_be_attached_any_longer_is_gone(tmp_path, caplog):
 
 
 def test_a_login_that_is_refused_ends_it_for_good(tmp_path, caplog):
-    """Every further try would be one more wrong guess."""
+    """Every further try would be one more wrong guess (PB-K2)."""
 
     async def main():
         house = await filled()

@@ -99,7 +99,7 @@ def test_older_tls_is_refused(pem: Path) -> None:
 def test_pinned_key_is_accepted_in_either_case_under_any_host_name(
     pem: Path, spelling: Callable[[str], str]
 ) -> None:
-    """A pin stands for the key, wherever it lives."""
+    """A pin stands for the key, wherever it lives (PB-F44)."""
     pin = spelling(tls.fingerprint(pem.read_bytes()))
 
     client, _ = shake_hands(tls.client_context(pin), tls.server_context(pem), "elsewhere.example")

@@ -37,7 +37,7 @@ def test_a_message_is_a_frame_whole_or_in_fragments(loop):
 
 
 def test_payloads_of_every_size_pass_both_ways(loop):
-    """Also those that a link writes in pieces, and that fill its buffer several times."""
+    """Also those that a link writes in pieces, and that fill its buffer several times (PB-F42)."""
 
     async def main(server):
         async with pb.open_connection(server.url) as connection:
@@ -78,7 +78,7 @@ def test_payloads_of_every_size_pass_both_ways(loop):
     ],
 )
 def test_what_breaks_the_protocol_closes_with_a_code_that_says_so(sent, code, loop):
-    """That of the BYE and 4,000, or WebSocket's own."""
+    """That of the BYE and 4,000, or WebSocket's own (PB-F1)."""
 
     async def main(server):
         async with socket_to(server) as socket:
@@ -95,7 +95,7 @@ def test_what_breaks_the_protocol_closes_with_a_code_that_says_so(sent, code, lo
 
 
 def test_before_its_hello_a_peer_cannot_make_us_keep_much(loop):
-    """A message that may not be that long yet is not waited for."""
+    """A message that may not be that long yet is not waited for (PB-F40)."""
 
     async def main(server):
         client = ClientProtocol(parse_uri(server.url), subprotocols=["pb.1"])

@@ -29,7 +29,7 @@ from .sockets import Root, ask, over, socket_to
     ],
 )
 def test_a_page_from_elsewhere_is_refused(origin, origins, status, loop, caplog):
-    """A browser would let any page use what the person who looks at it may use."""
+    """A browser would let any page use what the person who looks at it may use (PB-F39)."""
     caplog.set_level(logging.WARNING, "pb")
 
     async def main(server):
@@ -67,7 +67,7 @@ def test_the_same_origin_is_believed_under_an_address_only(origin, host, allowed
 
 
 def test_a_client_without_the_subprotocol_is_refused(loop):
-    """It would speak something else."""
+    """It would speak something else (PB-F38)."""
 
     async def main(server):
         for subprotocols in (None, ["pb.2", "chat"]):

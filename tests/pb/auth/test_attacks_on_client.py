@@ -128,7 +128,7 @@ def test_a_server_that_does_not_prove_itself_is_not_believed(change):
     ids=["without proof", "with a made up one", "and a challenge"],
 )
 def test_an_identity_at_once_is_not_believed(step):
-    """The server was asked to prove itself and does not."""
+    """The server was asked to prove itself and does not (PB-A10)."""
     with pytest.raises(cred.UntrustedServer):
         visit(lambda method, args: step)
 

@@ -320,7 +320,7 @@ def test_an_unknown_name_has_one_salt_for_ever():
 
 
 def test_three_wrong_answers_end_the_connection_and_keep_the_source_away():
-    """Whatever is guessed; and who knows a good password guesses no better at others."""
+    """Whatever is guessed; and who knows a good password guesses no better at others (PB-L11)."""
     auth = AuthRoot(authorizer(), throttle=cred.Throttle(clock=lambda: 0.0))
     knock = Knock(auth, bound())
     for left in (2, 1, 0):

@@ -100,7 +100,7 @@ async def refused(asking):
 
 
 def test_a_reference_is_gone_at_once_when_its_name_is_revoked():
-    """On every connection that has it; what another name has given stays."""
+    """On every connection that has it; what another name has given stays (PB-K23)."""
 
     async def act(library):
         url, other = [await library.give_name("document", key) for key in ("17", "18")]

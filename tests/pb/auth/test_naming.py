@@ -33,7 +33,7 @@ def test_a_sturdy_reference_needs_no_login():
 
 
 def test_who_uses_a_secret_name_is_not_logged_in():
-    """He has the one object: neither published ones nor anybody's identity."""
+    """He has the one object: neither published ones nor anybody's identity (PB-K21)."""
 
     async def act(library, server):
         library.application.publish("lobby", Document())
@@ -69,7 +69,7 @@ def test_published_names_need_a_login():
 
 @pytest.mark.parametrize("how", ["logout", "disabled"])
 def test_published_objects_go_with_the_last_login(how):
-    """What a login gave ends with it; a second one on the connection keeps it, a secret name is untouched."""
+    """What a login gave ends with the last one on the connection; a secret name is untouched (PB-K20)."""
 
     async def act(library, server):
         library.application.publish("lobby", Document())
@@ -180,7 +180,7 @@ def test_who_logs_in_again_and_again_fills_nothing():
 
 
 def test_guesses_are_counted_like_guesses_at_passwords():
-    """The third ends the connection; it does not matter what was right before."""
+    """The third ends the connection; it does not matter what was right before (PB-K22)."""
 
     async def act(library, server):
         url = await library.application.give_name("document", "17")

@@ -105,7 +105,7 @@ def test_nothing_is_on_the_wire():
 
 
 def test_the_file_of_the_store_holds_no_password(tmp_path):
-    """Nor what a client derives from one. StoredKey and ServerKey are there, and nowhere else."""
+    """Nor what a client derives from one. StoredKey and ServerKey are there, and nowhere else (PB-A16)."""
     from cred.stores.sqlite import SqliteStore
 
     async def main():

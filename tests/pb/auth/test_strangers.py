@@ -28,7 +28,7 @@ def fill(strangers, count):
 
 
 def test_sixteen_of_one_source_may_wait_and_the_others_are_not_affected():
-    """One source must not take all places."""
+    """One source must not take all places (PB-A41)."""
     strangers = Strangers(lucky)
     for _ in range(MOST_OF_ONE_SOURCE):
         strangers.enter("one")

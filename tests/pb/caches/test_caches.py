@@ -49,7 +49,7 @@ def test_an_update_comes_before_the_answer_that_follows_it(step):
 
 @STEPS
 def test_an_update_told_by_the_hook_follows_the_snapshot(step):
-    """In the order in which it was told, and the state is that of the moment the hook returned."""
+    """In the order in which it was told, and the state is that of the moment the hook returned (PB-C11)."""
 
     class Eager(Stock):
         def get_state_to_cache_and_observe_for(self, perspective, observer):

@@ -238,7 +238,7 @@ def build(value):
 
 
 def test_a_replica_of_another_connection_is_forbidden():
-    """Its state was cut for someone else's eyes. Nothing is counted for it."""
+    """Its state was cut for someone else's eyes. Nothing is counted for it (PB-C23)."""
     shop = Shop()
     one, two = Pump(shop, registry=REGISTRY), Pump(Shop(), registry=REGISTRY)
     replica = one.call("get", "stock")

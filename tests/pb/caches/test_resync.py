@@ -197,7 +197,7 @@ def test_another_user_gets_a_replica_of_his_own():
 
 
 def test_what_the_program_does_not_send_stays_stale():
-    """An offer by itself brings nothing, however right its key."""
+    """An offer by itself brings nothing, however right its key (PB-K15)."""
     chart = Chart()
     house = House(board=chart)
     old = join(house)

@@ -267,7 +267,7 @@ def test_a_replica_bounds_the_keys_whose_hash_its_owner_can_choose():
     ids=["private", "method", "dunder", "undeclared", "no str", "no map"],
 )
 def test_a_state_with_anything_but_declared_fields_is_refused(state):
-    """As for copies."""
+    """As for copies (PB-T10)."""
     liar = Liar()
     liar.state = state
 

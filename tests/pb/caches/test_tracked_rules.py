@@ -22,7 +22,7 @@ from ..pump import Cancelled, Pump, run_all
 
 
 def test_not_one_byte_of_a_hidden_field_goes_to_who_may_not_see_it():
-    """Not even that it changed."""
+    """Not even that it changed (PB-T11)."""
     board = Board(secret=["hush"], code=7)
     (one, two, three), (referee, guest, nobody) = follow(board, "referee", "guest", None)
     assert (["hush"], HIDDEN, HIDDEN) == (referee.secret, guest.secret, nobody.secret)
@@ -213,7 +213,7 @@ def test_a_first_value_that_cannot_be_sent_leaves_no_value():
 
 @pytest.mark.parametrize("users", [("guest",), ("guest", "referee")], ids=["alone", "and another"])
 def test_a_peer_that_takes_little_cannot_keep_the_owner_from_changing(users, caplog):
-    """Its own replica is given up. All it needs is to say max_frame=4096."""
+    """Its own replica is given up. All it needs is to say max_frame=4096 (PB-C16)."""
     board = Board()
     house = House(board=board)
     small = join(house, client_limits=Limits(max_frame=4096))

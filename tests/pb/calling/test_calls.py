@@ -309,7 +309,7 @@ def test_a_call_cancelled_before_its_first_step_is_answered_too():
 
 
 def test_over_the_limit_of_the_peer_calls_wait_in_order():
-    """Unencoded, and none is lost."""
+    """Unencoded, and none is lost (PB-M11)."""
     root = Server()
     pump = Pump(root, limits=pb.Limits(max_calls=2))
     waiting = [pump.root.wait() for _ in range(2)]

@@ -120,7 +120,7 @@ def test_the_side_that_was_asked_may_be_the_one_that_works(step):
 
 @STEPS
 def test_calls_that_cross_a_bye_are_told_that_they_did_not_run(step):
-    """So that they may be made elsewhere."""
+    """So that they may be made elsewhere (PB-F29)."""
     root = Server()
     pump = Pump(root, step=step)
     first = pump.root.note(1)

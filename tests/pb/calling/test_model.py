@@ -353,7 +353,7 @@ def _with_errors(registry):
 @exhaustive
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + COUNT), ids=lambda seed: f"seed-{seed}-")
 def test_whatever_happens_both_sides_agree(seed, caplog):
-    """Identities, counts and outcomes, at any moment and at the end."""
+    """Identities, counts and outcomes, at any moment and at the end (PB-M7)."""
     caplog.set_level(logging.CRITICAL, "pb")  # a record of an error would hold what its frames hold
     gc.disable()  # collected at times of its own choosing, a run could not be repeated
     try:

@@ -103,7 +103,8 @@ class Cut:
 def test_a_cut_after_any_byte_keeps_every_promise(make, check, direction, how, caplog):
     """Each call settles once with what is known, each handler ran at most once and in order, each end is told
     once, and nothing is left. A stream that is said to be whole is, each producer is closed once, and each
-    call on a result to come is told what became of that."""
+    call on a result to come is told what became of that (PB-F35).
+    """
     caplog.set_level("CRITICAL", "pb")
     cut = Cut(make, check, direction, how)
     cut.everywhere(2 * WAYS.index((direction, how)) % STRIDE, STRIDE)

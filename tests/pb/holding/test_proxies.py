@@ -64,7 +64,7 @@ def test_the_same_reference_is_the_same_proxy():
 
 
 def test_whoever_sends_no_proxies_refuses_them_where_they_are_sent():
-    """The switch of R18."""
+    """The switch of PB-R18."""
     three = Three(proxy=False)
 
     with pytest.raises(pb.Forbidden, match="proxy=False"):

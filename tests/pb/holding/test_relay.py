@@ -200,7 +200,7 @@ def test_a_cancel_is_passed_on(step):
 
 
 def test_of_several_cancels_for_a_call_one_is_passed_on():
-    """Else whoever uses a proxy could use up what the proxy may ask for in vain, for all its users (PB-L14)."""
+    """Else one user of a proxy could use up what it may ask for in vain, for all of them (PB-L14)."""
     three = Three()
     proxy = three.proxy()
 
@@ -276,7 +276,7 @@ def test_the_middle_serves_only_so_many_at_once():
 
 @STEPS
 def test_copies_the_middle_does_not_know_pass_unchanged(step):
-    """As inert values, both ways (R22)."""
+    """As inert values, both ways (PB-R22)."""
     three = Three(step)
     proxy = three.proxy()
 

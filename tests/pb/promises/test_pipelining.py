@@ -102,7 +102,7 @@ def test_an_argument_that_fails_fails_the_call():
 
 @pytest.mark.parametrize("kind", ["cache", "stream"])
 def test_what_is_kept_up_to_date_does_not_go_with_a_call_that_may_have_to_wait(kind):
-    """What is told of it would overtake it; so the caller waits instead."""
+    """What is told of it would overtake it; so the caller waits instead (PB-S4)."""
     house, pump = make()
 
     async def rows():
@@ -124,7 +124,7 @@ def test_what_is_kept_up_to_date_does_not_go_with_a_call_that_may_have_to_wait(k
 
 
 def test_calls_keep_their_order_behind_one_that_waits_for_another_result():
-    """On the promise, on what it becomes, and with arguments or without."""
+    """On the promise, on what it becomes, and with arguments or without (PB-P18)."""
     house, pump = make()
     room = tell(pump.root, "room", "a")
     slow = tell(pump.root, "later", "slow")

@@ -92,7 +92,7 @@ def test_pull_and_stop_may_cross_the_end():
 
 
 def test_items_that_cross_stop_are_counted_and_dropped():
-    """What they hold is released, and the streams among it stopped."""
+    """What they hold is released, and the streams among it stopped (PB-S15)."""
     script, _ = streaming()
     script.side.broker.tables.exports[0].object.kept.stop()
     assert [[12, 1]] == script.heard()

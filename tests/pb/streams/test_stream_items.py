@@ -132,7 +132,7 @@ def test_every_kind_of_item_arrives_alone_or_with_others(pump):
 
 
 def test_an_item_is_sent_as_it_was_when_it_was_made(pump):
-    """A generator may change its row and yield it again."""
+    """A generator may change its row and yield it again (PB-S10)."""
 
     async def values():
         row = {}
@@ -204,7 +204,7 @@ def test_an_open_file_and_an_awaitable_are_no_streams(pump, tmp_path):
 
 
 def test_what_waits_to_be_taken_is_bounded_in_bytes():
-    """Credit counts items, which may be large."""
+    """Credit counts items, which may be large (PB-S8)."""
     pump = Pump(Server(), limits=pb.Limits(max_stream_bytes=100_000))
 
     async def values():

@@ -51,7 +51,7 @@ def passed(left, right):
 
 
 def test_a_stream_that_is_passed_on_is_relayed_with_credit(chain):
-    """The middle asks for no more than its own consumer takes."""
+    """The middle asks for no more than its own consumer takes (PB-S25)."""
     left, right = chain
     stream = passed(left, right)
     source = server_of(right).source

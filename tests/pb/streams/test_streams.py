@@ -48,7 +48,7 @@ def test_stream_of_infinite_ints_is_never_more_than_the_window_ahead_of_a_stoppe
 
 
 def test_a_stream_without_a_window_begins_when_it_is_asked_for():
-    """Who announces nothing gets nothing unasked."""
+    """Who announces nothing gets nothing unasked (PB-S7)."""
     pump = Pump(Server(), limits=pb.Limits(window=0))
     stream = pump.call("ints")
     assert 0 == server_of(pump).source.made
@@ -200,7 +200,7 @@ def test_a_stream_in_a_refused_payload_is_stopped():
 
 
 def test_only_so_many_streams_are_sent_at_a_time():
-    """The peer says how many it takes, and this side how many it makes."""
+    """The peer says how many it takes, and this side how many it makes (PB-S5)."""
     pump = Pump(Server(), limits=pb.Limits(max_streams=2))
     pump.call("take", Source(), Source())
 
@@ -307,7 +307,7 @@ def test_a_stream_can_neither_be_pickled_nor_copied(pump):
 
 
 def test_a_peer_that_takes_no_streams_is_sent_none(pump):
-    """It did not announce the feature."""
+    """It did not announce the feature (PB-S2)."""
     pump.server.broker.streams.peer_takes = False
 
     with pytest.raises(pb.Unsupported, match="takes no streams"):

@@ -50,7 +50,7 @@ def test_the_registry_is_taken_as_it_is():
 
 
 def test_names_of_the_protocol_are_not_for_applications():
-    """A caller would take such an error for a statement about its call, that it did not run for instance."""
+    """A caller would take such an error for one about its call, that it did not run, say (PB-E11)."""
     registry = jelly.Registry()
     registry.add(Point, "pb.Point")
 

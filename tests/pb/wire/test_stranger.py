@@ -173,7 +173,7 @@ def test_messages_that_only_those_inside_may_send_end_the_connection(message):
 
 @pytest.mark.parametrize("target", [1, 2, 2**53 - 1])
 def test_there_is_no_other_object_to_call(target):
-    """Authority lives in references, and none has been given."""
+    """Authority lives in references, and none has been given (PB-A40)."""
     peer = knock()
     with pytest.raises(Told) as told:
         peer.call(target, "login", "ANONYMOUS", b"")
