@@ -86,6 +86,7 @@ if TYPE_CHECKING:
     from .aio.files import receive_file, stream_file
     from .aio.login import connect
     from .aio.promise import Promise
+    from .aio.providing import providing
     from .aio.reconnecting import LastingConnection
     from .aio.reference import RemoteMethod, call_remote
     from .aio.references import reference_report
@@ -147,6 +148,7 @@ __all__ = [
     "call_remote",
     "describe",
     "Description",
+    "providing",
     "deadline",
     "connection_of",
     "on_disconnect",
@@ -239,6 +241,7 @@ _LAZY: Final = {
     "deadline": "pb.aio.deadline",
     "reference_report": "pb.aio.references",
     "describe": "pb.aio.describing",
+    "providing": "pb.aio.providing",
     "in_thread": "pb.aio.threads",
     "Stream": "pb.aio.stream",
     "stream_file": "pb.aio.files",

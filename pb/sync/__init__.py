@@ -38,6 +38,7 @@ from .describing import describe
 from .events import event_usage, events, events_delivered
 from .gui import Gui
 from .identity import RemoteIdentity
+from .providing import providing
 from .reconnecting import LastingConnection
 from .reference import RemoteMethod, call_remote
 from .reference import SyncReference as RemoteReference
@@ -66,6 +67,7 @@ __all__ = [
     "call_remote",
     "deadline",
     "describe",
+    "providing",
     "connection_of",
     "on_disconnect",
     "release",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, assert_type
+from collections.abc import AsyncIterator
+from typing import Any, Protocol, assert_type
 
 import pb
 from pb import sync
@@ -38,6 +39,32 @@ class BlockingRoom(pb.Root):
         count: int = guest.count()
         sync.on_disconnect(guest, print)
         return count
+
+
+class Echo(Protocol):
+    """What may be called."""
+
+    async def echo(self, text: str, *, times: int = 1) -> str: ...
+
+    def numbers(self) -> AsyncIterator[int]: ...
+
+
+class BlockingEcho(Protocol):
+    """The same, where calls wait."""
+
+    def echo(self, text: str) -> str: ...
+
+
+async def call_by_interface(reference: pb.RemoteReference, connection: pb.Connection) -> str:
+    echo = await pb.providing(reference, Echo)
+    assert_type(echo, Echo)
+    async for number in (await pb.providing(connection.root, Echo)).numbers():
+        assert_type(number, int)
+    return await echo.echo("hello", times=2)
+
+
+def call_by_interface_and_wait(connection: sync.Connection) -> str:
+    return sync.providing(connection.root, BlockingEcho).echo("hello")
 
 
 class Shop(pb.Service):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Protocol
 
 import pb
 from pb import sync
@@ -33,6 +34,21 @@ async def connect(connection: pb.Connection) -> int:
     with pb.open_connection("pb://host"):  # E: attr-defined
         pass
     return "what follows slips is looked at too"  # E: return-value
+
+
+class Echo(Protocol):
+    """What may be called."""
+
+    async def echo(self, text: str) -> str: ...
+
+
+async def call_by_interface(reference: pb.RemoteReference) -> int:
+    echo = await pb.providing(reference, Echo)
+    await echo.ehco("hello")  # E: attr-defined
+    await echo.echo()  # E: call-arg
+    await echo.echo(1)  # E: arg-type
+    echo.echo("hello").upper()  # E: attr-defined
+    return await echo.echo("hello")  # E: return-value
 
 
 def connect_blocking() -> None:
