@@ -65,7 +65,8 @@ class Limits(jelly.Limits):
         write_high_bytes: output waiting for the network above which producers wait.
         write_low_bytes: output waiting below which they go on.
         write_max_bytes: output waiting that closes the connection as a slow consumer.
-        write_stall_s: seconds above `write_high_bytes` that close it likewise.
+        write_stall_s: seconds that close it likewise when it takes less than `write_low_bytes` in them, while
+            more waits for it. A frame of any size arrives over a link that is as fast as that (2 kB/s).
         useless_requests: how many requests of the peer, beside `max_calls`, may at once be such as it could
             know to be useless (at least 100): calls of what is not there, calls over `max_calls`, a CANCEL of
             what has ended, PINGs.

@@ -44,6 +44,7 @@ ELSEWHERE: Final[dict[str, str]] = {
     "PB-E11": "tests/pb/wire/test_codec.py",
     "PB-L7": "tests/pb/wire/test_frames.py",
     "PB-L11": "tests/pb/auth/test_attacks_on_server.py",
+    "PB-L16": "tests/pb/aio/test_pulse.py",
     "PB-L14": "tests/pb/holding/test_relay.py",
     "PB-C11": "tests/pb/caches/test_caches.py",
     "PB-C16": "tests/pb/caches/test_tracked_rules.py",

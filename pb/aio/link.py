@@ -257,10 +257,10 @@ class Link(Reading):
         """Write what there is; `pause_writing` may come of it."""
         write_one(self)
 
-    def written(self) -> None:
+    def written(self, buffers: list[bytes]) -> None:
         """Look after what was written: whether the peer reads it, and whether this is needed any longer."""
         if self._pulse.stalled_since and self._transport is not None:
-            self._pulse.check_stall()
+            self._pulse.check_stall(sum(map(len, buffers)))
         if self._owned and self.broker.is_unused:
             self._owned = False
             self._settle()

@@ -17,7 +17,7 @@ from pb.wire.outbox import LARGE_PAYLOAD
 from pb.wire.state import State
 from pb.wire.stranger import LOGIN_TIMEOUT_S
 
-from .transports import give_up_after
+from .transports import acknowledged_bytes, give_up_after
 
 if TYPE_CHECKING:
     from .link import Link
@@ -37,10 +37,12 @@ class Pulse:
     """The timer of one link.
 
     Attributes:
-        stalled_since: when the network took no more; 0.0 while it does.
+        stalled_since: when the network took no more, or had last taken so much that the peer does read; 0.0
+            while nothing waits for it.
     """
 
     __slots__ = (
+        "_acknowledged_bytes",
         "_arriving",
         "_due_at",
         "_leaving_bytes",
@@ -49,7 +51,9 @@ class Pulse:
         "_opened_at",
         "_quiet_since",
         "_room",
+        "_taken_bytes",
         "_timer",
+        "_waiting_bytes",
         "stalled_since",
     )
 
@@ -63,6 +67,9 @@ class Pulse:
         self._looked_at = 0.0
         self._leaving_bytes = 0  # at the last look, since the connection has ended
         self.stalled_since = 0.0
+        self._waiting_bytes = 0  # at the last look, while it takes no more,
+        self._acknowledged_bytes = 0
+        self._taken_bytes = 0  # and how much it has taken since `stalled_since`
         self._room: asyncio.Future[None] | None = None  # made by who waits for it
 
     @property
@@ -174,7 +181,7 @@ class Pulse:
     def stalled(self) -> None:
         """The network takes no more."""
         broker = self._link.broker
-        self.stalled_since = self._link.loop.time()
+        self._await_more()
         broker.calls.hold()
         broker.serving.hold()
         broker.streams.hold()
@@ -224,17 +231,53 @@ class Pulse:
             return False
         return arriving[1] - before[1] < _LEAST_BYTES_PER_S * (now - self._looked_at)
 
-    def check_stall(self) -> None:
-        """Close on a peer that does not read: what waits for it is bounded in bytes and in time."""
+    def _await_more(self) -> None:
         link = self._link
-        limits = link.broker.limits
+        self.stalled_since = link.loop.time()
+        self._waiting_bytes = link.transport.get_write_buffer_size()
+        self._acknowledged_bytes = acknowledged_bytes(link.transport)
+        self._taken_bytes = 0
+
+    def _look_at_taken(self, written_bytes: int) -> None:
+        """Count what the peer has taken since the last look. Where that is enough, its time begins anew."""
+        link = self._link
         waiting = link.transport.get_write_buffer_size()
+        acknowledged = acknowledged_bytes(link.transport)
+        # Two witnesses, because each misses something: TLS keeps bytes beneath what it tells, and the system
+        # takes them in large portions; only it knows of acknowledgements, and only of those of TCP.
+        from_here = self._waiting_bytes + written_bytes - waiting
+        self._taken_bytes += max(0, from_here, acknowledged - self._acknowledged_bytes)
+        self._waiting_bytes, self._acknowledged_bytes = waiting, acknowledged
+        if self._taken_bytes >= max(1, link.broker.limits.write_low_bytes):
+            self._await_more()
+
+    def check_stall(self, written_bytes: int = 0) -> None:
+        """Close on a peer that does not read: what waits for it is bounded in bytes and in time.
+
+        Args:
+            written_bytes: what was added just now to what waits.
+        """
+        link = self._link
+        if link.broker.state is State.CLOSED:
+            return
+        limits = link.broker.limits
+        self._look_at_taken(written_bytes)
+        waiting, most = self._waiting_bytes, limits.most_bytes_waiting
         stalled_s = link.loop.time() - self.stalled_since
-        if waiting > limits.most_bytes_waiting or stalled_s > limits.write_stall_s:
+        if waiting > most:
+            # It may read all the same, and then it is told why; else `_check_leaving` cuts it.
+            link.broker.fail(
+                ProtocolError(
+                    f"the peer reads too slowly: {waiting} bytes wait for it, and {most} may",
+                    messages.BYE_LIMIT,
+                )
+            )
+        elif stalled_s > limits.write_stall_s:
             transport = link.transport
             link.broker.fail(
                 ProtocolError(
-                    f"the peer reads too slowly: {waiting} bytes wait for it since {stalled_s:.0f} s",
+                    f"the peer reads too slowly: {waiting} bytes wait for it, of which it has taken "
+                    f"{self._taken_bytes} in {stalled_s:.0f} s",
                     messages.BYE_LIMIT,
                 )
             )

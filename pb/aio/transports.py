@@ -11,6 +11,7 @@ import os
 import socket
 import ssl
 import stat
+import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,8 @@ _TLS_HANDSHAKE_S: Final = 10
 _WITH_TLS: Final = frozenset({"pbs", "wss"})
 _JOIN_BYTES = 64 * 1024
 _GRACE_S = 10  # for the BYE of this side, which says why
+# tcpi_bytes_acked of Linux. Other systems have a shorter TCP_INFO, or none.
+_ACKNOWLEDGED: Final = struct.Struct("=120xQ")
 
 
 class Listener(Protocol):
@@ -256,6 +259,19 @@ def give_up_after(transport: asyncio.BaseTransport, limits: Limits) -> None:
     if limits.idle_s:
         seconds = max(limits.idle_s, limits.write_stall_s) + _GRACE_S
         found.setsockopt(socket.IPPROTO_TCP, option, min(int(1000 * seconds), 2**31 - 1))
+
+
+def acknowledged_bytes(transport: asyncio.BaseTransport) -> int:
+    """Return how much of what was written the peer's system has taken so far; 0 where nothing tells."""
+    option = getattr(socket, "TCP_INFO", None)
+    found = transport.get_extra_info("socket")
+    if option is None or found is None or found.family not in (socket.AF_INET, socket.AF_INET6):
+        return 0
+    try:
+        told = found.getsockopt(socket.IPPROTO_TCP, option, _ACKNOWLEDGED.size)
+    except OSError:  # it has gone, or this system has another TCP_INFO
+        return 0
+    return int(_ACKNOWLEDGED.unpack(told)[0]) if len(told) == _ACKNOWLEDGED.size else 0
 
 
 def write_buffers(transport: asyncio.WriteTransport, buffers: list[bytes]) -> None:

@@ -68,4 +68,4 @@ def _write_other(link: Link) -> None:
             link.transport.write(buffers[0])
         else:
             write_buffers(link.transport, buffers)
-    link.written()
+    link.written(buffers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 
 import msgpack
 import pytest
@@ -11,6 +12,7 @@ import pytest
 import pb
 from pb.aio import transports
 from pb.aio.url import Address
+from pb.testing import pair
 from pb.testing import run as run_by_clock
 
 from ..peers import call, frame, hello
@@ -113,3 +115,126 @@ def test_a_socket_that_is_not_read_is_closed_too(loop, caplog):
                         await asyncio.sleep(0.005)
 
     run(main(), loop)
+
+
+def mute(size):
+    return {"idle_s": 0, "ping_after_s": 1e6, "write_high_bytes": size, "write_low_bytes": size // 4}
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+def test_a_large_frame_arrives_over_a_link_that_is_slow(frames):
+    """It takes longer than a peer that takes nothing is waited for, and a second try would take as long."""
+
+    async def main():
+        async with pair(Big(), faulty=True) as (client, server, root, network):
+            began = asyncio.get_running_loop().time()
+            network.slow(100_000)
+            made = [root.big(3_900_000) for _ in range(frames)]
+            assert [3_900_000] * frames == [len(each) for each in await asyncio.gather(*made)]
+            assert asyncio.get_running_loop().time() - began > pb.Limits().write_stall_s
+            assert client.is_open
+            assert server.is_open
+
+    run_by_clock(main())
+
+
+class Portions:
+    """A transport of which the network takes what the test says."""
+
+    def __init__(self, inner):
+        self.inner = inner
+        self.waiting = 0
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+    def get_write_buffer_size(self):
+        return self.waiting
+
+    def write(self, data):
+        self.waiting += len(data)
+
+
+@pytest.mark.parametrize("writes", [False, True], ids=["and nothing is added", "and more is added"])
+@pytest.mark.parametrize(("taken", "expected"), [(250, "ok"), (240, "BYE 6")])
+def test_who_takes_next_to_nothing_does_not_read(taken, expected, writes):
+    """Else a peer that takes a byte now and then could have its output held for ever (PB-L16). What is added
+    meanwhile hides nothing of what was taken."""
+    limits = pb.Limits(**mute(1000), write_stall_s=9)
+
+    async def main():
+        async with pair(Big(), limits=limits, client_limits=pb.Limits(**mute(10**6))) as (_, server, root):
+            link = server._link
+            await root.big(1)
+            transport = link.transport = Portions(link.transport)
+            transport.waiting = 20_000
+            link.pause_writing()
+            for _ in range(8):
+                await asyncio.sleep(9)
+                transport.waiting -= taken
+                if writes and link.broker.error is None:
+                    link.broker.outbox.put(b"\x93\x02" + bytes(300))
+                    link.write_now()
+            found = link.broker.error
+            transport.inner.abort()
+            return "ok" if found is None else f"BYE {found.code}"
+
+    assert expected == run_by_clock(main())
+
+
+def test_who_lets_too_much_wait_is_told_so_if_it_reads(caplog):
+    """It may have got too much at once, and have been about to read it."""
+
+    class Flood(pb.Root):
+        def remote_flood(self, callback):
+            for _ in range(5):
+                callback.note.send(bytes(50_000))
+
+    class Sink(pb.Referenceable):
+        def remote_note(self, value):
+            pass
+
+    limits = pb.Limits(
+        max_frame=60_000, write_max_bytes=120_000, write_high_bytes=110_000, write_low_bytes=100
+    )
+
+    async def main():
+        async with pair(Flood(), limits=limits) as (client, _, root):
+            with pytest.raises(
+                pb.OutcomeUnknown, match=r"BYE 6 .*reads too slowly: \d+ bytes wait for it, and 1"
+            ):
+                await root.flood(Sink())
+            await client.wait_closed()
+
+    run_by_clock(main())
+
+
+class Over:
+    """A transport over a socket, or over none."""
+
+    def __init__(self, over):
+        self.over = over
+
+    def get_extra_info(self, name):
+        assert "socket" == name
+        return self.over
+
+
+def test_what_the_system_knows_of_what_was_taken():
+    """TLS tells only of what it has not handed on; nothing is known of what is no network."""
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as peer:
+        peer.connect(server.getsockname())
+        there, _ = server.accept()
+        with there:
+            before = transports.acknowledged_bytes(Over(peer))
+            peer.sendall(bytes(10_000))
+            there.recv(10_000, socket.MSG_WAITALL)
+            there.sendall(b"!")
+            peer.recv(1)
+            taken = transports.acknowledged_bytes(Over(peer)) - before
+    assert (10_000 if sys.platform == "linux" else 0) == taken
+    assert 0 == transports.acknowledged_bytes(Over(peer)), "it is closed"
+    assert 0 == transports.acknowledged_bytes(Over(None))
+    one, two = socket.socketpair()
+    with one, two:
+        assert 0 == transports.acknowledged_bytes(Over(one))
