@@ -263,7 +263,7 @@ def on_disconnect(
             if isinstance(result, Awaitable):
                 link.spawn(_await(result))
 
-    return link.watch(tell)
+    return link.watch(tell, weak)
 
 
 async def _await(result: Awaitable[object]) -> None:

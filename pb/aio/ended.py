@@ -8,7 +8,7 @@ references and connections lead to the broker, that leads to the link, and this 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from pb.wire.state import State
@@ -19,22 +19,56 @@ if TYPE_CHECKING:
 # What leads back to the link. Who needs these of one that has ended holds them, as connections and references
 # hold the broker.
 _LEADING_BACK: Final = ("broker", "calls", "outbox")
+# So many watchers are kept before it is looked whose references are gone.
+_KEPT: Final = 16
 
 
-def watch(link: Link, watcher: Callable[[], None]) -> Callable[[], None]:
-    """Call `watcher` once a connection is lost, soon if it is; return what takes that back."""
+class Watchers:
+    """Who is to be told of the end of a link.
+
+    A watcher may be one of a reference that the program drops. A peer may send references without end, so
+    those of such as are gone are forgotten. They are looked for as often as the number has doubled, which
+    costs nothing that grows.
+    """
+
+    __slots__ = ("_by_key", "_most")
+
+    def __init__(self) -> None:
+        self._by_key: dict[object, tuple[Callable[[], None], weakref.ref[Any] | None]] = {}
+        self._most = _KEPT
+
+    def __len__(self) -> int:
+        return len(self._by_key)
+
+    def __iter__(self) -> Iterator[Callable[[], None]]:
+        return iter([watcher for watcher, _ in self._by_key.values()])
+
+    def add(self, watcher: Callable[[], None], of: weakref.ref[Any] | None) -> Callable[[], None]:
+        """Add one; return what takes it back."""
+        if len(self._by_key) >= self._most:
+            held = {key: row for key, row in self._by_key.items() if row[1] is None or row[1]() is not None}
+            self._by_key = held
+            self._most = max(_KEPT, 2 * len(held))
+        key = object()
+        self._by_key[key] = watcher, of
+        return lambda: self._forget(key)
+
+    def _forget(self, key: object) -> None:
+        self._by_key.pop(key, None)
+
+
+def watch(link: Link, watcher: Callable[[], None], of: weakref.ref[Any] | None = None) -> Callable[[], None]:
+    """Call `watcher` once a connection is lost, soon if it is; return what takes that back.
+
+    Args:
+        of: the reference without which there is nobody to be told; None: it is to be told in any case.
+    """
     if link.transport is None and link.broker.state is State.CLOSED:
         handle = link.loop.call_soon(watcher)
         return handle.cancel
     if link._watchers is None:
-        link._watchers = []
-    link._watchers.append(watcher)
-
-    def forget() -> None:
-        if link._watchers is not None and watcher in link._watchers:
-            link._watchers.remove(watcher)
-
-    return forget
+        link._watchers = Watchers()
+    return link._watchers.add(watcher, of)
 
 
 def tell(link: Link) -> None:

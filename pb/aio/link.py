@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import os
+import weakref
 from collections.abc import Callable, Coroutine
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -125,7 +126,7 @@ class Link(Reading):
         self._pulse = Pulse(self)
         self._sweep: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] | None = None
-        self._watchers: list[Callable[[], None]] | None = None
+        self._watchers: ended.Watchers | None = None
         kind: type[Broker] = broker_kind(self.broker_type, hooks)
         self.broker = kind(self, shared.codec(registry), limits, agent=AGENT, debug=debug, proxy=proxy)
         self.dropped, self.outbox = self.broker.tables.dropped, self.broker.outbox  # for each read and write
@@ -304,9 +305,9 @@ class Link(Reading):
 
     # --- what faces of this link use
 
-    def watch(self, watcher: Callable[[], None]) -> Callable[[], None]:
+    def watch(self, watcher: Callable[[], None], of: weakref.ref[Any] | None = None) -> Callable[[], None]:
         """Call `watcher` once the connection is lost, soon if it is; return what takes that back."""
-        return ended.watch(self, watcher)
+        return ended.watch(self, watcher, of)
 
     def fail_ready(self, error: BaseException) -> None:
         """Tell who waits for HELLO that none comes."""

@@ -218,7 +218,7 @@ def on_disconnect(
         if weak() is not None:
             link.offer(Chore("a callback of on_disconnect", lambda: _tell(weak, callback)))
 
-    forget = link.background.call(link.watch, tell)
+    forget = link.background.call(link.watch, tell, weak)
     return lambda: link.background.call(forget)
 
 

@@ -14,6 +14,7 @@ import weakref
 import pytest
 
 import pb
+from pb.aio.ended import Watchers
 
 from ..auth.rooms import settle
 from .loops import Place, run
@@ -116,3 +117,68 @@ def test_what_runs_on_finds_the_connection_that_it_knew(tmp_path, method, end, l
             return kept, len(root.ids)
 
     assert (0 if method == "unknown" else 1, 1) == run(main(), loop)
+
+
+class Giver(pb.Root):
+    def remote_thing(self):
+        return pb.Referenceable()
+
+
+class Told:
+    """What a program is told with, and all that this leads to."""
+
+    def __init__(self, told):
+        self.told = told
+
+    def __call__(self, reference):
+        self.told.append(reference)
+
+
+def test_nobody_is_kept_who_would_be_told_of_a_reference_that_was_dropped(tmp_path, loop):
+    """Else whoever subscribes again and again fills the memory of who wants to know when it goes."""
+
+    async def main():
+        told, kept, callbacks, forget = [], [], [], None
+        async with Place("pb", tmp_path).serve(Giver()) as server:
+            connection = await pb.open_connection(server.url)
+            for number in range(1000):
+                thing, callback = await connection.root.thing(), Told(told)
+                taken_back = pb.on_disconnect(thing, callback)
+                callbacks.append(weakref.ref(callback))
+                if number % 200 == 0:
+                    kept.append(thing)
+                    forget = forget or taken_back
+            del thing, callback, taken_back
+            gc.collect()
+            left = sum(each() is not None for each in callbacks)
+            forget()
+            forget()
+            await connection.close()
+            await settle(lambda: len(told) >= 4)
+            await asyncio.sleep(0)
+            return left, told == kept[1:]
+
+    left, is_told = run(main(), loop)
+    assert left <= 16
+    assert is_told, "those that are held, in their order, but for the one that was taken back"
+
+
+def test_many_that_are_held_are_looked_through_seldom():
+    """With a thousand subscribers one more must not cost a thousand looks."""
+
+    class Counted:
+        """Alive; counts how often that is asked."""
+
+        looks = 0
+
+        def __call__(self):
+            Counted.looks += 1
+            return self
+
+    watchers = Watchers()
+    for _ in range(4096):
+        watchers.add(lambda: None, Counted())
+    watchers.add(lambda: None, None)
+
+    assert 4097 == len(watchers) == len([*watchers])
+    assert Counted.looks <= 2 * 4096
