@@ -47,9 +47,9 @@ async def check_identity_store(make_store: MakeStore, reopen: Reopen | None = No
     """Check that a store keeps the contract of IIdentityStore, and that of INameStore if it provides it.
 
     Args:
-        make_store: returns a new, empty store each time.
-        reopen: returns another store object over the same data, as another process would have. None for a
-            store whose data live in the object.
+        make_store: a coroutine function that returns a new, empty store each time.
+        reopen: one that returns another store object over the same data, as another process would have. None
+            for a store whose data live in the object.
     """
     for check in (_keeps, _refuses, _takes_away, _finds, _counts, _keeps_names):
         store = await make_store()
