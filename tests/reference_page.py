@@ -60,6 +60,7 @@ GROUPS: Final[list[tuple[str, ModuleType, str, list[str]]]] = [
             "release",
             "describe",
             "Description",
+            "providing",
             "Stream: aclose",
             "stream_file",
             "receive_file",
