@@ -115,7 +115,8 @@ class Door:
             leave()
             raise
         else:
-            if transport.is_closing():  # refused after all
+            # Refused after all: it is closing, or another only drops what comes (lingering.py).
+            if transport.is_closing() or transport.get_protocol() is not protocol:
                 leave()
 
     def _shaken(self, accepted: socket.socket, leave: Leave, task: asyncio.Task[None]) -> None:

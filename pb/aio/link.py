@@ -23,7 +23,7 @@ from pb.errors import ForkedConnection, ProtocolError
 from pb.limits import Limits
 from pb.wire.state import State
 
-from . import ended, forking, logged
+from . import ended, forking, lingering, logged
 from ._thread import LOOP_CLOSED, WRONG_THREAD, clock_of, part, shared
 from .connection import Connection
 from .entering import let_in
@@ -224,7 +224,7 @@ class Link(Reading):
             logged.ends(self.broker.tables.peer_name, error, self.places)
         if self.transport is not None:
             self.write_now()
-            self.transport.close()
+            lingering.close(self)
             self._pulse.ended()
 
     # --- what the transport tells

@@ -14,6 +14,7 @@ from pb.errors import Forbidden
 from .sparing import Sparing
 
 if TYPE_CHECKING:
+    from .lingering import Lingering
     from .link import Link
 
 Leave = Callable[[], None]
@@ -53,6 +54,7 @@ class Places:
 
     Attributes:
         in_door: how many are shaking hands.
+        lingering: those that were told why they are shut out, and may be reading that.
         sparing: says whether one more refusal is logged.
         source_bound: says whether one more line is logged that connections from one address have caused.
     """
@@ -63,6 +65,7 @@ class Places:
         self._links: set[Link] = set()
         self._is_closed = False
         self.in_door = 0
+        self.lingering: set[Lingering] = set()
         self.sparing = Sparing(clock)
         self.source_bound = SourceBound(clock)
 
@@ -94,8 +97,10 @@ class Places:
         self._check(0)
 
     def close(self) -> list[Link]:
-        """Let nobody in any more; return those who are there."""
+        """Let nobody in any more; return those who are there. Who was shut out is waited for no longer."""
         self._is_closed = True
+        for each in list(self.lingering):
+            each.abort()
         return list(self._links)
 
     def discard(self, link: Link) -> None:

@@ -54,6 +54,10 @@ class Reading(asyncio.BufferedProtocol):
             self._pieces = Pieces(self)
             transport.set_protocol(self._pieces)
 
+    def reads_no_more(self) -> None:
+        """Leave the protocol of the transport as it is: another takes what comes from here on."""
+        self._pieces = None
+
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return where to read to: the frame that is arriving if it is long, else the shared buffer."""
         if self._reader.frame is None:
