@@ -173,7 +173,8 @@ class Connection:
         """End the connection in good order: what is under way is finished, for at most `limits.drain_s`.
 
         Calls made from here on fail with `NotExecuted`. Closing twice does nothing; cancelled, it ends the
-        connection at once.
+        connection at once. In a method that serves a call of this connection it does not wait, because that
+        call is under way: it ends when that has been answered.
         """
         self._link.check_thread()
         await self._link.close()

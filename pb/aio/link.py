@@ -18,6 +18,7 @@ from zope.interface import implementer
 
 import jelly
 from pb import interfaces, messages
+from pb.bounds.leaving import is_within_call
 from pb.broker import Broker
 from pb.errors import ForkedConnection, ProtocolError
 from pb.limits import Limits
@@ -355,8 +356,14 @@ class Link(Reading):
         self._settle()
 
     async def close(self, code: int = messages.BYE_NORMAL) -> None:
-        """Say BYE, wait for what is under way at most `Limits.drain_s`, and for the transport to close."""
+        """Say BYE, wait for what is under way at most `Limits.drain_s`, and for the transport to close.
+
+        In a method that serves a call of the peer nothing is waited for: it would be that call.
+        """
         if self.transport is None:
+            return
+        if is_within_call(self.broker):
+            self.broker.close(code)
             return
         if self.lost is None:
             self.lost = self.loop.create_future()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import os
 from collections.abc import Awaitable, Callable
@@ -42,6 +43,7 @@ class Running:
         self._stopping = asyncio.Event()
         self._chores: list[asyncio.Task[None]] = []
         self._keeps_state = False
+        self._rest: asyncio.Task[None] | None = None  # the loop keeps only weak references to tasks
 
     async def __aenter__(self) -> list[Server]:
         return await self.start()
@@ -90,8 +92,22 @@ class Running:
         """
         self._application.urls = []
         try:
-            await self._close_servers(gives_up)  # until the last has gone, revocations are looked for
-            self._stopping.set()
+            await self._close_servers(gives_up)
+        except BaseException:
+            await self._shut()
+            raise
+        if any(server.is_left_open for server in self.servers):  # this is within a call of a client
+            self._rest = asyncio.create_task(self._finish(), context=contextvars.Context())
+        else:
+            await self._finish()
+
+    async def _finish(self) -> None:
+        """Write what is kept and close the store, when the last connection has gone."""
+        try:
+            for server in self.servers:
+                if server.is_left_open:
+                    await server.serve_forever()
+            self._stopping.set()  # until then revocations are looked for
             # They end by themselves, never in the middle of a transaction.
             await asyncio.gather(*self._chores)
             if self._keeps_state:
@@ -99,9 +115,12 @@ class Running:
         except cred.StoreError as error:
             raise explained(error, self._application.store_path) from error
         finally:
-            self._stopping.set()
-            await self._application.authorizer.close()
-            self._application.is_running = False
+            await self._shut()
+
+    async def _shut(self) -> None:
+        self._stopping.set()
+        await self._application.authorizer.close()
+        self._application.is_running = False
 
     def _options(self, given: dict[str, Any]) -> dict[str, Any]:
         application = self._application

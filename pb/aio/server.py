@@ -7,6 +7,7 @@ import contextvars
 import logging
 import os
 import ssl
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -50,6 +51,11 @@ class Server:
         self._places = places
         self._published = published
         self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def is_left_open(self) -> bool:
+        """Whether somebody is still there; after `close()` whoever's call has closed it."""
+        return bool(self._places)
 
     @property
     def connections(self) -> list[Connection]:
@@ -96,7 +102,9 @@ class Server:
     async def close(self) -> None:
         """Listen no more, and end every connection in good order: what is under way is finished.
 
-        Takes at most `Limits.drain_s`. Closing twice does nothing; cancelled, it ends them at once.
+        Takes at most `Limits.drain_s`. Closing twice does nothing; cancelled, it ends them at once. In a
+        method that serves a call of one of them it does not wait for that one, because that call is under
+        way; `serve_forever` does.
         """
         await self._end(gives_up=False)
 
@@ -123,14 +131,27 @@ class Server:
             for link in links:  # those as well whose closing had not begun
                 link.abort()
             raise
+        left = [link for link in links if link.transport is not None]  # this is within a call of theirs
+        for link in left:
+            link.watch(partial(self._one_ended, left))
+        if not left:
+            self._finish()
+
+    def _one_ended(self, left: list[Link]) -> None:
+        if all(link.transport is None for link in left):
+            self._finish()
+
+    def _finish(self) -> None:
+        """All have gone."""
+        if self._closed.done():
+            return
+        self._places.source_bound.close()
+        self._closed.set_result(None)
         if self._address.scheme == "pb+unix":
             try:
                 os.unlink(self._address.path)
             except FileNotFoundError:
                 pass  # the loop removes it itself from Python 3.13 on
-        self._places.source_bound.close()
-        if not self._closed.done():
-            self._closed.set_result(None)
 
 
 def published_of(root: Any) -> Published:

@@ -242,6 +242,9 @@ class Application:
     async def stop(self) -> None:
         """Take no more connections, let running calls finish, write what is kept, and close the store.
 
+        In a method that serves a call it returns at once, because that call is under way: the rest is done
+        when it has been answered.
+
         Raises:
             cred.StoreError: the state could not be written; all else was closed.
         """

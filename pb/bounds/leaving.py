@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..context import serving
 from ..wire.state import State
 
 if TYPE_CHECKING:
@@ -19,6 +20,16 @@ def awaited(broker: Broker) -> int:
         return broker.serving.count
     asked = sum(not outcome.done() for outcome, _ in broker.calls.pending.values())
     return broker.serving.count + asked
+
+
+def is_within_call(broker: Broker) -> bool:
+    """Whether what runs here serves a call of this peer: who waited for the end would wait for itself."""
+    found = serving.get()
+    if found is None or found[0].tables is not broker.tables:
+        return False
+    _, id, _, _ = found
+    # A task that outlives its call has this too; nothing waits for that.
+    return broker.serving.is_running(id) or broker.streams.is_made_within(found)
 
 
 def bound_late(broker: Broker) -> None:

@@ -332,6 +332,10 @@ class Serving(Finding, Cancelling):
             relay.scope.direct.leave()
             raise
 
+    def is_running(self, id: int) -> bool:
+        """Whether a call has begun and not ended; of those with id 0, whether any."""
+        return id in self.running or (not id and bool(self._quiet))
+
     def begin(self, id: int, served: Served | Relay | Held | Waiting) -> None:
         """Put a call on the list of the running."""
         self.count += 1

@@ -16,7 +16,7 @@ from jelly import SCALARS, Bulk, Oversized
 
 from .. import messages
 from ..calling.halting import start
-from ..context import due_at
+from ..context import due_at, serving
 from ..errors import Cancelled, ConnectionLost, DeadlineExceeded, Gone, TooLarge
 from ..logfields import fields
 from ..stream import RemoteStream
@@ -110,6 +110,10 @@ class Producer:
             self.streams.deadlines.add(self, limit, self.expire)
         face = self.streams.face
         self._task = self._context.run(start, face, face.spawn, self._run)
+
+    def is_within(self, call: object) -> bool:
+        """Whether it was handed over in this call, as `pb.context.serving` has it."""
+        return self._context.get(serving) is call
 
     # --- what comes from outside
 

@@ -182,6 +182,10 @@ class Streams:
             if taken.scope.direct is scope:
                 self.stop(taken, Gone("what the stream was received under has ended"))
 
+    def is_made_within(self, call: object) -> bool:
+        """Whether a call has handed over a stream that is still being made."""
+        return any(row.is_within(call) for row in self.producers.values())
+
     def hold(self) -> None:
         """Make no more items: the network takes no more for now."""
         self.is_held = True

@@ -16,6 +16,7 @@ from pb.aio.options import check_hooks, check_limits, check_registry, check_root
 from pb.aio.places import Places
 from pb.aio.unreachable import cannot_listen
 from pb.aio.web import Web
+from pb.context import serving
 from pb.holding.published import Published
 from pb.interfaces import IRootFactory
 from pb.limits import Limits
@@ -61,13 +62,20 @@ class Server:
     def close(self) -> None:
         """Listen no more, and end every connection in good order: what is under way is finished.
 
-        Takes at most `Limits.drain_s`. Closing twice does nothing. Not for methods that serve a call.
+        Takes at most `Limits.drain_s`. Closing twice does nothing. In a method that serves a call of one of
+        them it does not wait for that one, because that call is under way; `serve_forever` does.
         """
         self._end(gives_up=False)
 
     def _end(self, gives_up: bool) -> None:
         self._home.servers.discard(self._server)
-        self._home.run(lambda: self._server._end(gives_up))
+        here = serving.get()
+
+        async def end() -> None:
+            serving.set(here)  # in a task of its own
+            await self._server._end(gives_up)
+
+        self._home.run(end)
 
     def publish(self, name: str, value: object) -> None:
         """Give an object a name, by which clients can have it. As `pb.Server.publish`."""
