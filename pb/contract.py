@@ -1,4 +1,4 @@
-"""Whether an object does what an interface says: the calls that allows, against what the owner takes.
+"""Whether an object takes the calls that an interface allows, or an older version of it took.
 
 Knows no connection: what the owner takes is what it has told. Spec: spec/3-messages.md, "What may be called".
 """
@@ -8,19 +8,24 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Sequence
 from types import FunctionType
-from typing import Any
+from typing import Any, Final
 
 from zope.interface.interface import InterfaceClass
 from zope.interface.interface import Method as InterfaceMethod
 
 import jelly
 
-from .description import Description, Parameter
-
-Wanted = Sequence[inspect.Parameter]
+from .description import Description, Method, Parameter
 
 # A text that says more of them helps nobody.
-_MOST_SAID = 8
+_MOST_SAID: Final = 8
+_BY: Final[dict[Any, str]] = {
+    inspect.Parameter.POSITIONAL_OR_KEYWORD: "",
+    inspect.Parameter.POSITIONAL_ONLY: "position",
+    inspect.Parameter.KEYWORD_ONLY: "name",
+    inspect.Parameter.VAR_POSITIONAL: "positions",
+    inspect.Parameter.VAR_KEYWORD: "names",
+}
 
 
 def check_provides(description: Description, interface: Any, what: str) -> None:
@@ -57,12 +62,41 @@ def misfits(description: Description, interface: Any) -> Iterator[str]:
     for name, parameters in wanted.items():
         if name not in owned:
             yield f"there is no method {name}"
-        elif (there := owned[name]) is not None:  # else the object does not tell what it takes
-            for why in _unfit(parameters, there):
-                yield f"{name}: {why}"
+        else:
+            yield from _unfit(name, parameters, owned[name])
 
 
-def _methods(interface: Any) -> Iterator[tuple[str, Wanted]]:
+def breaks(now: Description, before: Description) -> Iterator[str]:
+    """Say which calls that an object took before it takes no longer, and which types are others by now.
+
+    Whether another type is a worse one is not known here: names of types are words.
+    """
+    methods = {method.name: method for method in now.methods}
+    for old in before.methods:
+        new = methods.get(old.name)
+        if new is None:
+            yield f"there is no method {old.name}"
+            continue
+        yield from _unfit(old.name, old.parameters, new.parameters)
+        yield from _retyped(old, new)
+    yield from (
+        f"it does not say {name} any more" for name in before.interfaces if name not in now.interfaces
+    )
+
+
+def _retyped(old: Method, new: Method) -> Iterator[str]:
+    types = {each.name: each.type for each in new.parameters or ()}
+    for each in old.parameters or ():
+        now = types.get(each.name)
+        if each.type and now and now != each.type:
+            yield f"{old.name}: {each.name} is {now}, and was {each.type}"
+    if old.is_stream != new.is_stream:
+        yield f"{old.name}: its result is {'a' if new.is_stream else 'no'} stream"
+    elif old.returns and new.returns and old.returns != new.returns:
+        yield f"{old.name}: its result is {new.returns}, and was {old.returns}"
+
+
+def _methods(interface: Any) -> Iterator[tuple[str, Sequence[Parameter]]]:
     if isinstance(interface, InterfaceClass):
         for name in sorted(interface.names(all=True)):
             if isinstance(interface[name], InterfaceMethod):
@@ -78,47 +112,49 @@ def _methods(interface: Any) -> Iterator[tuple[str, Wanted]]:
     for name in dir(interface):
         function = inspect.getattr_static(interface, name)
         if name[0] != "_" and isinstance(function, FunctionType):
-            yield name, [*inspect.signature(function).parameters.values()][1:]  # without `self`
+            found = [*inspect.signature(function).parameters.values()][1:]  # without `self`
+            yield (
+                name,
+                [Parameter(each.name, "", _BY[each.kind], each.default is not each.empty) for each in found],
+            )
 
 
-def _parameters_of(method: Any) -> Wanted:
+def _parameters_of(method: Any) -> Sequence[Parameter]:
     """Return what a method of a zope.interface takes."""
     told = method.getSignatureInfo()
-    either, default = inspect.Parameter.POSITIONAL_OR_KEYWORD, told["optional"]
-    found = [
-        inspect.Parameter(name, either, default=default.get(name, inspect.Parameter.empty))
-        for name in told["positional"]
-    ]
-    if told["varargs"]:
-        found.append(inspect.Parameter(told["varargs"], inspect.Parameter.VAR_POSITIONAL))
-    if told["kwargs"]:
-        found.append(inspect.Parameter(told["kwargs"], inspect.Parameter.VAR_KEYWORD))
+    found = [Parameter(name, "", "", name in told["optional"]) for name in told["positional"]]
+    for name, by in ((told["varargs"], "positions"), (told["kwargs"], "names")):
+        if name:
+            found.append(Parameter(name, "", by, False))
     return found
 
 
-def _unfit(wanted: Wanted, owned: Sequence[Parameter]) -> Iterator[str]:
-    """Say what of a call that one side allows the other does not take."""
+def _unfit(name: str, wanted: Sequence[Parameter] | None, owned: Sequence[Parameter] | None) -> Iterator[str]:
+    """Say what of the calls that one side allows the other does not take; nothing where one does not tell."""
+    if wanted is None or owned is None:
+        return
+    for why in _why_unfit(wanted, owned):
+        yield f"{name}: {why}"
+
+
+def _why_unfit(wanted: Sequence[Parameter], owned: Sequence[Parameter]) -> Iterator[str]:
     places = [each for each in owned if each.by in ("", "position")]
     names = {each.name: each for each in owned if each.by in ("", "name")}
     takes = {each.by for each in owned}
     given: set[str] = set()
     for place, each in enumerate(wanted):
+        if each.by in ("positions", "names"):
+            if each.by not in takes:
+                yield f"it takes no more by {each.by[:-1]}"
+            continue
         there: Parameter | None = None
-        if each.kind is each.VAR_POSITIONAL:
-            if "positions" not in takes:
-                yield f"it takes no more by position, as *{each.name} allows"
-            continue
-        if each.kind is each.VAR_KEYWORD:
-            if "names" not in takes:
-                yield f"it takes no more by name, as **{each.name} allows"
-            continue
-        if each.kind is not each.KEYWORD_ONLY:
+        if each.by != "name":
             if place < len(places):
                 there = places[place]
             elif "positions" not in takes:
                 yield f"it takes {len(places)} by position, and {each.name} is one more"
                 continue
-        if each.kind is not each.POSITIONAL_ONLY:
+        if each.by != "position":
             by_name = names.get(each.name)
             if by_name is None and (there is not None or "names" not in takes):
                 yield f"it takes nothing that is given as {each.name}="
@@ -127,10 +163,8 @@ def _unfit(wanted: Wanted, owned: Sequence[Parameter]) -> Iterator[str]:
             there = there or by_name
         if there is not None:
             given.add(there.name)
-            if each.default is not each.empty and not there.is_optional:
-                yield f"it needs {there.name}, which may be left out here"
-    for parameter in owned:
-        if parameter.by in ("", "position", "name") and not (
-            parameter.is_optional or parameter.name in given
-        ):
-            yield f"it needs {parameter.name}, which is not given"
+            if each.is_optional and not there.is_optional:
+                yield f"{there.name} must be given"
+    for each in owned:
+        if each.by not in ("positions", "names") and not (each.is_optional or each.name in given):
+            yield f"it needs {each.name}, which is not given"

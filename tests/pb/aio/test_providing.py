@@ -95,7 +95,7 @@ def test_what_would_not_fit_is_said_before_anything_is_called():
                 "look: it takes nothing that is given as far=",
                 "there is no method steps",
             ] == why.split("; ")
-            with pytest.raises(TypeError, match="look: it needs far, which may be left out here"):
+            with pytest.raises(TypeError, match="look: far must be given"):
                 await pb.providing(await root.enter("ann"), Guide)
             with pytest.raises(TypeError, match="remote reference"):
                 await pb.providing(Map(), Guide)
