@@ -92,6 +92,9 @@ class Attempt:
         """The calls of the connection that its reference belongs to now."""
         return _import_of(self.reference).scope.broker.calls
 
+    def awaited(self, id: int) -> None:
+        """Take note that somebody waits for the outcome; the call goes with the end of the turn."""
+
     def call_moved(self, calls: Any) -> None:
         """Note over which connection it is made."""
         self.calls = calls

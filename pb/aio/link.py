@@ -155,6 +155,7 @@ class Link(Reading):
         """See whether all that is to be done with a message is to write it."""
         is_simple = not (self._owned or self._pulse.looks_on or self.broker.is_metered)
         self.outbox.direct = self._transport.write if is_simple and self._transport is not None else None
+        self.outbox.at_once = None
 
     def wake_at(self, time: float) -> None:
         """End the calls that are due, at a time."""

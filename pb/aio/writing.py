@@ -18,6 +18,7 @@ def write_one(link: Link) -> None:
     outbox = link.outbox
     batch = outbox.batch
     direct = outbox.direct
+    outbox.at_once = None
     if len(batch) == 1 and direct is not None and not (outbox.frames or link.dropped):
         outbox.due = False
         outbox.has_spoken = True
@@ -26,6 +27,8 @@ def write_one(link: Link) -> None:
         message = batch[0]
         batch.clear()  # pop() would give the room back by realloc(), in 270 instructions more
         direct(LENGTH(len(message)) + message)  # frame_of, spelled out
+    elif direct is not None and not (batch or outbox.frames or link.dropped):
+        outbox.due = False  # it was written at once
     else:
         _write_other(link)
 

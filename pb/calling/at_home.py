@@ -117,6 +117,9 @@ class _Here:
         self.core = core
         self.task: Any = None
 
+    def awaited(self, id: int) -> None:
+        """Take note that somebody waits for the outcome: nothing is to be sent."""
+
     def cancel(self, id: int, outcome: object) -> None:
         """Stop the method; one that has not begun does not begin."""
         if self.task is not None:  # None: it is in its first step right now

@@ -6,14 +6,29 @@ Spec: spec/2-frames.md, "The end".
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from ..context import Inherited
 from ..errors import ConnectionLost, NotExecuted, OutcomeUnknown
 
 if TYPE_CHECKING:
     from ..bounds.room import Room
+    from ..caches.observing import ObserverHandle
     from ..holding.scope import Scope
+    from ..reference import Import
 
+# What is called and how, as long as it waits for its turn; the outcome of a call without answer is None.
+Waiting = tuple[
+    object,
+    "Import | ObserverHandle",
+    str,
+    tuple[Any, ...],
+    Mapping[str, Any],
+    "Scope | None",
+    Inherited | None,
+    Any,
+]
 # What nobody waits in: an empty deque takes 760 bytes of an idle connection. Nothing is ever appended to it.
 NOTHING: Final[deque[Any]] = deque(maxlen=0)
 
@@ -41,7 +56,7 @@ class Ending:
     peer_max_calls: int
     written_id: int
     bye_id: int
-    _waiting: deque[Any]
+    _waiting: deque[Waiting]
     room: Room
 
     @property

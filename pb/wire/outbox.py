@@ -30,6 +30,8 @@ class Outbox:
     Attributes:
         batch: envelopes that will share a frame.
         frames: what is to be written before them.
+        at_once: as `direct`, from when one message has come by itself until something is written by it or
+            queued as frames, or the turn is over: what comes first of such a message is mostly all of it.
         due: whether somebody is about to take. Where nobody is, nothing is queued.
         direct: writes one frame past what is queued, so only where nothing is; None while each write has to
             be looked after.
@@ -48,6 +50,7 @@ class Outbox:
     __slots__ = (
         "__weakref__",
         "_bytes",
+        "at_once",
         "batch",
         "direct",
         "due",
@@ -71,6 +74,7 @@ class Outbox:
         self.open_to: object = None
         self.max_frame = messages.HELLO_MAX_FRAME
         self.direct: Callable[[bytes], None] | None = None
+        self.at_once: Callable[[bytes], None] | None = None
         self.told: object = None
         self.due = False
         self.follows = False
@@ -102,6 +106,16 @@ class Outbox:
             self.due = True
             self.wake()
 
+    def write_at_once(self, envelope: bytes) -> None:
+        """Write one packed envelope by `at_once`, past what is queued: so only where `batch` is empty."""
+        write, self.at_once = self.at_once, None
+        assert write is not None
+        try:
+            write(LENGTH(len(envelope)) + envelope)
+        except Exception as error:
+            self.face.write_failed(error)
+        self.has_spoken = True
+
     def put_counted(self, envelope: bytes) -> None:
         """Queue one packed envelope of those that nothing else keeps from being many in one turn."""
         self.batch.append(envelope)
@@ -110,6 +124,7 @@ class Outbox:
     def put_alone(self, head: bytes, *rest: bytes) -> None:
         """Queue one envelope as a frame of its own: its bytes are `head` followed by `rest`."""
         self._seal()
+        self.at_once = None
         size = len(head) + sum(map(len, rest))
         self.frames.append(size.to_bytes(4, "big") + head)
         self.frames.extend(rest)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..holding.tables import Tables
     from ..limits import Limits
     from .greeting import Greeting, Receiver
+    from .outbox import Outbox
 
 # Looked up for every read: a member of an Enum is found five times as slowly as a global.
 GREETING, OPEN, CLOSED = State.GREETING, State.OPEN, State.CLOSED
@@ -69,6 +70,7 @@ class Turns:
 
     if TYPE_CHECKING:
         face: Any
+        outbox: Outbox
         tables: Tables
         greeting: Greeting
 
@@ -120,6 +122,8 @@ class Turns:
                     pass  # the right words for it are found below
                 else:
                     self.heard = True
+                    outbox = self.outbox
+                    outbox.at_once = outbox.direct
                     try:
                         receive(envelope)
                     except Exception as error:

@@ -105,6 +105,28 @@ def test_pipelining_takes_one_round_trip(place, loop):
     run(main(), loop)
 
 
+def test_a_call_is_sent_when_it_is_awaited_and_not_before(place, loop):
+    """What was called on it is then known. Another awaited in the same expression does not send it."""
+
+    async def main():
+        async with place.serve(Root()) as server, pb.open_connection(server.url) as connection:
+            root = connection.root
+            sent = Writes(connection._link)
+            for _ in range(2):  # then it is known what an answer looks like
+                await root.look()
+            ready = root.look()
+            assert 2 == sent.count
+            ready.__await__()
+            assert 3 == sent.count
+            await ready
+            room = root.room("a")
+            await ready
+            assert 3 == sent.count
+            assert "you are in the a" == await room.look()
+
+    run(main(), loop)
+
+
 def test_pipelining_fails_all_with_the_same_cause(loop):
     """The first fails, and so do all others, with its error as their cause; nothing is left in the log."""
 

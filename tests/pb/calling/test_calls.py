@@ -7,7 +7,7 @@ import pytest
 import jelly
 import pb
 
-from ..pump import STEPS, Gate, Outcome, Pump, cancel, send
+from ..pump import STEPS, Gate, Outcome, Pump, Script, cancel, messages_in, send
 
 
 class Thing(pb.Referenceable):
@@ -338,3 +338,26 @@ def test_a_peer_that_ignores_the_limit_is_answered_busy():
     root.gate.open()
     pump.run()
     assert [None, None] == [outcome.result() for outcome in outcomes[:2]]
+
+
+def test_a_call_that_is_awaited_is_sent_at_once_if_it_is_all_there_is():
+    """Nothing is called on it any more that would have to be sent with it; of others that is not known."""
+    script, written = Script(), []
+    calls, outbox, root = script.broker.calls, script.broker.outbox, script.broker.root_reference()
+    first = root.echo(1)
+    calls.awaited(first.id)  # nothing has come by itself
+    assert [first.id] == [message[1] for message in script.heard()]
+
+    outbox.at_once = written.append
+    second = root.echo(2)
+    calls.awaited(first.id)
+    assert [] == written
+    calls.awaited(second.id)
+    assert [second.id] == [message[1] for message in messages_in(b"".join(written))]
+    assert ([], second.id) == (script.heard(), calls.written_id)
+
+    outbox.at_once = written.append
+    third, fourth = root.echo(3), root.echo(4)
+    calls.awaited(fourth.id)
+    assert [third.id, fourth.id] == [message[1] for message in script.heard()]
+    assert 1 == len(written)

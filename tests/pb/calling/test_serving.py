@@ -11,7 +11,7 @@ import pytest
 import jelly
 import pb
 
-from ..pump import STEPS, Cancelled, Gate, Pump, Script, packed, send
+from ..pump import STEPS, Cancelled, Gate, Pump, Script, messages_in, packed, send
 
 NOTHING = packed([[], {}])
 
@@ -341,6 +341,20 @@ def test_a_handler_that_ends_its_own_connection_harms_nothing():
     assert 0 == script.broker.serving.count
     with pytest.raises(pb.OutcomeUnknown, match="left"):
         outcome.result()
+
+
+def test_a_call_that_came_by_itself_is_answered_before_its_turn_ends():
+    """Its caller waits. Behind what is queued, and not where others came with it: those are one frame."""
+    script, written = Script(Server()), []
+    calls = [[1, id, 0, "large", packed([[1], {}])] for id in range(1, 6)]
+    script.broker.outbox.direct = written.append
+    script.say(calls[0])
+    script.say(calls[1])
+    assert ([], [1, 2]) == (written, [message[1] for message in script.heard()])
+    script.say(calls[2])
+    assert [[2, 3, packed(b"x")]] == messages_in(b"".join(written))
+    script.say(*calls[3:])
+    assert (1, [4, 5]) == (len(written), [message[1] for message in script.heard()])
 
 
 def test_a_call_that_the_program_stops_is_no_incident(caplog):

@@ -27,6 +27,9 @@ class Face:
     def write_now(self):
         pass
 
+    def write_failed(self, error):
+        self.failure = error
+
 
 def outbox(max_frame=messages.HELLO_MAX_FRAME, face=None):
     box = Outbox(face or Face())
@@ -192,3 +195,39 @@ def test_what_was_cleared_is_not_written():
     box.clear()
 
     assert [] == box.take()
+
+
+def test_what_is_written_at_once_is_a_frame_and_the_next_is_not():
+    """One message may go past what is queued: where nothing is, and once for each that has come."""
+    box = outbox()
+    written = []
+    box.at_once = written.append
+    box.write_at_once(msgpack.packb([13, 1]))
+
+    assert [[13, 1]] == messages_in(b"".join(written))
+    assert (None, True) == (box.at_once, box.has_spoken)
+    assert [] == frames_of(box)
+
+
+def test_who_cannot_write_at_once_tells_its_face():
+    """As where a change is told to many: the connection is lost, and says so by itself."""
+    box = outbox()
+    error = OSError("broken")
+
+    def fail(frame):
+        raise error
+
+    box.at_once = fail
+    box.write_at_once(msgpack.packb([13, 1]))
+
+    assert error is box.face.failure
+    assert box.at_once is None
+
+
+def test_nothing_is_written_past_what_is_queued_as_frames():
+    """It would come before what was said first."""
+    box = outbox()
+    box.at_once = pytest.fail
+    box.put_alone(b"head")
+
+    assert box.at_once is None
