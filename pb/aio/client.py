@@ -12,7 +12,7 @@ from pb import messages
 from pb.errors import ProtocolError
 from pb.limits import Limits
 
-from . import transports
+from . import logged, transports
 from .backoff import Reconnect
 from .connection import Connection
 from .lasting import LastingLink
@@ -256,9 +256,12 @@ async def _open(
         _abort(links)
         raise
     refusal = brokers[-1].error
-    if refusal is not None and refusal.code == messages.BYE_POLICY:
-        # It came with the HELLO, before anything was asked.
-        raise ConnectionError(f"{address} lets nobody in from here: {refusal}") from refusal
+    if refusal is not None:
+        if refusal.code == messages.BYE_POLICY:
+            # It came with the HELLO, before anything was asked.
+            raise ConnectionError(f"{address} lets nobody in from here: {refusal}") from refusal
+        logged.ends(brokers[-1].tables.peer_name, refusal, None)  # which no error says
+    links[-1].ready = None  # from here on the log is told why it ends
     return links[-1].connection
 
 

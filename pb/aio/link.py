@@ -222,7 +222,7 @@ class Link(Reading):
 
     def ended(self, error: ProtocolError | None) -> None:
         """Write what is left and close."""
-        if error is not None:
+        if error is not None and self.ready is None:  # else who opens it is told, by an error
             logged.ends(self.broker.tables.peer_name, error, self.places)
         if self.transport is not None:
             self.write_now()

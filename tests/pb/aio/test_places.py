@@ -8,13 +8,14 @@ import ssl
 import pytest
 
 import pb
+from pb import messages
 from pb.aio.places import Places
 from pb.testing import Clock, Side
 
 from ...test_spec import VECTORS, load
 from ..auth.rooms import settle
 from ..comparing import assert_same
-from ..peers import envelopes_in
+from ..peers import envelopes_in, frame, hello
 from .loops import Place, run
 from .test_door import address_of, hears_the_end, silent
 
@@ -68,6 +69,63 @@ def test_who_is_too_many_is_told_so_before_saying_anything(tmp_path):
             assert_same(expected[4:], found, how)
 
     run(main())
+
+
+def ends_in(caplog):
+    return [
+        each.getMessage().split(" ends: ")[1] for each in caplog.records if " ends: " in each.getMessage()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [(messages.BYE_POLICY, "error"), (messages.BYE_INTERNAL, "log"), (None, "error")],
+    ids=["refused", "cut", "no HELLO"],
+)
+def test_why_no_connection_comes_about_is_said_once(loop, caplog, code, said):
+    """By the error that opening it raises, and only where there is none by the log."""
+
+    async def main():
+        async def peer(reader, writer):
+            bye = b"" if code is None else frame([messages.BYE, code, "not today", 0])
+            writer.write(hello() + bye if bye else frame([messages.HELLO, "XX", 1, {}]))
+            await reader.read()
+            writer.close()
+
+        async with await asyncio.start_server(peer, "127.0.0.1", 0) as server:
+            url = f"pb://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            if said == "error":
+                with pytest.raises(ConnectionError if code else pb.ProtocolError, match=r"not today|HELLO"):
+                    await pb.open_connection(url)
+            else:
+                connection = await pb.open_connection(url)
+                assert not connection.is_open
+                await connection.wait_closed()
+
+    run(main(), loop)
+    assert (["the peer said BYE 9 (internal error): not today"] if said == "log" else []) == ends_in(caplog)
+
+
+def test_why_a_connection_ends_is_said_once_it_was_opened(loop, caplog):
+    """Then nobody waits for it."""
+
+    async def main():
+        async def peer(reader, writer):
+            writer.write(hello())
+            await reader.readuntil(b"echo")
+            writer.write(frame([messages.BYE, messages.BYE_POLICY, "not today", 0]))
+            await reader.read()
+            writer.close()
+
+        async with await asyncio.start_server(peer, "127.0.0.1", 0) as server:
+            url = f"pb://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            connection = await pb.open_connection(url)
+            with pytest.raises(pb.ConnectionLost, match="not today"):
+                await connection.root.echo(1)
+            await connection.wait_closed()
+
+    run(main(), loop)
+    assert ["the peer said BYE 8 (policy): not today"] == ends_in(caplog)
 
 
 def test_no_bound_is_none(tmp_path):
