@@ -73,7 +73,10 @@ class Perspective:
         return self
 
     def detached(self, client: Any, identity: Identity) -> None:
-        """Take note that a client has gone: once for each attached() that succeeded, however it ended."""
+        """Take note that a client has gone: once for each attached() that succeeded, however it ended.
+
+        Nothing can be told to it any more: over a connection of pb, `client` is dead by then.
+        """
 
     @property
     def attach_count(self) -> int:

@@ -29,6 +29,8 @@ class Attachment(jelly.ByReference):
     Return it from a method: the caller gets a reference to the perspective. All that the perspective then
     hands out, and all that is received through it, runs on behalf of this perspective. It ends when the
     peer has released everything, by `detach()`, when the perspective is revoked, or with the connection.
+    All of that ends with it, in both directions: references that were received are dead (`pb.Gone`), calls
+    that run are stopped.
 
     Args:
         ended: called without arguments, exactly once, however it ends.
@@ -104,6 +106,7 @@ class Attachment(jelly.ByReference):
             return
         self._has_ended = scope.is_over = True
         scope.tables.scopes.pop(scope, None)
+        scope.broker.holdings.end_under(scope)
         ended, self._ended = self._ended, None
         if ended is not None:
             try:

@@ -20,6 +20,7 @@ from pb.wire.state import State
 
 from .pb import (
     binders_flavours,
+    binders_leaving,
     binders_login,
     binders_names,
     binders_pipelining,
@@ -198,7 +199,7 @@ ACTS: dict[tuple[str, str], Acts] = {
 
 
 ACTS |= binders_flavours.ACTS | binders_login.ACTS | binders_resync.ACTS | binders_streams.ACTS
-ACTS |= binders_names.ACTS | binders_pipelining.ACTS
+ACTS |= binders_leaving.ACTS | binders_names.ACTS | binders_pipelining.ACTS
 
 
 def ask_unknown(play):

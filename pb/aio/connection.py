@@ -16,6 +16,7 @@ from pb.reference import RemoteReference
 from pb.usage import Usage, usage_of
 from pb.wire.state import State
 
+from . import ended
 from .leaving import end_soon, gone
 
 if TYPE_CHECKING:
@@ -243,8 +244,10 @@ def on_disconnect(
 ) -> Callable[[], None]:
     """Call `callback(reference)` once when the connection of `reference` ends; soon, if it has ended.
 
-    The reference is not kept alive for it: where it was collected before, nobody is told. An error in
-    `callback` is logged and does not keep others from being called. What it returns is awaited if it can.
+    What came under a perspective, an argument of one of its methods say, is dead as soon as its user has
+    left, or was put out: that is told too. The reference is not kept alive for it: where it was collected
+    before, nobody is told. An error in `callback` is logged and does not keep others from being called. What
+    it returns is awaited if it can.
 
     Returns:
         A function that takes the registration back; calling it twice, or too late, does nothing.
@@ -264,7 +267,7 @@ def on_disconnect(
             if isinstance(result, Awaitable):
                 link.spawn(_await(result))
 
-    return link.watch(tell, weak)
+    return ended.watch_under(link, _row_of(reference).scope, tell, weak)
 
 
 async def _await(result: Awaitable[object]) -> None:
@@ -302,6 +305,8 @@ def is_stale(replica: RemoteCache) -> bool:
 
 def revoke(value: object, *where: Connection | Server) -> int:
     """Withdraw an object from peers that hold it: calls on it fail with `pb.Gone`, from this moment on.
+
+    Those that run are answered so too, and cancelled, but for one that calls this itself.
 
     A perspective takes with it all that was handed out under it. The peer may get the object again, under
     a new id, if it is sent again.

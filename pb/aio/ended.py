@@ -8,53 +8,20 @@ references and connections lead to the broker, that leads to the link, and this 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from pb.holding.watchers import Watchers
 from pb.wire.state import State
 
 if TYPE_CHECKING:
+    from pb.holding.scope import Scope
+
     from .link import Link
 
 # What leads back to the link. Who needs these of one that has ended holds them, as connections and references
 # hold the broker.
 _LEADING_BACK: Final = ("broker", "calls", "outbox")
-# So many watchers are kept before it is looked whose references are gone.
-_KEPT: Final = 16
-
-
-class Watchers:
-    """Who is to be told of the end of a link.
-
-    A watcher may be one of a reference that the program drops. A peer may send references without end, so
-    those of such as are gone are forgotten. They are looked for as often as the number has doubled, which
-    costs nothing that grows.
-    """
-
-    __slots__ = ("_by_key", "_most")
-
-    def __init__(self) -> None:
-        self._by_key: dict[object, tuple[Callable[[], None], weakref.ref[Any] | None]] = {}
-        self._most = _KEPT
-
-    def __len__(self) -> int:
-        return len(self._by_key)
-
-    def __iter__(self) -> Iterator[Callable[[], None]]:
-        return iter([watcher for watcher, _ in self._by_key.values()])
-
-    def add(self, watcher: Callable[[], None], of: weakref.ref[Any] | None) -> Callable[[], None]:
-        """Add one; return what takes it back."""
-        if len(self._by_key) >= self._most:
-            held = {key: row for key, row in self._by_key.items() if row[1] is None or row[1]() is not None}
-            self._by_key = held
-            self._most = max(_KEPT, 2 * len(held))
-        key = object()
-        self._by_key[key] = watcher, of
-        return lambda: self._forget(key)
-
-    def _forget(self, key: object) -> None:
-        self._by_key.pop(key, None)
 
 
 def watch(link: Link, watcher: Callable[[], None], of: weakref.ref[Any] | None = None) -> Callable[[], None]:
@@ -69,6 +36,27 @@ def watch(link: Link, watcher: Callable[[], None], of: weakref.ref[Any] | None =
     if link._watchers is None:
         link._watchers = Watchers()
     return link._watchers.add(watcher, of)
+
+
+def watch_under(
+    link: Link, scope: Scope, watcher: Callable[[], None], of: weakref.ref[Any]
+) -> Callable[[], None]:
+    """Call `watcher` once, soon after what came under `scope` is dead: with its user, or with the connection.
+
+    Args:
+        of: as for `watch`.
+
+    Returns:
+        What takes that back.
+    """
+    if scope.exports is None:  # nobody's: it lives as the connection does
+        return watch(link, watcher, of)
+
+    def soon() -> None:
+        if not link.loop.is_closed():
+            link.loop.call_soon(watcher)
+
+    return scope.watch(soon, of)
 
 
 def tell(link: Link) -> None:

@@ -39,6 +39,7 @@ from .transports import peer_name
 from .writing import write_one
 
 if TYPE_CHECKING:
+    from pb.holding.watchers import Watchers
     from pb.reference import RemoteReference
     from pb.security import Security
     from pb.stream import RemoteStream
@@ -127,7 +128,7 @@ class Link(Reading):
         self._pulse = Pulse(self)
         self._sweep: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] | None = None
-        self._watchers: ended.Watchers | None = None
+        self._watchers: Watchers | None = None
         kind: type[Broker] = broker_kind(self.broker_type, hooks)
         self.broker = kind(self, shared.codec(registry), limits, agent=AGENT, debug=debug, proxy=proxy)
         self.dropped, self.outbox = self.broker.tables.dropped, self.broker.outbox  # for each read and write

@@ -14,7 +14,7 @@ from jelly import Bulk, Oversized
 
 from .. import messages
 from ..context import serving
-from ..errors import PeerError, RemoteError, TooLarge
+from ..errors import Gone, PeerError, RemoteError, TooLarge
 from ..holding.detached import is_detached
 from ..logfields import fields
 from ..messages import ANSWER
@@ -138,6 +138,17 @@ class Answers:
         """
         is_own = isinstance(error, RemoteError) or (isinstance(error, PeerError) and error.is_of_own_call)
         payload: bytes | None = None
+        if is_detached(error):  # who was served has logged out, or was put out: nobody's mistake
+            if self._tables.may_log(logging.INFO, "call.refused"):
+                log.info(
+                    "%s %s came too late: %s",
+                    what,
+                    self._tables.peer_name,
+                    error,
+                    extra=fields("call.refused", scope=scope, error=error),
+                )
+            is_own = False
+            error = Gone("what the call was made under has ended, and its result with it")
         # How a call of the handler's own ended is its business; only a relay passes that on.
         if relayed or not is_own:
             try:
@@ -155,23 +166,19 @@ class Answers:
     def _internal(self, scope: Scope, error: BaseException, what: str) -> bytes:
         """Log an error that is nobody else's business, and return what the caller is told."""
         incident = self._incident()
-        shown: BaseException | None = error
-        level, how = logging.ERROR, "failed"
-        if is_detached(error):  # who was served has logged out, or was put out: an incident of nobody's
-            level, shown, how = logging.INFO, None, f"came too late: {error}"
-        elif type(error).__module__.partition(".")[0] not in ("pb", "jelly", "cred"):
+        how = "failed"
+        if type(error).__module__.partition(".")[0] not in ("pb", "jelly", "cred"):
             bases = scope.encoder.names_of_bases(type(error))
             if bases:  # a registered class does not speak for those derived from it (PB-E4)
                 how = f"failed: {type(error).__qualname__} is not registered, as its base {bases[0]!r} is"
-        if self._tables.may_log(level, "incident"):
-            log.log(
-                level,
+        if self._tables.may_log(logging.ERROR, "incident"):
+            log.error(
                 "incident %s: %s %s %s",
                 incident,
                 what,
                 self._tables.peer_name,
                 how,
-                exc_info=shown,
+                exc_info=error,
                 extra=fields("incident", scope=scope, error=error, incident=incident),
             )
         told: dict[str, object] = {"type": "pb.Internal", "msg": "internal error", "data": {"ref": incident}}

@@ -35,7 +35,7 @@ from ..wire.outbox import LARGE_PAYLOAD, Outbox
 from ..wire.payloads import PAYLOADS, Pack, put_message, refused_here
 from .ending import NOTHING, Ending, Waiting
 from .options import expire, make_with_options, put_quiet
-from .own import of_own_call
+from .own import of_own_call, why_dead
 from .why import note_prefix
 
 if TYPE_CHECKING:
@@ -273,7 +273,7 @@ class Calls(Ending):
     def check_open(self, handle: Import | ObserverHandle) -> None:
         """Refuse what cannot be called any more."""
         if handle.dead is not None:
-            raise of_own_call(handle.dead("the reference was released or its object revoked; get a new one"))
+            raise why_dead(handle)
         if not self.is_open and not self.serves_peer(handle.scope):
             error = NotExecuted if handle.scope.tables.is_open else DeadReference
             remedy = f"; {self.remedy}" if error is DeadReference else ""

@@ -8,13 +8,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .. import messages
+from ..context import serving
 from ..errors import ProtocolError
 from .postponing import Postponing
-from .running import Served
+from .running import Relay, Served
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..holding.scope import Scope
-    from .running import Held, Relay, Waiting
+    from .running import Held, Waiting
 
 
 class Cancelling(Postponing):
@@ -54,6 +57,31 @@ class Cancelling(Postponing):
             served.cancel()
         else:
             self.budget.draw(self.taken, "a CANCEL of a call that has ended")
+
+    def take_away(self, is_meant: Callable[[Served | Relay], bool], error: Callable[[], Exception]) -> None:
+        """End the calls of what was just taken away: the caller is told at once, the method stopped (PB-R33).
+
+        The call that has taken it away is let finish: what it ended was its own. Those that have not begun
+        are told when their turn comes.
+        """
+        own = serving.get() or (None, 0)
+        for served in [*self.running.values(), *self._quiet]:
+            if not isinstance(served, Served | Relay) or not is_meant(served):
+                continue
+            id = served.id
+            if (id and self.running.get(id) is not served) or (own[0] is served.scope and own[1] == id):
+                continue
+            self.base.broker.streams.stop_of_call(id)
+            if isinstance(served, Relay):
+                served.take_away(error())
+                continue
+            if id:  # it counts until it has ended, and a CANCEL of it comes too late
+                del self.running[id]
+                served.id, served.is_told = 0, True
+                self._quiet.add(served)
+                self.fail(id, served.scope, error())
+            if not served.is_cancelled:
+                served.cancel()
 
     def abandon(self) -> None:
         """Stop whatever is running: nobody waits for it any longer."""

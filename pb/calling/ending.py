@@ -104,6 +104,15 @@ class Ending:
         is_before_bye = not self.bye_id or id < self.bye_id
         return self.last_run is not None and id > self.last_run and is_before_bye
 
+    def take_waiting(self, scope: Scope) -> list[Any]:
+        """Let calls under an attachment wait no longer; return the outcomes of those that want an answer."""
+        taken = [call for call in self._waiting if call[1].scope is scope]
+        for call in taken:
+            self._waiting.remove(call)
+            if call[-1] is None:
+                self.room.started()
+        return [call[-1] for call in taken if call[-1] is not None]
+
     def _fail_waiting(self, reason: str) -> None:
         waiting, self._waiting = self._waiting, NOTHING
         self.room.waiting = 0

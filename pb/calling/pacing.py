@@ -103,9 +103,11 @@ class Pacing:
 
     def _fail_served(self, served: Served, error: BaseException) -> None:
         self.finish(served.id, served)
-        if not isinstance(error, Exception) and served.is_stopped:
+        is_stopped = not isinstance(error, Exception) and served.is_stopped
+        if is_stopped:
             error = served.why_ended()
-        self.fail_call(served.id, served.export, served.scope, error)
+        if not (is_stopped and served.is_told):
+            self.fail_call(served.id, served.export, served.scope, error)
         served.scope.direct.leave()
         self.settled()
 

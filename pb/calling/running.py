@@ -39,9 +39,21 @@ class Served:
 
     Attributes:
         connection: what its method sees as its connection; only behind the end, when nobody else keeps it.
+        id: of the call; 0 where no answer is wanted, or any more.
+        is_told: whether the caller was told already that it is stopped, and waits no longer.
     """
 
-    __slots__ = ("awaitable", "connection", "export", "id", "is_cancelled", "is_late", "scope", "task")
+    __slots__ = (
+        "awaitable",
+        "connection",
+        "export",
+        "id",
+        "is_cancelled",
+        "is_late",
+        "is_told",
+        "scope",
+        "task",
+    )
 
     def __init__(self, id: int, export: Export | Replica, awaitable: Awaitable[Any]) -> None:
         self.id = id
@@ -50,13 +62,14 @@ class Served:
         self.awaitable = awaitable
         self.is_cancelled = False
         self.is_late = False
+        self.is_told = False
         self.task: Any = None
         self.connection: Any
 
     @property
     def is_update(self) -> bool:
         """Whether it changes a replica and wants no answer."""
-        return not self.id and self.export.kind is Kind.REPLICA
+        return not self.id and not self.is_told and self.export.kind is Kind.REPLICA
 
     def drop(self) -> None:
         """Take back what was not begun."""
@@ -181,15 +194,17 @@ class Waiting:
 class Relay:
     """A call that is passed on to the connection its target came over; takes the outcome there."""
 
-    __slots__ = ("_serving", "id", "is_cancelled", "reference", "relayed_id", "scope")
+    __slots__ = ("_is_over", "_serving", "export", "id", "is_cancelled", "reference", "relayed_id", "scope")
 
     def __init__(self, serving: Serving, id: int, export: Export) -> None:
         self._serving = serving
         self.id = id
+        self.export = export
         self.scope = export.scope
         self.reference = export.object
         self.relayed_id = 0
         self.is_cancelled = False
+        self._is_over = False
 
     def cancel(self) -> None:
         """Pass the CANCEL on; the outcome arrives as ever."""
@@ -201,11 +216,17 @@ class Relay:
         self.relayed_id = id
 
     def done(self) -> bool:
-        """Return False: whatever comes is passed back."""
-        return False
+        """Return whether the peer has been told; until then whatever comes is passed back."""
+        return self._is_over
+
+    def take_away(self, error: Exception) -> None:
+        """Tell the peer at once, and pass a CANCEL on: what it is called on was taken away."""
+        self.set_exception(error)
+        self.cancel()
 
     def set_result(self, value: object) -> None:
         """Pass a value back."""
+        self._is_over = True
         self._serving.finish(self.id, self)
         self._serving.answer(self.id, self.scope, value)
         self.scope.direct.leave()
@@ -213,6 +234,7 @@ class Relay:
 
     def set_exception(self, error: BaseException) -> None:
         """Pass an error back as it is: it was disclosed by the other side, not by this one."""
+        self._is_over = True
         if isinstance(error, NotExecuted):
             error = Gone(f"the connection to the object was lost; {error}")
         self._serving.finish(self.id, self)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from .. import messages
 from ..attachment import Attachment
+from ..calling.giving_up import give_up_under
 from ..dispatch import Kind
-from ..errors import NotExecuted, ProtocolError
+from ..errors import Gone, NotExecuted, ProtocolError
 from ..wire.fields import numbers_of
 
 if TYPE_CHECKING:
@@ -87,6 +88,11 @@ class Holdings:
                 ended()
         for export in rows:
             self.revoke(export)
+        if rows:
+            self.broker.serving.take_away(
+                lambda served: served.export in rows,
+                lambda: Gone("the object was revoked while the call ran, which was stopped"),
+            )
         return len(rows)
 
     # --- perspectives
@@ -117,7 +123,29 @@ class Holdings:
                     self._tables.revoke(export)
                     gone.append(export)
         self._tell_gone_of(gone)
-        scope.broker.streams.end_under(scope)
+
+    def end_under(self, scope: Scope) -> None:
+        """End what is under way under an attachment that is over, and all that came under it (PB-R36).
+
+        Before anybody is told of its end: nothing more goes to who was put out.
+        """
+        for export in self._tables.end_received(scope):
+            export.scope.broker.holdings.revoke(export)
+        if self._tables.is_open:  # else what is under way ends with the connection
+            self._end_calls_under(scope)
+        watchers, scope.watchers = scope.watchers, None
+        for watcher in watchers or ():
+            watcher()
+
+    def _end_calls_under(self, scope: Scope) -> None:
+        broker = scope.broker
+        # First, or they would answer with what becomes of the streams and calls they wait for.
+        broker.serving.take_away(
+            lambda served: served.scope.direct is scope,
+            lambda: Gone("what the call was made under has ended; it was stopped"),
+        )
+        broker.streams.end_under(scope)
+        give_up_under(broker.calls, scope)
 
     def _tell_gone_of(self, exports: Sequence[Export]) -> None:
         """Send GONE for these; for a cache that is being sent right now, behind its snapshot."""

@@ -126,6 +126,8 @@ class ImportTable:
         handle.count = 0
         handle.source = older  # which is counted, and must not be released before
         older._pb_import = taken
+        if id(handle) in handle.scope.received:
+            handle.scope.received[id(taken)] = taken
         if self.imports.get(handle.key) is handle:
             self.imports[handle.key] = taken
             self._add_handle(handle.id, taken)
@@ -142,6 +144,10 @@ class ImportTable:
         handle.home = None
         handle.scope = scope
         reference._pb_import = self.imports[key] = handle
+        if scope.is_over:
+            handle.dead = Gone
+        elif scope.exports is not None:
+            scope.received[id(handle)] = handle
         if number in self._by_id:
             self._add_handle(number, handle)
         else:
@@ -155,6 +161,8 @@ class ImportTable:
         others[id(handle)] = handle
 
     def _forget(self, handle: Import) -> None:
+        if handle.scope.exports is not None:
+            handle.scope.received.pop(id(handle), None)
         if self.imports.get(handle.key) is handle:
             del self.imports[handle.key]
         known = self._by_id.get(handle.id)
@@ -185,6 +193,10 @@ class ImportTable:
         row = Replica(number, scope, replica)
         if self.is_open:
             self.replicas[number] = row
+            if scope.is_over:
+                self.make_stale(row)
+            elif scope.exports is not None:
+                scope.received[id(row)] = row
         else:  # a hook has ended the connection meanwhile
             row.is_stale = True
 
@@ -222,9 +234,15 @@ class ImportTable:
 
     def forget_replica(self, number: int) -> None:
         """Give up a replica that was never given out: its payload was refused."""
-        row = self.replicas.pop(number, None)
+        row = self._take_replica(number)
         if row is not None:
             self.make_stale(row)
+
+    def _take_replica(self, number: int) -> Replica | None:
+        row = self.replicas.pop(number, None)
+        if row is not None and row.scope.exports is not None:
+            row.scope.received.pop(id(row), None)
+        return row
 
     def make_stale(self, row: Replica) -> None:
         """Give up a replica that missed an update: its owner is told by the release of all counts."""
@@ -263,6 +281,22 @@ class ImportTable:
                     self.pinned[id(handle)][1] += owed[1]
                 else:
                     self.drop(owed)
+
+    def end_received(self, scope: Scope) -> list[Export]:
+        """Give back all that was received under an attachment, which has ended (PB-R36).
+
+        Returns the rows of other connections that pass some of it on: they are to be revoked too.
+        """
+        received, scope.received = scope.received, {}
+        rows: list[Export] = []
+        for held in received.values() if self.is_open else ():
+            if isinstance(held, Replica):
+                self.make_stale(held)
+            elif held.dead is None:
+                rows += _rows(held)
+                self.drop_now(held)
+                held.dead = Gone
+        return rows
 
     def pin(self, reference: RemoteReference) -> None:
         """Release an object only after `unpin`, whatever the program says (R10). Whoever pins holds it."""
@@ -313,7 +347,7 @@ class ImportTable:
 
         Returns the rows of other connections that pass it on: they are to be revoked too.
         """
-        row = self.replicas.pop(number, None)
+        row = self._take_replica(number)
         if row is not None:
             row.is_stale = True
             row.zombie = None

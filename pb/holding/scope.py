@@ -6,8 +6,8 @@ Spec: spec/4-references.md, "Views and perspectives".
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final
 
 from zope.interface import implementer
 
@@ -19,14 +19,25 @@ from ..errors import DeadReference, Forbidden
 from ..hooks import names_of
 from ..reference import Import, RemoteReference
 from ..wire.ids import STREAM
+from .watchers import Watchers
 
 if TYPE_CHECKING:
+    import weakref
+
     from msgpack import ExtType
 
     from jelly import Decoder, Encoder, Promising, RemoteCache
 
+    from ..caches.replica import Replica
     from .export import Export
     from .tables import Tables
+
+# Of the scope of the root, which does not end before its connection. Nothing is ever put there.
+_NOTHING: Final[dict[int, Any]] = {}
+
+
+def _nothing() -> None:
+    """Take nothing back: it was told already."""
 
 
 @implementer(interfaces.IReferenceTables)
@@ -40,6 +51,8 @@ class Scope:
         has_begun: whether the perspective itself was handed out: before, an attachment does not end because
             something else was released.
         is_over: whether the attachment has ended: nothing more is handed out under it.
+        received: what was received under an attachment, by its id(): it is dead when that ends.
+        watchers: who is told of that, as far as they have asked.
         names: identity, service and perspective, once `perspective` was let go; hooks tell them still.
         of: the scope that this is a relay of, or stands for in one payload; None where it is neither.
     """
@@ -57,8 +70,10 @@ class Scope:
         "of",
         "on_empty",
         "perspective",
+        "received",
         "running",
         "tables",
+        "watchers",
     )
 
     def __init__(
@@ -77,6 +92,8 @@ class Scope:
         self.decoder = decoder
         self.perspective = perspective
         self.exports: dict[int, Export] | None = None if is_base else {}
+        self.received: dict[int, Import | Replica] = _NOTHING if is_base else {}
+        self.watchers: Watchers | None = None
         self.has_begun = False
         self.identity = ""  # who has logged in to get it, for those who are told
         self.names: tuple[str, str, str] | None = None
@@ -98,6 +115,20 @@ class Scope:
         """Return a new scope of the same connection for a perspective."""
         decoder = self.broker.codec.decoder(self.broker.limits)
         return Scope(self.tables, self.broker, self.encoder, decoder, perspective, is_base=False)
+
+    def watch(self, watcher: Callable[[], None], of: weakref.ref[Any]) -> Callable[[], None]:
+        """Call `watcher` when the attachment has ended, now if it has; return what takes that back.
+
+        Args:
+            watcher: has the program told, soon; does nothing else and raises nothing.
+            of: the reference without which there is nobody to be told.
+        """
+        if self.is_over:
+            watcher()
+            return _nothing
+        if self.watchers is None:
+            self.watchers = Watchers()
+        return self.watchers.add(watcher, of)
 
     def leave(self) -> None:
         """Count a call out; an attachment ends when nothing is held under it and nothing runs."""

@@ -110,21 +110,23 @@ class Piped:
 class Unheard:
     """The outcome of a call that nobody wants to hear of, and that has an id all the same."""
 
-    __slots__ = ("_method", "_tables")
+    __slots__ = ("_is_over", "_method", "_tables")
 
     def __init__(self, calls: Calls, method: str) -> None:
+        self._is_over = False
         self._tables = calls.tables
         self._method = method
 
     def done(self) -> bool:
-        """Return False: an error is logged."""
-        return False
+        """Return whether it has ended; until then an error is logged."""
+        return self._is_over
 
     def set_result(self, value: object) -> None:
         """Drop it."""
 
     def set_exception(self, error: BaseException) -> None:
         """Log it, as the callee does with errors of calls that want no answer."""
+        self._is_over = True
         if self._tables.may_log(logging.INFO, "call.failed"):
             log.info(
                 "%s, which wanted no answer, failed: %s",

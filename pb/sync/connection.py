@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 from jelly import RemoteCache
 from pb.aio import connection as aio
+from pb.aio import ended
 from pb.context import serving
 from pb.limits import Limits
 from pb.reference import RemoteReference
@@ -201,8 +202,9 @@ def on_disconnect(
 ) -> Callable[[], None]:
     """Call `callback(reference)` once when the connection of `reference` ends; soon, if it has ended.
 
-    It is called in a worker thread. The reference is not kept alive for it: where it was collected before,
-    nobody is told. An error in `callback` is logged.
+    What came under a perspective, an argument of one of its methods say, is dead as soon as its user has
+    left, or was put out: that is told too. It is called in a worker thread. The reference is not kept alive
+    for it: where it was collected before, nobody is told. An error in `callback` is logged.
 
     Returns:
         A function that takes the registration back; calling it twice, or too late, does nothing.
@@ -218,7 +220,7 @@ def on_disconnect(
         if weak() is not None:
             link.offer(Chore("a callback of on_disconnect", lambda: _tell(weak, callback)))
 
-    forget = link.background.call(link.watch, tell, weak)
+    forget = link.background.call(ended.watch_under, link, aio._row_of(reference).scope, tell, weak)
     return lambda: link.background.call(forget)
 
 
@@ -259,6 +261,8 @@ def reference_report(*where: Connection | Server) -> list[HeldReference]:
 
 def revoke(value: object, *where: Connection | Server) -> int:
     """Withdraw an object from peers that hold it: calls on it fail with `pb.Gone`, from this moment on.
+
+    Those that run are answered so too, and cancelled, but for one that calls this itself.
 
     Args:
         value: what was sent.

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..caches.observing import ObserverHandle
 from ..calling.calls import Calls
+from ..calling.giving_up import innermost
 from ..context import Inherited, inherited, serving
 from ..hooks import CallEvent
-from ..promises.pipelining import Piped, Unheard, call_result
+from ..promises.pipelining import Unheard, call_result
 from ..promises.promised import Promised
-from ..streams.bringing import Blamed
 from .watch import CallWatch, Watch
 
 if TYPE_CHECKING:
@@ -264,8 +264,7 @@ class WatchedCalls(Calls):
     def _find(self, id: int, outcome: Any) -> MadeCall | None:
         """Return the call whose outcome somebody waits for; None for one that has ended."""
         found, _ = self.pending.get(id, (None, None))
-        while isinstance(found, Promised | Piped | Blamed):  # others wait for it too, and hear of it first
-            found = found.outcome
+        found = innermost(found)
         return found if type(found) is MadeCall else self.later.get(outcome)
 
     def receive_answer(self, envelope: list[Any]) -> None:

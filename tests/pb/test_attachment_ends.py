@@ -361,8 +361,10 @@ def test_a_call_that_outlives_its_attachment_knows_for_whom_it_runs():
 
     class Late(User):
         async def perspective_later(self):
-            await self.shop.gate
-            return name_of(pb.current_call().perspective)
+            try:
+                await self.shop.gate
+            finally:
+                self.shop.kept.append(name_of(pb.current_call().perspective))
 
     shop = Shop()
     shop.users["ann"] = Late("ann", shop)
@@ -372,10 +374,10 @@ def test_a_call_that_outlives_its_attachment_knows_for_whom_it_runs():
     outcome = ann.later()
     pump.run()
     shop.attachments[0].detach()
-    assert shop.users["ann"] is scope.perspective
-    shop.gate.open()
     pump.run()
 
-    assert "ann" == outcome.result()
+    with pytest.raises(pb.Gone):
+        outcome.result()
+    assert ["ann"] == shop.kept
     assert (None, "ann") == (scope.perspective, shop.attachments[0].perspective.name)
     assert scope is shop.client._pb_import.scope

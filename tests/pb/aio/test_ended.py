@@ -14,7 +14,6 @@ import weakref
 import pytest
 
 import pb
-from pb.aio.ended import Watchers
 
 from ..auth.rooms import settle
 from .loops import Place, run
@@ -161,24 +160,3 @@ def test_nobody_is_kept_who_would_be_told_of_a_reference_that_was_dropped(tmp_pa
     left, is_told = run(main(), loop)
     assert left <= 16
     assert is_told, "those that are held, in their order, but for the one that was taken back"
-
-
-def test_many_that_are_held_are_looked_through_seldom():
-    """With a thousand subscribers one more must not cost a thousand looks."""
-
-    class Counted:
-        """Alive; counts how often that is asked."""
-
-        looks = 0
-
-        def __call__(self):
-            Counted.looks += 1
-            return self
-
-    watchers = Watchers()
-    for _ in range(4096):
-        watchers.add(lambda: None, Counted())
-    watchers.add(lambda: None, None)
-
-    assert 4097 == len(watchers) == len([*watchers])
-    assert Counted.looks <= 2 * 4096

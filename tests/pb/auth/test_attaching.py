@@ -23,14 +23,18 @@ def quiet(monkeypatch):
 
 @pytest.mark.parametrize("how", ["key", "disabled", "password", "kicked", "removed", "logout", "elsewhere"])
 def test_what_is_revoked_while_attached_waits_is_never_handed_out(how):
-    """Nobody cuts what nobody has yet: the attach itself must find out."""
+    """Nobody cuts what nobody has yet: the attach itself must find out, or is stopped with the login."""
 
     async def act(house, connection, identity):
         entered, go = asyncio.Event(), asyncio.Event()
 
         async def on_attach(user, client):
             entered.set()
-            await go.wait()
+            try:
+                await go.wait()
+            except asyncio.CancelledError:  # attached() did not succeed, so there is no detached()
+                house.chat.seen.append(("detached", "alice"))
+                raise
 
         house.chat.on_attach = on_attach
         attach = asyncio.ensure_future(identity.attach("chat", "alice", Client()))

@@ -8,7 +8,6 @@ import pytest
 
 import cred
 import pb
-from jelly import Unjellyable
 
 from .doors import PASSWORD
 from .rooms import Chat, Client, Thing, User, play
@@ -120,8 +119,8 @@ def test_views_sent_to_the_client_object_see_the_right_actor():
     play("actors", act)
 
 
-def test_nothing_more_is_handed_to_the_client_of_an_attachment_that_is_over():
-    """A server that kept the reference may say goodbye, and give nothing away."""
+def test_nothing_more_is_told_to_the_client_of_an_attachment_that_is_over():
+    """A server that kept the reference would go on telling somebody who was put out (PB-R36)."""
 
     async def act(house, connection, identity):
         given = []
@@ -129,12 +128,12 @@ def test_nothing_more_is_handed_to_the_client_of_an_attachment_that_is_over():
         client = Client()
         user = await identity.attach("chat", "alice", client)
         await identity.detach(user)
-        with pytest.raises(Unjellyable):
-            await given[0].hold(house.chat.room)
-        with pytest.raises(Unjellyable):
-            await given[0].hold(Thing())
-        await given[0].hold("goodbye")
-        assert "goodbye" == client.held
+        for what in (house.chat.room, Thing(), "a secret"):
+            with pytest.raises(pb.Gone, match="a user who has left, or was put out"):
+                await given[0].hold(what)
+        with pytest.raises(pb.Gone):
+            given[0].hold.send("a secret")
+        assert not hasattr(client, "held")
         given.clear()
 
     play("over", act)

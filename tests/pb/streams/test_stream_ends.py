@@ -237,7 +237,7 @@ def test_a_stream_that_a_detached_perspective_gives_is_refused(pump):
     outcome = user.late()
     pump.run()
 
-    with pytest.raises(pb.RemoteError):
+    with pytest.raises(pb.Gone, match="its result with it"):
         outcome.result()
 
 
