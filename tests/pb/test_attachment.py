@@ -253,6 +253,20 @@ def test_an_attachment_belongs_to_its_connection():
     assert "Attachment of User" in repr(shop.attachment)
 
 
+def test_nothing_is_adopted_under_an_attachment_that_is_over():
+    """Whoever was just attached and revoked in the middle of it must get no client to be called as."""
+    shop = Shop()
+    pump = Pump(shop, registry=REGISTRY)
+    pump.call("keep", Keeper())
+    attachment = pump.server.broker.holdings.attach(User("ann", shop))
+    known = len(pump.server.broker.tables.imports)
+    attachment.detach()
+
+    with pytest.raises(pb.Gone, match="the attachment is over"):
+        attachment.adopt(shop.kept[0])
+    assert known == len(pump.server.broker.tables.imports)
+
+
 @STEPS
 def test_a_perspective_may_be_settled_later(step):
     """Until then nothing is seen through it; from then on it is as if it had been given at once."""
