@@ -13,7 +13,7 @@ from pb import messages
 from pb.dispatch import KNOWN, Kind, bind_error, find_method, is_method_name, signature_of
 
 from .cached import REGISTRY, Shop, Weapon
-from .pump import Pump
+from .pump import Pump, Script, packed
 
 
 class Target(pb.Referenceable):
@@ -38,32 +38,70 @@ def test_names_that_may_be_called(name):
     assert is_method_name(name)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "",
-        "_",
-        "_a",
-        "__class__",
-        "1a",
-        "a.b",
-        "a b",
-        "a-b",
-        "a\n",
-        "a\0",
-        "é",
-        "ａ",
-        "a²",
-        "x" * 129,
-        "pb:interfaces",
-    ],
-    ids=repr,
-)
+NO_NAMES = [
+    "",
+    "_",
+    "_a",
+    "__class__",
+    "1a",
+    "a.b",
+    "a b",
+    "a-b",
+    "a\n",
+    "a\0",
+    "é",
+    "ａ",
+    "a²",
+    "x" * 129,
+    "pb:interfaces",
+]
+
+
+class Willing(pb.Root):
+    """Has whatever it is asked for, under names that nobody may say too."""
+
+    def __init__(self):
+        self.asked = []
+
+    def __getattr__(self, name):
+        if not name.startswith("remote_"):
+            raise AttributeError(name)
+        self.asked.append(name)
+        return lambda: "reached"
+
+    def remote__a(self):
+        return "reached"
+
+    def remote_é(self):
+        return "reached"
+
+    def remote___class__(self):
+        return "reached"
+
+
+@pytest.mark.parametrize("name", NO_NAMES, ids=repr)
 def test_names_that_may_not(name):
-    """A name never opens a door, whatever a language makes of it."""
+    """A name never opens a door, whatever a language makes of it; nor is anybody asked who would open it."""
     assert not is_method_name(name)
-    with pytest.raises(pb.NoSuchMethod, match="of that name"):
-        find_method(Target(), "remote_", name)
+    willing = Willing()
+    for target in (Target(), willing):
+        with pytest.raises(pb.NoSuchMethod, match="of that name"):
+            find_method(target, "remote_", name)
+    assert [] == willing.asked
+    assert "reached" == find_method(willing, "remote_", "anything")()
+
+
+@pytest.mark.parametrize("name", [name for name in NO_NAMES if ":" not in name], ids=repr)
+def test_names_that_may_not_reach_nothing_by_a_call(name):
+    """Of an object that has them, and of one that answers for any name: in every message that says one."""
+    root = Willing()
+    script = Script(root)
+    script.say([1, 1, 0, name, packed([[], {}])], [1, 2, 0, "anything", packed([[], {}])])
+    script.say([1, 3, 0, name, packed([[], {}]), {"ttl": 1000}], [1, 0, 0, name, packed([[], {}])])
+
+    refused, reached, late = script.heard()
+    assert [[3, 1], [2, 2, packed("reached")], [3, 3]] == [refused[:2], reached, late[:2]]
+    assert ["remote_anything"] == root.asked
 
 
 def test_only_what_has_the_prefix_of_the_row_is_found():
