@@ -79,7 +79,7 @@ if TYPE_CHECKING:
     from .aio import tls
     from .aio.backoff import Reconnect
     from .aio.client import get_object_at, open_connection
-    from .aio.connection import Connection, connection_of, is_stale, on_disconnect, release, revoke
+    from .aio.connection import Connection, connection_of, is_stale, on_disconnect, release
     from .aio.deadline import deadline
     from .aio.describing import describe
     from .aio.events import EventUsage, event_usage, events, events_delivered
@@ -90,6 +90,7 @@ if TYPE_CHECKING:
     from .aio.reconnecting import LastingConnection
     from .aio.reference import RemoteMethod, call_remote
     from .aio.references import reference_report
+    from .aio.revoking import revoke
     from .aio.server import Server, serve
     from .aio.status import Change, ConnectionState, Status
     from .aio.stream import Stream
@@ -233,7 +234,7 @@ _LAZY: Final = {
     "connection_of": "pb.aio.connection",
     "on_disconnect": "pb.aio.connection",
     "release": "pb.aio.connection",
-    "revoke": "pb.aio.connection",
+    "revoke": "pb.aio.revoking",
     "is_stale": "pb.aio.connection",
     "Promise": "pb.aio.promise",
     "RemoteMethod": "pb.aio.reference",

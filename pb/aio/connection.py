@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from pb.auth.remote_identity import RemoteIdentity
 
     from .link import Link
-    from .server import Server
 
 
 class Connection:
@@ -301,32 +300,3 @@ def is_stale(replica: RemoteCache) -> bool:
         raise TypeError(f"a replica that came from a peer is expected, not a {type(replica).__name__}")
     stale: bool = row.is_stale or row.is_behind
     return stale
-
-
-def revoke(value: object, *where: Connection | Server) -> int:
-    """Withdraw an object from peers that hold it: calls on it fail with `pb.Gone`, from this moment on.
-
-    Those that run are answered so too, and cancelled, but for one that calls this itself.
-
-    A perspective takes with it all that was handed out under it. The peer may get the object again, under
-    a new id, if it is sent again.
-
-    Args:
-        value: what was sent: a Referenceable, Viewable, Cacheable, a perspective or its Attachment.
-        where: connections, or servers, which stand for all of theirs.
-
-    Returns:
-        How many references to it were withdrawn.
-
-    Raises:
-        TypeError: no connection or server is named.
-    """
-    if not where:
-        raise TypeError("revoke(value, *where) needs the connections or servers to withdraw it from")
-    count = 0
-    for place in where:
-        # Also those that are being closed: calls are served there until the end.
-        for link in (place._link,) if isinstance(place, Connection) else list(place._places):
-            link.check_thread()
-            count += link.broker.holdings.revoke_object(value)
-    return count

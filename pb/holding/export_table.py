@@ -261,6 +261,11 @@ class ExportTable:
         keys = [_key(value, scope) for scope in self.scopes]
         return [row for key in (id(value), *keys) if (row := self._by_object.get(key)) is not None]
 
+    def rows_under(self, value: object, is_meant: Callable[[Scope], bool]) -> list[Export]:
+        """Return the rows under which the peer holds an object through some of the attachments only."""
+        keys = [_key(value, scope) for scope in self.scopes if is_meant(scope)]
+        return [row for key in keys if (row := self._by_object.get(key)) is not None]
+
     def revoke(self, export: Export) -> None:
         """Make a tombstone of a row: it answers `pb.Gone` until the peer has released it."""
         self._forget_object(export)

@@ -86,6 +86,20 @@ class Holdings:
             if ended is not None:  # else the end of another has ended it
                 self.detach(scope)
                 ended()
+        self._take_away(rows)
+        return len(rows)
+
+    def revoke_from(self, value: object, is_meant: Callable[[Scope], bool]) -> int:
+        """Withdraw an object from some attachments only; return from how many."""
+        rows = self._tables.rows_under(value, is_meant)
+        self._take_away(rows)
+        return len(rows)
+
+    def has_attached(self, perspective: object) -> bool:
+        """Tell whether a perspective is attached to this connection: this very object."""
+        return any(scope.perspective is perspective for scope in self._tables.scopes)
+
+    def _take_away(self, rows: Sequence[Export]) -> None:
         for export in rows:
             self.revoke(export)
         if rows:
@@ -93,7 +107,6 @@ class Holdings:
                 lambda served: served.export in rows,
                 lambda: Gone("the object was revoked while the call ran, which was stopped"),
             )
-        return len(rows)
 
     # --- perspectives
 

@@ -32,7 +32,7 @@ from pb.aio.connection import is_stale
 from pb.usage import Usage
 
 from .client import connect, get_object_at, open_connection
-from .connection import Connection, connection_of, on_disconnect, reference_report, release, revoke
+from .connection import Connection, connection_of, on_disconnect, reference_report, release
 from .deadline import deadline
 from .describing import describe
 from .events import event_usage, events, events_delivered
@@ -42,6 +42,7 @@ from .providing import providing
 from .reconnecting import LastingConnection
 from .reference import RemoteMethod, call_remote
 from .reference import SyncReference as RemoteReference
+from .revoking import revoke
 from .server import Server, serve
 from .status import Status
 from .stream import Stream, receive_file, stream_file

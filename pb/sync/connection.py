@@ -257,28 +257,3 @@ def reference_report(*where: Connection | Server) -> list[HeldReference]:
     ]
     found = [held for link in links for held in link.background.call(references_of, [link.broker])]
     return sorted(found, key=lambda held: -held.age_s)
-
-
-def revoke(value: object, *where: Connection | Server) -> int:
-    """Withdraw an object from peers that hold it: calls on it fail with `pb.Gone`, from this moment on.
-
-    Those that run are answered so too, and cancelled, but for one that calls this itself.
-
-    Args:
-        value: what was sent.
-        where: connections, or servers, which stand for all of theirs.
-
-    Returns:
-        How many references to it were withdrawn.
-
-    Raises:
-        TypeError: no connection or server is named.
-    """
-    if not where:
-        raise TypeError("revoke(value, *where) needs the connections or servers to withdraw it from")
-    count = 0
-    for place in where:
-        for connection in (place,) if isinstance(place, Connection) else place.connections:
-            link = connection._link
-            count += link.background.call(link.broker.holdings.revoke_object, value)
-    return count

@@ -197,3 +197,25 @@ def test_calls_on_a_revoked_object_end_but_for_the_one_that_revokes():
     with pytest.raises(pb.Gone, match="revoked while the call ran"):
         waits.result()
     assert not other.settled
+
+
+def test_an_object_is_taken_from_one_attachment_and_stays_under_others():
+    """Two users of one connection hold it under two ids."""
+    shop, pump, ann = enter()
+    bob = pump.call("enter", "bob")
+    of_ann, of_bob, of_nobody = ann.get("weapon"), bob.get("weapon"), pump.root.get("stock")
+    pump.run()
+    holdings, user = pump.server.broker.holdings, shop.users["bob"]
+
+    assert (True, False) == (holdings.has_attached(user), holdings.has_attached(object()))
+    assert 1 == holdings.revoke_from(shop.weapon, lambda scope: scope.perspective is user)
+    assert 0 == holdings.revoke_from(shop.stock, lambda scope: True)
+    pump.run()
+    plain = of_ann.result().plain()
+    pump.run()
+    assert "ann" == plain.result()
+    with pytest.raises(pb.Gone):
+        gone = of_bob.result().plain()
+        pump.run()
+        gone.result()
+    assert not pb.is_stale(of_nobody.result())
