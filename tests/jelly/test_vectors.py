@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -155,3 +158,24 @@ def test_bad_bytes_are_refused(vector: dict[str, Any]) -> None:
     assert expected == outcome
     if outcome == "call":
         assert vector["type"] == kind
+
+
+@pytest.mark.unmeasured
+def test_the_vectors_hold_where_msgpack_has_no_c_part() -> None:
+    """It nests on another stack there, and raises other errors (threats B16)."""
+    code = (
+        "import sys, msgpack, pytest; "
+        "assert msgpack.Unpacker.__module__ == 'msgpack.fallback'; "
+        "sys.exit(pytest.main(sys.argv[1:]))"
+    )
+    options = ("-q", "-p", "no:cacheprovider", __file__, "-k", "read_and_written or bad_bytes")
+    done = subprocess.run(
+        [sys.executable, "-c", code, *options],
+        env={**os.environ, "MSGPACK_PUREPYTHON": "1"},
+        cwd=VECTORS.parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert 0 == done.returncode, done.stdout + done.stderr

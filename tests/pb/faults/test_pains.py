@@ -167,6 +167,38 @@ def test_a_reference_that_is_dropped_while_its_call_is_awaited_is_answered():
     run(main())
 
 
+def test_the_collector_may_run_at_any_moment():
+    """References, streams and objects that were passed end in the middle of whatever is being encoded."""
+
+    class Giver(Root):
+        def remote_thing(self, *given):
+            return pb.Referenceable()
+
+        async def remote_rows(self):
+            yield pb.Referenceable()
+            yield 1
+
+    async def main():
+        async with pair(Giver()) as (client, server, root):
+            usual = gc.get_threshold()
+            gc.set_threshold(1, 1, 1)
+            try:
+                for number in range(30):
+                    ring = [await root.thing(), root.rows()]
+                    ring.append(ring)  # nothing but the collector ends it
+                    del ring
+                    values = [[number, {number: "x"}], pb.Referenceable(), {"a": (number, b"y")}]
+                    assert [values, {"key": values}] == await root.echo(*values, key=values)
+            finally:
+                gc.set_threshold(*usual)
+            del values, root
+            gc.collect()
+            await asyncio.sleep(1)
+            assert_clean(client, server)
+
+    run(main())
+
+
 def test_a_disconnect_callback_that_is_registered_twice_is_called_twice_and_taken_back_once():
     """Each registration is its own."""
     told = []
