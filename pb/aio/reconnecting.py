@@ -75,7 +75,7 @@ class LastingConnection(Connection):
         self._task: asyncio.Task[None] | None = None
         self.calls = WaitingCalls(options.max_waiting if options.calls == "wait" else 0)
         self.status = Status(asyncio.get_running_loop().time)
-        self.restoring = Restoring(self.status.names_lost)
+        self.restoring = Restoring(self.status.names_lost, self.status.logins_lost)
 
     # --- for the program
 
@@ -119,8 +119,10 @@ class LastingConnection(Connection):
 
         While it is down, that waits for it as calls do. Where it is lost under a login, log in again.
 
-        Where the server refuses it later (`LoginFailed`), or does not prove itself, the connection is given
-        up: its status is FAILED.
+        A login that the server has ended (the user was disabled, or has a new password) is forgotten. Where
+        it is refused when the connection comes back (`LoginFailed`), so it is too, if another login is left;
+        both are in `status.logins_lost`. The only one refused, or a server that does not prove itself, is
+        the end of the connection: its status is FAILED.
         """
         if credentials is None:
             credentials = login.credentials_of(user, password, key)

@@ -16,7 +16,17 @@ from jelly import RemoteCache
 from jelly.flavours import row_of
 from pb.auth.remote_identity import RemoteIdentity, perspective_of
 from pb.caches.offering import RESYNC, Offering
-from pb.errors import ConnectionLost, Forbidden, Gone, NoSuchMethod, NoSuchObject, PeerError, ProtocolError
+from pb.errors import (
+    ConnectionLost,
+    Error,
+    Forbidden,
+    Gone,
+    LoginFailed,
+    NoSuchMethod,
+    NoSuchObject,
+    PeerError,
+    ProtocolError,
+)
 from pb.logfields import fields
 from pb.reference import RemoteReference
 from pb.tracked import Tracked
@@ -95,6 +105,18 @@ class KeptIdentity(RemoteIdentity):
         _take_over(fresh._reference, self._reference)
         await self.begin()  # before anything is attached: what is left of the old session is detached first
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether the server has ended this login, so that it would only be refused."""
+        return self._reference._pb_import.dead is Gone
+
+    def end(self, error: Error) -> None:
+        """Take it for ended by the server, which would not let it in again."""
+        ended = [self._reference, *(each.reference() for each in self._attached)]
+        for reference in ended:
+            if reference is not None:
+                reference._pb_import.dead = Gone
+
     async def attach_all(self) -> None:
         """Attach all that is still held. Raises ConnectionLost: the connection is lost again."""
         for attached in list(self._attached):
@@ -142,10 +164,12 @@ class Restoring:
 
     Args:
         names_lost: where names are put that the peer knows no longer, with the error.
+        logins_lost: where names of identities are put that the peer lets in no longer, with the error.
     """
 
-    def __init__(self, names_lost: dict[str, BaseException]) -> None:
+    def __init__(self, names_lost: dict[str, BaseException], logins_lost: dict[str, BaseException]) -> None:
         self._names_lost = names_lost
+        self._logins_lost = logins_lost
         self._identities: list[KeptIdentity] = []
         # By what is held and its name: what is had five times by one name is asked for once.
         self._kept: dict[tuple[int, str | None], _Kept] = {}
@@ -156,7 +180,11 @@ class Restoring:
         """Log in, now and over every connection after this one. Raises as `Connection.login`."""
         identity = KeptIdentity(await login.login(connection, credentials), credentials, self)
         await identity.begin()
+        self._identities = [
+            each for each in self._identities if not (each.is_cut and each.name == identity.name)
+        ]
         self._identities.append(identity)
+        self._logins_lost.pop(identity.name, None)
         return identity
 
     def forget(self, identity: KeptIdentity) -> None:
@@ -212,12 +240,36 @@ class Restoring:
         self._lost = [*left, *link.broker.tables.lost]
 
     async def restore(self, connection: Connection) -> None:
-        """Log in and attach again. Raises as `KeptIdentity.restore`."""
+        """Log in and attach again. Raises as `KeptIdentity.log_in`, where nobody else is let in either."""
         for identity in list(self._identities):
-            await identity.log_in(connection)
+            await self._log_in(identity, connection)
         await self._offer(connection._link)  # before anything is attached that could send them
         for identity in list(self._identities):
             await identity.attach_all()
+
+    async def _log_in(self, identity: KeptIdentity, connection: Connection) -> None:
+        """Log in again, or forget a login that can only be refused: what others have goes on without it."""
+        error: Error
+        if identity.is_cut:
+            error = Gone("the server has ended this login")
+        else:
+            try:
+                await identity.log_in(connection)
+            except LoginFailed as refused:
+                if len(self._identities) == 1:
+                    raise
+                error = refused
+            else:
+                return
+        self.forget(identity)
+        identity.end(error)
+        self._logins_lost[identity.name] = error.with_traceback(None)
+        log.warning(
+            "%s is not logged in again: %s",
+            ascii(identity.name),
+            error,
+            extra=fields("restore.failed", identity=identity.name, error=error),
+        )
 
     async def _offer(self, link: Link) -> None:
         """Offer the replicas that are still held. Raises ConnectionLost."""

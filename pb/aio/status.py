@@ -83,6 +83,10 @@ class Status:
         attempts, error: as of the last `Change`.
         names_lost: the names had by `get_object` that the server knew no longer when the connection came
             back, each with its error; their references are dead. A name that is had anew goes from here.
+        logins_lost: the identities that were not logged in again when the connection came back, by name,
+            each with its error; what was attached under them is gone. One that logs in anew goes from here.
+
+    Both are filled before the change to CONNECTED is told.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -93,6 +97,7 @@ class Status:
         self.attempts = 0
         self.error: BaseException | None = None
         self.names_lost: dict[str, BaseException] = {}
+        self.logins_lost: dict[str, BaseException] = {}
 
     @property
     def next_try_s(self) -> float | None:

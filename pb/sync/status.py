@@ -44,6 +44,11 @@ class Status:
         return dict(self._home.status.names_lost)
 
     @property
+    def logins_lost(self) -> dict[str, BaseException]:
+        """The identities that were not logged in again, each with its error. As `pb.aio.status.Status`."""
+        return dict(self._home.status.logins_lost)
+
+    @property
     def next_try_s(self) -> float | None:
         """Seconds until the next try to connect; None where none is waited for."""
         return self._home.status.next_try_s

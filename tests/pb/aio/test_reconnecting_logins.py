@@ -222,6 +222,77 @@ def test_a_login_that_is_refused_ends_it_for_good(tmp_path, caplog):
     run(main())
 
 
+def test_a_login_that_the_server_has_ended_is_not_repeated(tmp_path, caplog):
+    """Who has changed his password logs in anew; the login before could only be refused (PB-K2)."""
+
+    async def main():
+        house = await filled()
+        async with (
+            Spot(house.application.root, tmp_path) as spot,
+            pb.open_connection(spot.url, reconnect=quick()) as connection,
+        ):
+            before = await (await connection.login("alice", PASSWORD)).attach("chat")
+            await (await house.authorizer.get_identity("alice")).set_password(
+                cred.PasswordHash.of("new", iterations=4096)
+            )
+            with pytest.raises(pb.Gone):
+                await before.who()
+            after = await (await connection.login("alice", "new")).attach("chat")
+            for _ in range(3):
+                spot.cut()
+                await back(connection)
+                assert "alice" == await after.who()
+                assert {} == connection.status.logins_lost
+            assert "refused" not in caplog.text
+            with pytest.raises(pb.Gone):
+                await before.who()
+
+            account = await house.authorizer.get_identity("alice")
+            await account.disable()
+            await account.enable()
+            with pytest.raises(pb.Gone):
+                await after.who()
+            spot.cut()
+            await back(connection)
+            assert ["alice"] == list(connection.status.logins_lost), "it was ended, and not had anew"
+            assert isinstance(connection.status.logins_lost["alice"], pb.Gone)
+            again = await (await connection.login("alice", "new")).attach("chat")
+            assert "alice" == await again.who()
+            assert {} == connection.status.logins_lost
+
+    run(main())
+
+
+def test_one_of_two_identities_that_is_refused_does_not_end_the_other(tmp_path, caplog):
+    """It was disabled while nobody was there: it is left out, its references are gone, and status tells."""
+
+    async def main():
+        house = await filled()
+        async with (
+            Spot(house.application.root, tmp_path) as spot,
+            pb.open_connection(spot.url, reconnect=quick()) as connection,
+        ):
+            alice = await (await connection.login("alice", PASSWORD)).attach("chat")
+            bob = await (await connection.login("bob", PASSWORD)).attach("chat")
+            told = []
+            connection.status.watch(
+                lambda change: told.append((change.state, set(connection.status.logins_lost)))
+            )
+            for _ in range(2):
+                spot.cut()
+                await connection.status.wait_for("waiting")
+                await (await house.authorizer.get_identity("alice")).disable()
+                await connection.status.wait_for("connected", "failed")
+                assert "bob" == await bob.who()
+                with pytest.raises(pb.Gone):
+                    await alice.who()
+                assert (pb.ConnectionState.CONNECTED, {"alice"}) == told[-1]
+                assert isinstance(connection.status.logins_lost["alice"], pb.LoginFailed)
+            assert 1 == caplog.text.count("'alice' is not logged in again")
+
+    run(main())
+
+
 def test_a_server_without_the_reserved_methods_will_do(tmp_path, caplog):
     """Then nothing is known to be safe, and nothing is superseded."""
 
