@@ -92,7 +92,6 @@ class Reading(asyncio.BufferedProtocol):
             self.loop.call_soon(write_one, self)  # type: ignore[arg-type]
         else:
             outbox.due = False  # no answer has come, nobody was woken: whoever wakes later will say so
-            outbox.at_once = None
             if self._reader.frame is not None and self._pieces is not None:
                 self._read_into_place()
 

@@ -11,7 +11,7 @@ from pb.errors import Busy, ConnectionLost, Gone
 from pb.reference import Import, RemoteReference
 
 from .delivery import check_name, deliver_to
-from .promise import Promise, PromisedMethod
+from .promise import Promise, PromisedMethod, Prompt
 
 if TYPE_CHECKING:
     from .link import Link
@@ -74,7 +74,7 @@ class RemoteMethod:
         if link.thread != get_ident():
             link.check_thread()
         at = None if self._pb_within_s is None else link.loop.time() + self._pb_within_s
-        promise = Promise(loop=link.loop)
+        promise = (Promise if broker.outbox.at_once is None else Prompt)(loop=link.loop)
         promise._pb_calls = calls = broker.calls
         promise._pb_name = self._pb_name
         promise._pb_reference = self._pb_reference

@@ -18,7 +18,6 @@ def write_one(link: Link) -> None:
     outbox = link.outbox
     batch = outbox.batch
     direct = outbox.direct
-    outbox.at_once = None
     if len(batch) == 1 and direct is not None and not (outbox.frames or link.dropped):
         outbox.due = False
         outbox.has_spoken = True

@@ -31,7 +31,7 @@ class Outbox:
         batch: envelopes that will share a frame.
         frames: what is to be written before them.
         at_once: as `direct`, from when one message has come by itself until something is written by it or
-            queued as frames, or the turn is over: what comes first of such a message is mostly all of it.
+            queued as frames, or more comes: what is said first after such a message is mostly all.
         due: whether somebody is about to take. Where nobody is, nothing is queued.
         direct: writes one frame past what is queued, so only where nothing is; None while each write has to
             be looked after.

@@ -137,6 +137,7 @@ class Turns:
         """Take bytes that are something else: many messages, part of one, something long, or wrong."""
         if self.state is CLOSED:
             return
+        self.outbox.at_once = None
         reader = self.reader
         reader.feed(data[:size])
         self.turn()
