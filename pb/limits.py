@@ -33,7 +33,7 @@ _LEAST: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Limits(jelly.Limits):
-    """The limits of one side of a connection; each is per connection, but `max_connections`.
+    """The limits of one side of a connection; each is per connection, unless it says of a server.
 
     They are large enough that honest programs never meet them. Every hit is an error that names the
     limit, the most that is allowed and what was found.
@@ -51,8 +51,14 @@ class Limits(jelly.Limits):
         max_refs: live ids of the peer this side holds, and live ids the peer may make this side export.
         window: items of a stream that the peer may send ahead of whoever takes them.
         max_streams: streams of the peer that are open at once, and streams to it likewise.
-        max_stream_bytes: items that have arrived and were not taken, in bytes of all streams together; the
-            stream that brings more fails.
+        max_call_bytes: memory that the arguments of the peer's calls may take which are under way: those of
+            methods that wait for something, and of calls whose turn has not come. A call whose arguments are
+            longer than 1 KiB is answered `pb.Busy` when that is used up; one payload may be beyond it.
+        max_stream_bytes: memory that items may take that have arrived and were not taken, of all streams
+            together; the stream that brings more fails. What has arrived at once is taken in any case.
+        max_source_bytes: the same memory, of both kinds and of all connections of one server from one address
+            (of IPv6 those of one /64; all that come through one proxy); what would be more fails likewise.
+            0: no bound.
         idle_s: seconds of silence after which the connection counts as dead; 0 is never.
         ping_after_s: seconds of silence after which this side asks for a sign of life.
         hello_timeout_s: seconds within which the peer's HELLO must have arrived.
@@ -80,7 +86,9 @@ class Limits(jelly.Limits):
     max_refs: int = 100_000
     window: int = 16
     max_streams: int = 256
-    max_stream_bytes: int = 64 * _MIB
+    max_call_bytes: int = 256 * _MIB
+    max_stream_bytes: int = 128 * _MIB
+    max_source_bytes: int = 1024 * _MIB
     idle_s: float = 50
     ping_after_s: float = 30
     hello_timeout_s: float = 10

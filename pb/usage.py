@@ -26,7 +26,10 @@ class Usage:
         references_given: objects of ours that the peer holds, its root among them.
         streams_sent: streams of ours that the peer goes through.
         streams_taken: streams of the peer that are gone through here.
-        stream_bytes: of items that have arrived and were not taken, of all streams together.
+        call_bytes: of memory that the arguments take of the peer's calls which are running; short ones are
+            not counted, and a little is counted as the most that it could be.
+        stream_bytes: of memory that items take which have arrived and were not taken, of all streams
+            together; counted likewise.
         bytes_arriving: of the frame that has begun to arrive.
         bytes_waiting: output that the network has not taken yet.
         bytes_held_up: of messages without answer, taken in since the network has said that it takes no more.
@@ -43,6 +46,7 @@ class Usage:
     references_given: int
     streams_sent: int
     streams_taken: int
+    call_bytes: int
     stream_bytes: int
     bytes_arriving: int
     bytes_waiting: int
@@ -70,6 +74,7 @@ def usage_of(broker: Any, bytes_waiting: int) -> Usage:
         "messages_waiting": MOST_WAITING,
         "references_held": limits.max_refs + tables.holds_root,  # which is not counted
         "streams_taken": limits.max_streams,
+        "call_bytes": limits.max_call_bytes,
         "stream_bytes": limits.max_stream_bytes,
         "bytes_arriving": limits.max_frame,
         "bytes_waiting": limits.most_bytes_waiting,
@@ -89,7 +94,8 @@ def usage_of(broker: Any, bytes_waiting: int) -> Usage:
         references_given=len(tables.exports),
         streams_sent=len(streams.producers),
         streams_taken=len(streams.consumers),
-        stream_bytes=streams.waiting_bytes,
+        call_bytes=serving.ledger.bytes,
+        stream_bytes=streams.ledger.bytes,
         bytes_arriving=(broker.reader.arriving or (0, 0))[1],
         bytes_waiting=bytes_waiting,
         bytes_held_up=calls.room.bytes,

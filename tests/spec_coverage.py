@@ -43,6 +43,8 @@ ELSEWHERE: Final[dict[str, str]] = {
     "PB-E8": "tests/pb/test_errors.py",
     "PB-E11": "tests/pb/wire/test_codec.py",
     "PB-L7": "tests/pb/wire/test_frames.py",
+    "PB-L17": "tests/pb/calling/test_keeping.py",
+    "PB-L18": "tests/pb/calling/test_keeping.py",
     "PB-L11": "tests/pb/auth/test_attacks_on_server.py",
     "PB-L16": "tests/pb/aio/test_pulse.py",
     "PB-L14": "tests/pb/holding/test_relay.py",

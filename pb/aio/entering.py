@@ -30,6 +30,8 @@ def let_in(link: Link, check: Callable[[asyncio.BaseTransport], None] | None, ro
     try:
         if places is not None:
             broker.tables.source_bound = places.source_bound
+            share = places.source_memory.of(broker.tables.peer_name)
+            broker.serving.ledger.share = broker.streams.ledger.share = share
             places.enter(link)
         if check is not None:
             check(link.transport)

@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from pb.bounds.source_bound import SourceBound
+from pb.bounds.source_memory import SourceMemory
 from pb.errors import Forbidden
 
 from .sparing import Sparing
 
 if TYPE_CHECKING:
+    from pb.limits import Limits
+
     from .lingering import Lingering
     from .link import Link
 
@@ -48,7 +51,7 @@ class Places:
     """Count the connections of a server.
 
     Args:
-        most: how many it takes; 0: no bound.
+        limits: how many it takes, `max_connections`, and what those from one address may have it keep.
         clock: monotonic seconds.
         knock: the root's own counting of those that shake hands; None: it does not count.
 
@@ -57,10 +60,11 @@ class Places:
         lingering: those that were told why they are shut out, and may be reading that.
         sparing: says whether one more refusal is logged.
         source_bound: says whether one more line is logged that connections from one address have caused.
+        source_memory: counts what connections from one address have this side keep.
     """
 
-    def __init__(self, most: int, clock: Callable[[], float], knock: Knock | None) -> None:
-        self._most = most
+    def __init__(self, limits: Limits, clock: Callable[[], float], knock: Knock | None) -> None:
+        self._most = limits.max_connections
         self._knock = knock
         self._links: set[Link] = set()
         self._is_closed = False
@@ -68,6 +72,7 @@ class Places:
         self.lingering: set[Lingering] = set()
         self.sparing = Sparing(clock)
         self.source_bound = SourceBound(clock)
+        self.source_memory = SourceMemory(limits.max_source_bytes)
 
     def __len__(self) -> int:
         return len(self._links)

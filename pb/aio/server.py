@@ -209,7 +209,7 @@ def serve(
 
     async def start() -> Server:
         knock = root.knock if IRootFactory.providedBy(root) else None
-        places = Places(limits.max_connections, asyncio.get_running_loop().time, knock)
+        places = Places(limits, asyncio.get_running_loop().time, knock)
         certificate: bytes | None = None
 
         def factory() -> Link:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from jelly import MalformedJelly
 
 from .. import messages
+from ..calling.keeping import load_of
 from ..calling.running import Served
 from ..calling.serving import IGNORED
 from ..dispatch import FIND, Kind, bind_error, check_arguments, find_method
@@ -86,7 +87,7 @@ class Updates:
             else:
                 result = function(*args)
             if result is not None and hasattr(type(result), "__await__"):
-                self._serving.run_on(Served(0, row, result))
+                self._serving.run_update(Served(0, row, result), load_of(payload))
         except BaseException as error:
             fit = bind_error(error, function, method) if isinstance(error, TypeError) else None
             self._serving.fail_call(0, row, scope, fit or error)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .awaiting import PLAIN, awaited, is_awaitable
 from .halting import start
+from .keeping import Keeping
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from .running import Served
 
 
-class Pacing:
+class Pacing(Keeping):
     """What `Serving` knows of calls whose task is there and has not begun.
 
     Attributes:
@@ -48,6 +49,7 @@ class Pacing:
         _tables: Tables
 
     def __init__(self) -> None:
+        super().__init__()
         self.beginning = 0
         self._until = 0.0  # when the time is over that began with the first of them; 0: it has not begun
         self._yields = False  # whether the time is over, and others have their turn

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ..bounds.budget import Budget
     from .answers import Told
+    from .keeping import Load
     from .running import Held, Served
 
 
@@ -96,6 +97,16 @@ class Postponing(Pacing):
             served.drop()
             raise Busy(f"{self.updates} updates are running, the limit max_calls")
         self.updates += 1
+
+    def run_update(self, served: Served, load: Load) -> None:
+        """Go on with an update that takes its time. Raises Busy where there is no place for it."""
+        too_much = self.why_too_much(load)
+        if too_much is not None:
+            served.drop()
+            raise too_much
+        self.run_on(served)
+        if load:
+            self.keep_on(served, load)
 
     def receive_finish(self, envelope: list[Any]) -> None:
         """The peer will not name some results any more."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..holding.export import Export
     from ..holding.scope import Scope
     from ..promises.slots import Slot, Slots
+    from .keeping import Load
     from .serving import Serving
 
 
@@ -104,7 +105,11 @@ class Served:
 
 @dataclass(eq=False, slots=True)
 class Held:
-    """A call that has not begun: the peer does not read what is answered."""
+    """A call that has not begun: the peer does not read what is answered.
+
+    Attributes:
+        load: what its arguments count as long as it is under way.
+    """
 
     serving: Serving
     id: int
@@ -114,6 +119,7 @@ class Held:
     args: list[Any]
     kwargs: dict[str, Any]
     at: float | None
+    load: Load = 0
     is_cancelled: bool = False
     number: int = 0  # its place, if it waits behind calls that name results
     passed: Inherited | None = field(default_factory=inherited.get)
@@ -123,7 +129,7 @@ class Held:
         token = inherited.set(self.passed)
         try:
             self.serving.run_late(
-                self.id, self.export, self.function, self.method, self.args, self.kwargs, self.at
+                self.id, self.export, self.function, self.method, self.args, self.kwargs, self.at, self.load
             )
         finally:
             inherited.reset(token)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .. import messages
 from ..bounds.budget import Budget
+from ..bounds.ledger import Ledger
 from ..caches.replica import Replica, log_stale
 from ..context import due, enter_call, inherited, leave_call
 from ..dispatch import FIND, Kind, bind_error, check_arguments
@@ -25,6 +26,7 @@ from .answers import Answers, Told
 from .awaiting import PLAIN, is_awaitable
 from .cancelling import Cancelling
 from .finding import Finding
+from .keeping import SHORT, Load, load_of
 from .reserved import Reserved
 from .running import Held, Relay, Served, Waiting, stopped_here
 from .why import log_refusal, why_bad_arguments
@@ -97,6 +99,7 @@ class Serving(Finding, Cancelling):
         self._tables: Tables = base.tables
         self._exports = base.tables.exports
         self.limits = limits
+        self.ledger = Ledger("max_call_bytes", limits.max_call_bytes)
         self.most_calls = limits.max_calls
         self._spawn = spawn
         self.settled = settled
@@ -123,6 +126,7 @@ class Serving(Finding, Cancelling):
             or not export.prefix
             or not (type(id) is int and type(method) is str and type(payload) is bytes)
             or not self.last_id < id <= messages.MAX_ID
+            or len(payload) > SHORT
             or self.count - self.updates >= self.most_calls
         ):
             self.receive_other(envelope)
@@ -143,9 +147,9 @@ class Serving(Finding, Cancelling):
             self._refuse(id, export, scope, unread(error))
             return
         if self._arrived or self.holds or not self._tables.is_open:
-            self._go_on(id, export, function, method, args, kwargs, None)
+            self._go_on(id, export, function, method, args, kwargs, None, 0)
         else:
-            self.run(id, export, function, method, args, kwargs, None)
+            self.run(id, export, function, method, args, kwargs, None, 0)
 
     def receive_other(self, envelope: list[Any]) -> None:
         """Run a call of any kind."""
@@ -202,8 +206,12 @@ class Serving(Finding, Cancelling):
             at = self.deadlines.after(ttl_ms / 1000)
             if not ttl_ms:
                 refusal = refusal or DeadlineExceeded("no time was left for the call; it was not run")
-        if self.count - self.updates >= self.most_calls and (id or type(export) is not Replica):
-            refusal = self.refuse_one_more(id)
+        load = load_of(payload)
+        if id or type(export) is not Replica:
+            if self.count - self.updates >= self.most_calls:
+                refusal = self.refuse_one_more(id)
+            elif load:
+                refusal = self.why_too_much(load) or refusal
         # Decoded even when refused: its references must be counted to be released (spec/1-values.md).
         try:
             args, kwargs = scope.decoder.loads_call(payload, scope)
@@ -215,7 +223,7 @@ class Serving(Finding, Cancelling):
             # The error knows this frame: a ring of the two would keep the arguments' references alive.
             refusal = None
             return
-        self._go_on(id, export, function, method, args, kwargs, at)
+        self._go_on(id, export, function, method, args, kwargs, at, load)
 
     def _refuse(self, id: int, export: Export | Replica | None, scope: Scope, refusal: BaseException) -> None:
         """Tell why a call whose arguments were decoded, as far as that went, is not run."""
@@ -233,6 +241,7 @@ class Serving(Finding, Cancelling):
         args: list[Any],
         kwargs: dict[str, Any],
         at: float | None,
+        load: Load,
     ) -> None:
         """Run a call whose arguments were decoded, if its turn has come."""
         if self._arrived:
@@ -242,9 +251,9 @@ class Serving(Finding, Cancelling):
         assert export is not None
         # Not an update: no answer must overtake it.
         if self.holds and type(export) is Export:
-            self.postpone(Held(self, id, export, function, method, args, kwargs, at))
+            self.postpone(Held(self, id, export, function, method, args, kwargs, at, load))
             return
-        self.run(id, export, function, method, args, kwargs, at)
+        self.run(id, export, function, method, args, kwargs, at, load)
 
     start_call = start  # of calls only, not of updates: another where hooks are told of them
 
@@ -257,6 +266,7 @@ class Serving(Finding, Cancelling):
         args: list[Any],
         kwargs: dict[str, Any],
         at: float | None,
+        load: Load = 0,
     ) -> None:
         scope = export.scope
         refusal: Exception | None = None
@@ -280,7 +290,7 @@ class Serving(Finding, Cancelling):
                 if kwargs or not is_own or function.__func__ is not export.open_methods.get(method):
                     check_arguments(export, function, method, args, kwargs)
                     if function is None:
-                        self._relay(id, export, method, args, kwargs)
+                        self._relay(id, export, method, args, kwargs, load)
                         return
                     result = function(*args, **kwargs)
                 elif len(args) == 1:
@@ -291,7 +301,9 @@ class Serving(Finding, Cancelling):
                 if kind is CoroutineType or (
                     kind not in PLAIN and is_awaitable(kind)  # type: ignore[arg-type]
                 ):
-                    self.run_on(Served(id, export, result), at)
+                    self.run_on(served := Served(id, export, result), at)
+                    if load:
+                        self.keep_on(served, load)
                     return
             except BaseException as error:
                 fit = None
@@ -317,7 +329,9 @@ class Serving(Finding, Cancelling):
         """Run a call that did not begin when it came."""
         self.run(id, *what)
 
-    def _relay(self, id: int, export: Export, method: str, args: list[Any], kwargs: dict[str, Any]) -> None:
+    def _relay(
+        self, id: int, export: Export, method: str, args: list[Any], kwargs: dict[str, Any], load: Load
+    ) -> None:
         handle = export.object._pb_import
         other, under = handle.scope.broker, handle.scope.relay()
         if not id:
@@ -325,6 +339,8 @@ class Serving(Finding, Cancelling):
             return
         relay = Relay(self, id, export)
         self.begin(id, relay)
+        if load:
+            self.keep(relay, load)
         try:
             relay.relayed_id = other.calls.make(handle, method, tuple(args), kwargs, relay, under)
         except BaseException:
@@ -339,7 +355,12 @@ class Serving(Finding, Cancelling):
     def begin(self, id: int, served: Served | Relay | Held | Waiting) -> None:
         """Put a call on the list of the running."""
         self.count += 1
-        scope = served.export.scope if isinstance(served, Held) else served.scope
+        if type(served) is Held:
+            scope = served.export.scope
+            if served.load:
+                served.load = self.keep(served, served.load)
+        else:
+            scope = served.scope  # type: ignore[union-attr]
         (scope.of or scope).running += 1
         if id:
             self.running[id] = served
@@ -349,6 +370,8 @@ class Serving(Finding, Cancelling):
     def finish(self, id: int, served: Served | Relay | Held | Waiting) -> None:
         """Take a call off the list of the running. Once it is answered, it has to leave its scope."""
         self.count -= 1
+        if self.kept:
+            self.let_go(served)
         if self.deadlines:
             self.deadlines.discard(served)
         if type(served) is Served:

@@ -7,11 +7,12 @@ result to be kept, so that connections that do not pipeline pay nothing. Spec: s
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from jelly import MalformedJelly
 
 from .. import messages
+from ..calling.keeping import SHORT, load_of
 from ..calling.running import Held, Waiting
 from ..context import inherited, serving
 from ..errors import NoSuchObject, ProtocolError
@@ -24,6 +25,10 @@ from .needing import Needing
 if TYPE_CHECKING:
     from ..calling.serving import Serving
     from ..holding.scope import Scope
+
+
+# What a result takes that is named by a call which waits, in the call and in the list of those who wait.
+_NEED_BYTES: Final = 64
 
 
 class Slot:
@@ -100,11 +105,18 @@ class Slots:
         at = None if ttl_ms is None else of.deadlines.after(ttl_ms / 1000)
         scope = on.scope if type(on) is Export else of.base
         call = Waiting(self, id, on, method, bytes(payload), slots, scope, at)
-        if of.count - of.updates >= of.most_calls:
+        # It is kept as it came, and not its payload alone: the rest may be long too.
+        size = len(payload) + len(method) + _NEED_BYTES * len(needs)
+        load = size if size > SHORT else 0
+        is_full = of.count - of.updates >= of.most_calls
+        refusal = of.refuse_one_more(id) if is_full else of.why_too_much(load)
+        if refusal is not None:
             self._count(call)
-            of.fail(id, of.base, of.refuse_one_more(id))
+            of.fail(id, of.base, refusal)
             return
         of.begin(id, call)
+        if load:
+            of.keep(call, load)
         if at is not None:
             of.deadlines.add(call, at, call.expire)
         for slot in slots.values():
@@ -272,7 +284,8 @@ class Slots:
             return
         assert type(on) is Export
         args, kwargs = arguments  # type: ignore[misc]
-        of.run_held(Held(of, call.id, on, function, call.method, args, kwargs, call.at))
+        load = load_of(call.payload)
+        of.run_held(Held(of, call.id, on, function, call.method, args, kwargs, call.at, load))
 
     def _count(self, call: Waiting) -> bool:
         """Count what a call brings that is not run; tell whether the connection lives."""

@@ -25,7 +25,8 @@ class Consumer(weakref.ref["RemoteStream"]):
     """The row of a stream that is received. It outlives what the program holds, which is what it refers to.
 
     Attributes:
-        items: what has arrived and was not taken, each with its share of the bytes it came in.
+        items: what has arrived and was not taken, each with its share of what it takes of memory.
+        lent: what those take that were taken all at once and are still to be used.
         credit: how many more items the peer may send.
         owed: items taken for which no new credit was given.
         error: why it ended, once it has and if not well; raised once.
@@ -41,6 +42,7 @@ class Consumer(weakref.ref["RemoteStream"]):
         "id",
         "is_passed_on",
         "items",
+        "lent",
         "mark",
         "owed",
         "phase",
@@ -55,6 +57,7 @@ class Consumer(weakref.ref["RemoteStream"]):
     phase: Phase
     items: deque[tuple[Any, int]]
     credit: int
+    lent: int
     owed: int
     error: BaseException | None
     waiter: Any
@@ -70,7 +73,7 @@ class Consumer(weakref.ref["RemoteStream"]):
         self.phase = Phase.OPEN
         self.items = NOTHING
         self.credit = streams.limits.window
-        self.owed = self.mark = self.call_id = 0
+        self.lent = self.owed = self.mark = self.call_id = 0
         self.error = self.waiter = None
         self.is_passed_on = False
 
@@ -82,12 +85,12 @@ class Consumer(weakref.ref["RemoteStream"]):
     # --- what arrives
 
     def arrive(self, items: list[Any], size: int) -> None:
-        """Take in items that came in so many bytes."""
+        """Take in items that take so many bytes of memory."""
         if self.items is NOTHING:
             self.items = deque()
         share = size // len(items)
         self.items.extend([(item, share) for item in items])
-        self.streams.waiting_bytes += share * len(items)
+        self.streams.ledger.add(share * len(items))
         self.wake()
 
     def finish(self, event: str, error: BaseException | None) -> None:
@@ -101,7 +104,8 @@ class Consumer(weakref.ref["RemoteStream"]):
     def clear(self) -> None:
         """Drop what has arrived."""
         items, self.items = self.items, NOTHING
-        self.streams.waiting_bytes -= sum(size for _, size in items)
+        self._take_back()
+        self.streams.ledger.less(sum(size for _, size in items))
 
     def wake(self) -> None:
         """Let whoever waits look again."""
@@ -114,15 +118,19 @@ class Consumer(weakref.ref["RemoteStream"]):
     def take(self) -> Any:
         """Return the first item that has arrived, and let the peer send more where it is time to."""
         item, size = self.items.popleft()
-        self.streams.waiting_bytes -= size
+        self.streams.ledger.less(size)
         self.grant(1)
         return item
 
     def take_all(self) -> list[Any]:
-        """Return all that has arrived. Credit for more is given later, by `grant`."""
+        """Return all that has arrived; it counts until the next time. Credit for more is given by `grant`."""
         items, self.items = self.items, NOTHING
-        self.streams.waiting_bytes -= sum(size for _, size in items)
+        self.lent = sum(size for _, size in items)
         return [item for item, _ in items]
+
+    def _take_back(self) -> None:
+        lent, self.lent = self.lent, 0
+        self.streams.ledger.less(lent)
 
     def grant(self, used: int) -> None:
         """Let the peer send as many as were used, in steps of half the window."""
@@ -155,6 +163,7 @@ class Consumer(weakref.ref["RemoteStream"]):
 
         Raises as next().
         """
+        self._take_back()
         self.grant(used)
         await self._await_items()
         return self.take_all()

@@ -12,6 +12,7 @@ from msgpack import ExtType
 from jelly import MalformedJelly, Unjellyable
 
 from .. import messages
+from ..bounds.ledger import Ledger
 from ..errors import Cancelled, ConnectionLost, Forbidden, Gone, ProtocolError, TooLarge, Unsupported
 from ..holding.detached import Detached
 from ..stream import RemoteStream
@@ -36,9 +37,10 @@ class Streams:
     Attributes:
         producers: ours, by id.
         consumers: the peer's, by its id.
+        ended: those that have ended and were not taken to their end, until the program drops them.
         is_held: whether the network takes no more for now.
         step: how many items are taken before credit for them is given.
-        waiting_bytes: of items that have arrived and were not taken.
+        ledger: counts the items that have arrived and were not taken.
         peer_takes: whether the peer's HELLO announced the feature.
         peer_window: items that it takes before it asks for any.
         peer_max: streams that it takes at a time.
@@ -48,8 +50,10 @@ class Streams:
         "broker",
         "consumers",
         "deadlines",
+        "ended",
         "face",
         "is_held",
+        "ledger",
         "limits",
         "outbox",
         "pack",
@@ -59,7 +63,6 @@ class Streams:
         "producers",
         "step",
         "tables",
-        "waiting_bytes",
     )
 
     def __init__(self, broker: Broker) -> None:
@@ -72,9 +75,10 @@ class Streams:
         self.deadlines = broker.deadlines
         self.producers: dict[int, Producer] = {}
         self.consumers: dict[int, Consumer] = {}
+        self.ended: dict[int, Consumer] = {}
         self.is_held = False
         self.step = max(1, broker.limits.window // 2)
-        self.waiting_bytes = 0
+        self.ledger = Ledger("max_stream_bytes", broker.limits.max_stream_bytes)
         self.peer_takes = False
         self.peer_window = 0
         self.peer_max = 0
@@ -266,6 +270,7 @@ class Streams:
     def stop(self, row: Consumer, why: BaseException | None = None) -> None:
         """Give a stream of the peer's up; whoever waits for it is told why, or else that it is over."""
         row.clear()
+        self.ended.pop(row.id, None)
         if row.phase is Phase.OPEN:
             row.finish("stop", why)
             self.outbox.put(self.pack((messages.STOP, row.id)))
@@ -300,11 +305,15 @@ class Streams:
         row.credit -= len(items)
         if row.phase is not Phase.OPEN:
             return  # they crossed our STOP; they were counted, and are dropped
-        if self.waiting_bytes + len(payload) > self.limits.max_stream_bytes:
-            most = self.limits.max_stream_bytes
-            self.stop_at(row, TooLarge(f"more than {most} bytes of items wait to be taken, max_stream_bytes"))
+        weight = self.ledger.weigh(payload)
+        why = self.ledger.why_full(weight)
+        if why:
+            self.stop_at(
+                row,
+                TooLarge(f"too much waits to be taken: {why}; take items sooner, or have them made smaller"),
+            )
             return
-        row.arrive(items, len(payload))
+        row.arrive(items, weight)
 
     def stop_at(self, row: Consumer, error: BaseException) -> None:
         """Give a stream up at this place: what came before can still be taken, and then comes the error."""
@@ -332,6 +341,8 @@ class Streams:
         if self.consumers.pop(row.id, None) is None:  # pragma: no cover - a hook has ended the connection
             return
         row.finish("end", error)
+        if row.items or row.lent:  # a weak reference that is gone tells nobody of the end of its object
+            self.ended[row.id] = row
         row.scope.direct.leave()
         # Nothing is owed; but a connection that is kept by what is held of it may close now.
         self.tables.drop((row.id, 0))
@@ -339,6 +350,8 @@ class Streams:
 
     def close(self, reason: str) -> None:
         """End all: the connection is gone."""
+        self.ledger.leave()
+        self.ended.clear()
         producers, self.producers = self.producers, {}
         consumers, self.consumers = self.consumers, {}
         for row in producers.values():

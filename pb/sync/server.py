@@ -122,7 +122,7 @@ def serve(
     published = Published()
 
     async def start() -> aio.Server:
-        places = Places(limits.max_connections, asyncio.get_running_loop().time, None)
+        places = Places(limits, asyncio.get_running_loop().time, None)
         certificate: bytes | None = None
 
         def factory() -> Link:

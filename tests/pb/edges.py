@@ -14,6 +14,7 @@ import jelly
 import pb
 from pb import messages
 from pb.auth.root import AuthRoot, Responder
+from pb.bounds.ledger import Ledger
 from pb.wire.codec import _ENVELOPE_BYTES as ROOM
 
 from .auth.doors import Knock, authorizer, done
@@ -40,6 +41,9 @@ class Root(Victim):
     def __init__(self):
         super().__init__()
         self.streams = []
+
+    async def remote_hold(self, value):
+        await self.gate
 
     def remote_take(self, *streams):
         self.streams += streams
@@ -240,12 +244,23 @@ def max_streams_sender(extra):
     return made(pump(max_streams=4), "take", *(iter([number]) for number in range(4 + extra)))
 
 
+def max_call_bytes(extra):
+    """Two blobs that fill it but for 1 byte, or to the last one; then one call more."""
+    size = 70_000
+    one = Ledger("", 0).weigh(packed([[bytes(size)], {}]))
+    side = server(max_call_bytes=2 * one + 1 - extra)
+    for id in (1, 2):
+        side.input(with_argument(msgpack.packb(bytes(size)), "hold", id))
+    return heard(side, with_argument(msgpack.packb(bytes(size)), "sink", 3))
+
+
 def max_stream_bytes(extra):
-    side = server({"features": ["stream"]}, max_stream_bytes=1000)
+    size = 70_000
+    one = Ledger("", 0).weigh(packed([bytes(size)]))
+    side = server({"features": ["stream"]}, max_stream_bytes=2 * one + 1 - extra)
     start = call(b"\x92\x91" + ext(5, b"\x01") + b"\x80", "take")
-    first = msgpack.packb([bytes(900)])
-    second = msgpack.packb([bytes(1000 - len(first) - 3 + extra)])
-    side.input(start + frame([messages.ITEMS, 1, first]) + frame([messages.ITEMS, 1, second]))
+    item = frame([messages.ITEMS, 1, packed([bytes(size)])])
+    side.input(start + item + item)
     told = said(side)
     (stream,) = side.broker.tables.exports[0].object.streams
     ends = []

@@ -28,6 +28,9 @@ class Server(pb.Root):
     async def remote_wait(self):
         await self.gate
 
+    async def remote_hold(self, value):
+        await self.gate
+
     def remote_keep(self, *values):
         self.kept += values
 
@@ -65,6 +68,18 @@ def test_usage_tells_calls_and_messages_at_both_ends():
     assert (4, 1.0) == (server.calls_served, server.shares["calls_served"])
 
 
+def test_usage_tells_what_the_arguments_of_running_calls_take():
+    """At who serves them."""
+    pump = Pump(Server(), limits=LIMITS)
+    pump.root.hold(bytes(100_000))
+    pump.run()
+    client, server = both(pump)
+
+    assert (0, 0.0) == (client.call_bytes, client.shares["call_bytes"])
+    assert 100_000 <= server.call_bytes < 110_000
+    assert server.call_bytes / LIMITS.max_call_bytes == server.shares["call_bytes"]
+
+
 def test_usage_tells_references_without_the_root():
     """The limit does not count it, so ten of ten are all."""
     pump = Pump(Server(), limits=LIMITS)
@@ -90,7 +105,7 @@ def test_usage_tells_streams_and_what_of_them_waits():
 
     assert (1, 0.5) == (client.streams_taken, client.shares["streams_taken"])
     assert (1, 0.5) == (server.streams_sent, server.shares["streams_sent"])
-    assert 0 < client.stream_bytes < 100
+    assert 0 < client.stream_bytes < 1000
     assert client.stream_bytes / LIMITS.max_stream_bytes == client.shares["stream_bytes"]
     assert stream is not None
 

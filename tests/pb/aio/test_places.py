@@ -208,7 +208,7 @@ def test_who_does_not_trust_the_key_leaves_a_line_too(tmp_path, loop, caplog):
 def test_one_is_counted_once_from_the_door_on_until_it_has_gone():
     """By the server as a whole, and by its root until it wants no longer."""
     left = []
-    places = Places(2, Clock(), lambda address: lambda: left.append(address))
+    places = Places(pb.Limits(max_connections=2), Clock(), lambda address: lambda: left.append(address))
     place = places.knock("a")
     visitor = Side("visitor", None, None, pb.Limits())
     visitor.entered = place
@@ -228,7 +228,7 @@ def test_one_is_counted_once_from_the_door_on_until_it_has_gone():
 
 def test_who_arrives_while_the_server_closes_is_sent_away():
     """It is none of those that are told of the end, and would be served by nobody's server for ever."""
-    places = Places(2, Clock(), None)
+    places = Places(pb.Limits(max_connections=2), Clock(), None)
     there, late = (Side(name, None, None, pb.Limits()) for name in ("there", "late"))
     for each in (there, late):
         each.entered = None

@@ -48,6 +48,7 @@ LIMITS = {
     "max_error_bytes": [(edges.max_error_bytes, "the text is cut")],
     "window": [(edges.window_receiver, "BYE 6")],
     "max_streams": [(edges.max_streams_sender, TOO_LARGE), (edges.max_streams_receiver, "BYE 6")],
+    "max_call_bytes": [(edges.max_call_bytes, BUSY)],
     "max_stream_bytes": [(edges.max_stream_bytes, "the stream fails with pb.TooLarge")],
 }
 FIXED = {
@@ -79,6 +80,9 @@ ELSEWHERE = {
         ["idle_s", "ping_after_s", "hello_timeout_s", "connect_timeout_s", "drain_s", "bye_answer_s"], TIMES
     ),
     **dict.fromkeys(["write_high_bytes", "write_low_bytes", "write_max_bytes", "write_stall_s"], TIMES),
+    "max_source_bytes": (
+        "pb/bounds/test_source_memory.py::test_as_much_as_one_address_may_is_kept_of_it_and_then_no_more"
+    ),
     "max_connections": (
         "pb/aio/test_places.py::test_a_plain_root_takes_so_many_connections_and_then_others_again"
     ),

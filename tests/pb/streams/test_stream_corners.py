@@ -41,7 +41,10 @@ def test_items_can_be_fetched_by_the_heap():
     assert [*range(1, 17)] == run(pump, row.more(0), pump.server)
     assert 0 == row.owed
     assert [*range(17, 33)] == run(pump, row.more(16), pump.server)
-    assert 0 == pump.server.broker.streams.waiting_bytes
+    ledger = pump.server.broker.streams.ledger
+    assert 0 < row.lent <= ledger.bytes, "it was not used yet"
+    row.streams.stop(row)
+    assert 0 == ledger.bytes
 
 
 def test_a_source_that_goes_on_when_it_is_stopped_is_heard_no_more():

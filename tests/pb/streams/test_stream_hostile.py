@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import tracemalloc
 
 import msgpack
 import pytest
@@ -252,3 +253,48 @@ def test_nothing_follows_an_aborting_bye(payload):
 
     assert [messages.BYE] == [said[0] for said in script.heard()]
     assert root.was_stopped
+
+
+@pytest.mark.parametrize("size", [10, 1000, 20_000], ids=["small", "larger", "large"])
+def test_items_of_streams_that_nobody_takes_are_bounded_by_the_memory_that_they_take(size):
+    """32 MB of empty maps were within all limits, and became 2 GB."""
+    most = 4 * 1024 * 1024
+    script = Script(Root(), info={"features": ["stream"]}, limits=pb.Limits(max_stream_bytes=most))
+    ids = range(1, 101)
+    script.say([1, 1, 0, "keep", packed([[[ExtType(5, bytes([id])) for id in ids]], {}])])
+    script.heard()
+    item, stopped = packed([[{}] * size]), set()
+
+    tracemalloc.start()
+    for _ in range(16):
+        for id in ids:
+            if id not in stopped:
+                script.say([10, id, item])
+                stopped.update(told[1] for told in script.heard() if told[0] == messages.STOP)
+    taken = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+
+    streams = script.side.broker.streams
+    assert taken < most + 1_500_000
+    assert (size > 10) == bool(stopped)
+    assert streams.ledger.bytes <= most
+    script.say(*[[11, id] for id in ids], [13, 7])
+    assert [[14, 7]] == script.heard()
+    script.side.broker.tables.exports[0].object.kept = None
+    gc.collect()
+    script.side.output()  # what was dropped is seen when there is something to be written
+    assert 0 == len(streams) == streams.ledger.bytes
+
+
+def test_a_stream_that_brings_too_much_gives_what_came_before_it_and_says_why():
+    """The others go on, and calls too."""
+    script, _ = streaming(limits=pb.Limits(max_stream_bytes=300_000))
+    blob = packed([bytes(100_000)])
+    script.say([10, 1, blob], [10, 1, blob], [10, 1, blob], [13, 7])
+    assert [[12, 1], [14, 7]] == script.heard()
+    stream = script.side.broker.tables.exports[0].object.kept
+
+    assert 2 == len(stream.taken())
+    assert 0 == script.side.broker.streams.ledger.bytes
+    with pytest.raises(pb.TooLarge, match="the limit max_stream_bytes is 300000; take items sooner"):
+        raise stream._pb_row.error

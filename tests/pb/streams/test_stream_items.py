@@ -205,18 +205,18 @@ def test_an_open_file_and_an_awaitable_are_no_streams(pump, tmp_path):
 
 def test_what_waits_to_be_taken_is_bounded_in_bytes():
     """Credit counts items, which may be large (PB-S8)."""
-    pump = Pump(Server(), limits=pb.Limits(max_stream_bytes=100_000))
+    pump = Pump(Server(), limits=pb.Limits(max_stream_bytes=200_000))
 
     async def values():
         while True:
-            yield b"x" * 30_000
+            yield b"x" * 60_000
 
     pump.call("take", values())
     (stream,) = server_of(pump).kept
     assert 3 == len(stream.taken())
     with pytest.raises(pb.TooLarge, match="max_stream_bytes"):
         run(pump, stream._pb_row.next(), pump.server)
-    assert 0 == pump.server.broker.streams.waiting_bytes
+    assert 0 == pump.server.broker.streams.ledger.bytes
     assert (0, 0) == streams_of(pump)
 
 
