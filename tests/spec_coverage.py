@@ -50,6 +50,7 @@ ELSEWHERE: Final[dict[str, str]] = {
     "PB-L14": "tests/pb/holding/test_relay.py",
     "PB-C11": "tests/pb/caches/test_caches.py",
     "PB-C16": "tests/pb/caches/test_tracked_rules.py",
+    "PB-C25": "tests/pb/caches/test_hostile_zombies.py",
     "PB-C21": "tests/pb/caches/test_cache_ends.py",
     "PB-C23": "tests/pb/caches/test_replicas.py",
     "PB-T4": "tests/pb/caches/test_tracked_replica.py",

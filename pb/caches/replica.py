@@ -38,6 +38,7 @@ class Replica:
         is_stale: it does not follow its original any longer.
         key: under which it may be offered again over the next connection, or None.
         version: updates that it was sent since it was told the key.
+        weight: what the zombie counts; see `Zombies`.
         is_behind: it is of an earlier connection, and has not caught up yet.
     """
 
@@ -55,6 +56,7 @@ class Replica:
         "prefix",
         "scope",
         "version",
+        "weight",
         "zombie",
     )
 
@@ -69,7 +71,7 @@ class Replica:
         self.zombie: RemoteCache | None = None
         self.is_stale = False
         self.key: bytes | None = None
-        self.version = 0
+        self.version = self.weight = 0
         self.is_behind = False
         self.held = weakref.ref(replica)
         set_row(replica, self)

@@ -56,7 +56,11 @@ class Updates:
             self._receive_other(envelope)
             return
         held = row.held
-        replica = held() if row.zombie is None else row.zombie  # row.object, spelled out
+        if row.zombie is None:  # row.object, spelled out
+            replica = held()
+        else:
+            replica = row.zombie
+            self._tables.zombies.update(row, payload)
         function: Any
         try:
             function = _find(replica, method)
@@ -128,6 +132,7 @@ class Updates:
         else:
             scope = row.scope
             row.version += 1
+            self._tables.zombies.update(row, payload)
             try:
                 function = find_method(replica, row.prefix, method)
             except BaseException as error:  # a replica's own __getattr__ may raise anything

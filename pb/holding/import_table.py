@@ -13,6 +13,7 @@ from jelly import InsecureJelly, MalformedJelly
 
 from .. import messages
 from ..caches.replica import Replica
+from ..caches.zombies import Zombies
 from ..errors import DeadReference, Gone
 from ..reference import Import, RemoteReference
 from ..streams.consumer import Consumer
@@ -46,6 +47,7 @@ class ImportTable:
         # by their own id(): a client may attach ten thousand times with the same object.
         self._by_id: dict[int, tuple[Import] | dict[int, Import]] = {}
         self.replicas: dict[int, Replica] = {}
+        self.zombies = Zombies()
         self._lost: list[weakref.ref[Replica]] = []  # which lead to this table, as all that came here does
         self.dropped: list[Owed] = []  # an empty deque takes 760 bytes of an idle connection
         self.arrived: list[Consumer] = []
@@ -214,6 +216,7 @@ class ImportTable:
                 raise InsecureJelly(f"no cache {number} is held here", wire_type="pb.NoSuchObject")
             return found
         row.count += 1
+        self.zombies.drop(row)
         found = row.hand_out()
         if found is None:  # collected by another thread this very moment
             raise InsecureJelly(f"cache {number} is being given up", wire_type="pb.NoSuchObject")
@@ -337,6 +340,8 @@ class ImportTable:
             # Where it was sent again meanwhile, the new handle has taken the counts over.
             elif dropped.zombie is None and self.replicas.get(dropped.id) is dropped:
                 continue
+            else:
+                self.zombies.add(dropped)
             if dropped.id and dropped.count:
                 owed += (dropped.id, dropped.count)
                 dropped.count = 0
@@ -349,8 +354,7 @@ class ImportTable:
         """
         row = self._take_replica(number)
         if row is not None:
-            row.is_stale = True
-            row.zombie = None
+            self.zombies.end(row)
             return []
         rows: list[Export] = []
         known = self._by_id.get(number, ()) if number else ()
@@ -375,8 +379,7 @@ class ImportTable:
             if row.key and not row.is_stale and row.zombie is None
         ]
         for row in replicas.values():
-            row.is_stale = True
-            row.zombie = None
+            self.zombies.end(row)
         self._on_drop = _forgotten
         return passed_on
 
