@@ -8,6 +8,7 @@ import jelly
 import pb
 
 from ..pump import Pump
+from .test_tables import Server, exported
 
 
 class Door(pb.Referenceable):
@@ -23,6 +24,19 @@ def test_nothing_is_handed_out_over_an_ended_connection():
         broker.tables.export(Door(), broker.scope)
 
     assert {} == broker.tables.exports
+
+
+def test_what_goes_home_is_not_given_back_with_a_payload_that_is_not_sent():
+    """It was never counted (R14), and its id, which is the peer's, may be that of something of ours too."""
+    pump = Pump(Server())
+    (thing,) = pump.call("thing")
+    pump.call("keep", Door())
+    assert {1: 1} == exported(pump.client) == exported(pump.server)
+
+    for value in (thing, [thing, Door()], {"x": (thing, thing)}):
+        with pytest.raises(jelly.Unjellyable):
+            pump.root.echo(value, object()).result()
+    assert {1: 1} == exported(pump.client)
 
 
 def test_a_state_that_is_a_plain_value_stands_in_a_graph_too():

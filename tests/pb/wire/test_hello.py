@@ -166,6 +166,7 @@ def test_a_known_key_of_a_wrong_type_is_a_violation(key, value):
         ("max_exts", 255),
         ("max_containers", 4095),
         ("max_calls", 0),
+        ("max_depth", messages.MIN_DEPTH - 1),
         ("max_floodable_keys", -1),
         ("window", -1),
         ("idle", -1),
