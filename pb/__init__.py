@@ -79,7 +79,7 @@ if TYPE_CHECKING:
     from .aio import tls
     from .aio.backoff import Reconnect
     from .aio.client import get_object_at, open_connection
-    from .aio.connection import Connection, connection_of, is_stale, on_disconnect, release
+    from .aio.connection import Connection, connection_of, is_live, is_stale, on_disconnect, release
     from .aio.deadline import deadline
     from .aio.describing import describe
     from .aio.events import EventUsage, event_usage, events, events_delivered
@@ -155,6 +155,7 @@ __all__ = [
     "on_disconnect",
     "release",
     "revoke",
+    "is_live",
     "is_stale",
     # one item after the other
     "Stream",
@@ -235,6 +236,7 @@ _LAZY: Final = {
     "on_disconnect": "pb.aio.connection",
     "release": "pb.aio.connection",
     "revoke": "pb.aio.revoking",
+    "is_live": "pb.aio.connection",
     "is_stale": "pb.aio.connection",
     "Promise": "pb.aio.promise",
     "RemoteMethod": "pb.aio.reference",

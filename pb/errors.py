@@ -143,7 +143,10 @@ class DeadlineExceeded(PeerError, TimeoutError):
 
 
 class Gone(PeerError):
-    """The object was revoked: the reference, and whatever was handed out under it, is dead."""
+    """The object was revoked: the reference, and whatever was handed out under it, is dead.
+
+    Also where something in the result is dead, as the text says: `pb.is_live(reference)` of what was called.
+    """
 
     wire_type = "pb.Gone"
 

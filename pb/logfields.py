@@ -35,7 +35,8 @@ EVENTS: Final[dict[str, str]] = {
     "incident": "an error of this program that the peer is told by its incident only",
     "call.refused": "a call of the peer has a method or arguments that it cannot have; a warning, once each, "
     "where only the prefix is missing from its definition",
-    "call.failed": "a call that wanted no answer, or has no pberrback, failed",
+    "call.failed": "a call that wanted no answer, or has no pberrback, failed; or its result holds what is "
+    "dead",
     "call.slow": "a method held up the loop; in the debug mode of asyncio",
     "call.unsent": "a call of this program that wanted no answer was not sent",
     "error.unsent": "an error could not be sent as what it is",

@@ -108,7 +108,11 @@ class RemoteReference(jelly.ByReference):
 
     def __repr__(self) -> str:
         handle = self._pb_import
-        scope = handle.scope
-        is_live = handle.dead is None and scope.tables.is_open and not scope.broker.face.is_over
-        state = "live" if is_live else "dead"
-        return f"<RemoteReference {handle.id} of {scope.tables.peer_name}, {state}>"
+        state = "live" if is_callable(handle) else "dead"
+        return f"<RemoteReference {handle.id} of {handle.scope.tables.peer_name}, {state}>"
+
+
+def is_callable(handle: Import) -> bool:
+    """Tell whether a call on a reference would be sent, as far as is known here."""
+    scope = handle.scope
+    return handle.dead is None and scope.tables.is_open and not scope.broker.face.is_over

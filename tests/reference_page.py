@@ -64,6 +64,7 @@ GROUPS: Final[list[tuple[str, ModuleType, str, list[str]]]] = [
             "Stream: aclose",
             "stream_file",
             "receive_file",
+            "is_live",
             "is_stale",
         ],
     ),

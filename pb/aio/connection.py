@@ -12,7 +12,7 @@ from jelly import RemoteCache
 from jelly.flavours import row_of
 from pb.errors import DeadReference
 from pb.limits import Limits
-from pb.reference import RemoteReference
+from pb.reference import RemoteReference, is_callable
 from pb.usage import Usage, usage_of
 from pb.wire.state import State
 
@@ -283,6 +283,22 @@ def release(reference: RemoteReference | RemoteCache) -> None:
     row = _row_of(reference)
     if row.scope.tables.is_open:
         row.scope.tables.drop_now(row)
+
+
+def is_live(reference: RemoteReference | RemoteCache) -> bool:
+    """Tell whether a reference can be called, or be an argument or a result, as far as is known here.
+
+    It is dead when its connection has ended, when its owner has revoked the object, and once it was released;
+    over a connection that comes back it is so until that is there and the object is back. A replica is live
+    while it is not stale. Callable from any thread.
+
+    Raises:
+        TypeError: it is no reference or replica that came from a peer.
+    """
+    row = _row_of(reference)
+    if isinstance(reference, RemoteCache):
+        return not (row.is_stale or row.is_behind)
+    return is_callable(row)
 
 
 def is_stale(replica: RemoteCache) -> bool:

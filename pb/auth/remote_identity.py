@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import cred
-from pb.errors import Forbidden, ProtocolError
+from pb.errors import Forbidden, Gone, ProtocolError
 from pb.reference import RemoteReference
 
 Call = Callable[..., Awaitable[Any]]
@@ -72,7 +72,10 @@ class RemoteIdentity:
 
         Raises:
             Forbidden: it is not attached by this identity over this connection.
+            Gone: it is attached no longer.
         """
+        if isinstance(perspective, RemoteReference) and perspective._pb_import.dead is not None:
+            raise Gone("the perspective is attached no longer")
         await self._call(self._reference, "detach", perspective)
 
     async def logout(self) -> None:

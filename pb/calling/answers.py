@@ -10,12 +10,13 @@ import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from jelly import Bulk, Oversized
+from jelly import Bulk, Oversized, Unjellyable
 
 from .. import messages
 from ..context import serving
-from ..errors import Gone, PeerError, RemoteError, TooLarge
+from ..errors import Gone, PeerError, RemoteError, TooLarge, printable
 from ..holding.detached import is_detached
+from ..holding.scope import DeadValue
 from ..logfields import fields
 from ..messages import ANSWER
 from ..wire.outbox import LARGE_PAYLOAD, Outbox
@@ -67,8 +68,12 @@ class Answers:
             payload = scope.encoder.encode(value, scope, "the result")
         except Oversized as error:
             return self.fail(id, scope, TooLarge(str(error)))
+        except Unjellyable as error:
+            return self.fail(
+                id, scope, self._dead_in(id, scope, error) or error, what=self._result(id, scope)
+            )
         except BaseException as error:  # the value's own hooks may raise anything
-            return self.fail(id, scope, error, what=f"the result of {self._serving(id, scope)} for")
+            return self.fail(id, scope, error, what=self._result(id, scope))
         if len(payload) < LARGE_PAYLOAD:
             outbox, pack = self._outbox, self._pack
             answer = pack((ANSWER, id, payload))
@@ -118,6 +123,27 @@ class Answers:
         if self._tables.unbegun:
             self._tables.end_unbegun(id)
         return messages.ERROR, payload
+
+    def _result(self, id: int, scope: Scope) -> str:
+        return f"the result of {self._serving(id, scope)} for"
+
+    def _dead_in(self, id: int, scope: Scope, error: Unjellyable) -> Gone | None:
+        """Return what the caller is told where a result holds a dead reference: which is nobody's fault.
+
+        It is no incident: that somebody else has gone could have been seen from the result itself.
+        """
+        if not isinstance(error.__cause__, DeadValue):
+            return None
+        if self._tables.may_log(logging.WARNING, "call.failed"):
+            log.warning(
+                "%s %s is not sent: %s",
+                self._result(id, scope),
+                self._tables.peer_name,
+                error,
+                extra=fields("call.failed", scope=scope, error=error),
+            )
+        place = printable("".join(error.steps))
+        return Gone(f"the result holds a reference that is dead{f', at {place}' if place else ''}")
 
     def _serving(self, id: int, scope: Scope) -> str:
         """Return which method gave the result of a call, for the log."""

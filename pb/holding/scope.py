@@ -15,7 +15,7 @@ from jelly import InsecureJelly, Unjellyable, interfaces
 from jelly.flavours import row_of
 
 from .. import messages
-from ..errors import DeadReference, Forbidden
+from ..errors import Forbidden, Gone
 from ..hooks import names_of
 from ..reference import Import, RemoteReference
 from ..wire.ids import STREAM
@@ -181,7 +181,7 @@ class Scope:
             if type(handle) is not Import:
                 raise Forbidden("an observer stays with its Cacheable; send the Cacheable itself")
             if handle.dead is not None or not handle.scope.tables.is_open:
-                raise DeadReference("a reference that was released, revoked, or whose connection has ended")
+                raise DeadValue(_why_dead(handle))
             if handle.scope.tables is self.tables:
                 # R5: the caller's arguments pin it until the frame is queued
                 return handle.home or handle.make_home()
@@ -283,6 +283,20 @@ class Scope:
     def cached(self, id: int) -> object:
         """Return the replica of a cache that is here already, and count it."""
         return self.tables.replica(id)
+
+
+class DeadValue(Unjellyable):
+    """What is to be sent holds a reference that is dead. Nobody who is called is dead for it."""
+
+
+def _why_dead(handle: Import) -> str:
+    if handle.dead is Gone:
+        why = "its owner has revoked the object"
+    elif handle.dead is not None:
+        why = "it was released"
+    else:
+        why = f"its connection, with {handle.scope.tables.peer_name}, has ended"
+    return f"is a reference that is dead, because {why}; pb.is_live tells beforehand"
 
 
 class PromiseMet(BaseException):

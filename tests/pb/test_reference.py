@@ -50,7 +50,7 @@ def test_a_reference_given_back_is_dead_and_the_next_is_new():
         thing.name().result()
     with pytest.raises(pb.DeadReference):
         send(thing, "name")
-    with pytest.raises(pb.DeadReference):
+    with pytest.raises(jelly.Unjellyable, match=r"argument 0 of keep is .* dead, because it was released"):
         pump.root.keep(thing).result()
     assert "dead" in repr(thing)
     pump.run()
@@ -76,6 +76,58 @@ def test_a_reference_given_back_and_collected_is_gone_from_the_tables():
 
     assert [] == [id for id in pump.client.broker.tables._by_id if id]
     assert {} == exported(pump.server)
+
+
+class Keeper(pb.Root):
+    def remote_keep(self, thing):
+        self.kept = thing
+
+    def remote_get(self):
+        return {"workers": [1, self.kept]}
+
+    async def remote_get_slowly(self):
+        return self.kept
+
+
+def test_a_dead_reference_among_arguments_is_no_dead_callee():
+    """Who gives work to another when the callee is lost would otherwise give up all of them, one by one."""
+    pump = Pump(Server())
+    thing = pump.call("thing")[0]
+    pump.client.broker.tables.drop_now(thing._pb_import)
+
+    with pytest.raises(jelly.Unjellyable) as caught:
+        pump.root.keep({"k": [thing]}).result()
+    assert "argument 0 of keep: ['k'][0] is a reference that is dead" in str(caught.value)
+    assert not isinstance(caught.value, pb.ConnectionLost)
+
+
+@pytest.mark.parametrize(("method", "place"), [("get", r", at \['workers'\]\[1\]"), ("get_slowly", "")])
+def test_a_dead_reference_in_a_result_is_told_with_its_place(method, place, caplog):
+    """It is no fault of who gives the result, so no incident: nobody could ask any more for what is left."""
+    root = Keeper()
+    pump = Pump(root)
+    pump.call("keep", Thing())
+    pump.server.broker.tables.drop_now(root.kept._pb_import)
+
+    with pytest.raises(pb.Gone, match=f"^the result holds a reference that is dead{place}$"):
+        pump.call(method)
+    (record,) = caplog.records
+    assert ("WARNING", "call.failed") == (record.levelname, record.pb_event)
+    assert f"the result of Keeper.remote_{method} for" in record.getMessage()
+    assert pb.is_live(pump.root)
+
+
+def test_whether_a_reference_is_live_can_be_asked():
+    """Before it is given to somebody, or called."""
+    pump = Pump(Server())
+    thing, other = pump.call("thing")[0], pump.root
+    assert (True, True) == (pb.is_live(thing), pb.is_live(other))
+    pump.client.broker.tables.drop_now(thing._pb_import)
+    assert (False, True) == (pb.is_live(thing), pb.is_live(other))
+    pump.lose()
+    assert (False, False) == (pb.is_live(thing), pb.is_live(other))
+    with pytest.raises(TypeError, match="a remote reference is expected"):
+        pb.is_live("thing")
 
 
 def test_the_root_given_back_is_dead_and_can_be_had_again():
@@ -176,7 +228,7 @@ def test_a_revoked_object_is_gone_for_the_peer():
         crossing.result()
     with pytest.raises(pb.Gone):
         thing.name().result()
-    with pytest.raises(pb.DeadReference):
+    with pytest.raises(jelly.Unjellyable, match="dead, because its owner has revoked the object"):
         pump.root.keep(thing).result()
     assert None is export.object
     assert {1: 2} == exported(pump.server)

@@ -354,8 +354,9 @@ def test_release_gives_back_now(loop):
             pb.release(counter)
             with pytest.raises(pb.DeadReference):
                 await counter.add(1)
-            with pytest.raises(pb.DeadReference):
+            with pytest.raises(jelly.Unjellyable, match=r"argument 0 of echo is a reference that is dead"):
                 await connection.root.echo(counter)
+            assert (False, True) == (pb.is_live(counter), pb.is_live(connection.root))
             await connection.root.echo(1)
             assert 1 == server.connections[0].usage.references_given
 

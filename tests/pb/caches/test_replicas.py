@@ -315,6 +315,7 @@ def test_an_update_on_a_stale_replica_is_answered_where_that_is_wanted():
     pump.run()
 
     assert pb.is_stale(replica)
+    assert not pb.is_live(replica)
     with pytest.raises(pb.NoSuchObject):
         outcome.result()
     late = Outcome()

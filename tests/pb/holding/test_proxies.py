@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import logging
+import re
 
 import pytest
 
@@ -177,15 +179,18 @@ def test_gone_is_passed_on_to_nobody_who_does_not_hold_it():
     assert [[], [1], [], [1]] == three.tables()
 
 
-def test_a_dead_reference_is_not_passed_on():
-    """It stands for nothing any more."""
+def test_a_dead_reference_is_not_passed_on(caplog):
+    """It stands for nothing any more. Who asks is told that somebody has gone, not that the middle has
+    failed, and not who; the log of the middle knows more."""
     three = Three()
     three.proxy()
     three.right.lose()
     three.run()
 
-    with pytest.raises(pb.RemoteError, match=r"pb\.Internal"):
+    with pytest.raises(pb.Gone, match=r"^the result holds a reference that is dead$"):
         three.proxy()
+    assert [] == [each for each in caplog.records if each.levelno > logging.WARNING]
+    assert re.search("because its connection, with .*, has ended", caplog.text)
 
 
 @pytest.mark.parametrize("closer", ["client", "server"])

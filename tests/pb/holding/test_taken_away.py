@@ -114,7 +114,7 @@ def test_a_dead_reference_can_be_adopted_and_sent_home_no_more():
 
     with pytest.raises(pb.DeadReference):
         shop.attachments[1].adopt(shop.kept[0])
-    with pytest.raises(pb.RemoteError):
+    with pytest.raises(pb.Gone, match="the result holds a reference that is dead"):
         call(pump, bob, "get", "kept")
 
 
