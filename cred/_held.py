@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from ._article import a
 from ._loop import Locks
 from .interfaces import IPerspective
 from .service import Service
@@ -60,9 +61,8 @@ class Held:
             if one is None:
                 found = await self.service.get_perspective(name, identity)
                 if not IPerspective.providedBy(found):
-                    raise TypeError(
-                        f"service {self.service.name!r} made a {type(found).__name__}, expected a perspective"
-                    )
+                    made = a(type(found).__name__)
+                    raise TypeError(f"service {self.service.name!r} made {made}, expected a perspective")
                 one = self._ones[key] = _One(found)
             one.count += 1
             self._counts[name] += 1

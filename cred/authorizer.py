@@ -13,6 +13,7 @@ from typing import Any
 
 from zope.interface import implementer
 
+from ._article import a
 from ._directory import Directory
 from ._held import Held
 from ._identities import Identities, InThread
@@ -83,7 +84,7 @@ class Authorizer(Identities):
             TypeError: it is no service.
         """
         if not IService.providedBy(service):
-            raise TypeError(f"a {type(service).__name__} is no service: derive it from Service")
+            raise TypeError(f"{a(type(service).__name__)} is no service: derive it from Service")
         taken = self._services.get(service.name)
         if taken is service:
             return
@@ -239,7 +240,7 @@ class Authorizer(Identities):
             if given is None:
                 given = perspective
             elif not IPerspective.providedBy(given):
-                raise TypeError(f"attached() returned a {type(given).__name__}, expected a perspective")
+                raise TypeError(f"attached() returned {a(type(given).__name__)}, expected a perspective")
         except BaseException:
             held.let_go(key.perspective, identity)
             raise

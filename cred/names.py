@@ -6,6 +6,7 @@ tells nothing about the store.
 
 from __future__ import annotations
 
+from ._article import a
 from .errors import BadName
 from .saslprep import saslprep
 
@@ -41,12 +42,12 @@ def key_name(name: str, what: str) -> str:
     Raises:
         BadName: empty, longer than 255 bytes, or holding NUL or a surrogate.
     """
-    return _check_text(name, f"name of a {what}")
+    return _check_text(name, f"name of {a(what)}")
 
 
 def _check_text(name: str, what: str) -> str:
     if not isinstance(name, str):
-        raise BadName(f"the {what} is a {type(name).__name__}, expected a str")
+        raise BadName(f"the {what} is {a(type(name).__name__)}, expected a str")
     try:
         size = len(name.encode("utf-8"))
     except UnicodeEncodeError:

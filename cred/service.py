@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from zope.interface import implementer
 
+from ._article import a
 from .errors import NoSuchPerspective
 from .interfaces import IPerspective, IService
 from .names import key_name
@@ -45,7 +46,7 @@ class Service:
 
         def __getattr__(self, name: str) -> NoReturn:
             # Only what is missing comes here, and these are missing where a subclass forgot this __init__.
-            text = f"a {type(self).__name__} has no {name!r}"
+            text = f"{a(type(self).__name__)} has no {name!r}"
             if name in _MADE_BY_INIT:
                 text += "; let its __init__ call super().__init__(name, application)"
             raise AttributeError(text, name=name, obj=self)
@@ -75,7 +76,7 @@ class Service:
             TypeError: it is no perspective.
         """
         if not IPerspective.providedBy(perspective):
-            raise TypeError(f"a {type(perspective).__name__} is no perspective: derive it from Perspective")
+            raise TypeError(f"{a(type(perspective).__name__)} is no perspective: derive it from Perspective")
         perspective.service = self
         self._perspectives[perspective.perspective_name] = perspective
         return perspective

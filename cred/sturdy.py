@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ._article import a
 from .errors import StoreError
 from .interfaces import INameStore
 
@@ -80,7 +81,7 @@ class SturdyNames:
         random: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         if not INameStore.providedBy(store):
-            raise StoreError(f"a {type(store).__name__} keeps no names: it does not provide cred.INameStore")
+            raise StoreError(f"{a(type(store).__name__)} keeps no names: it does not provide cred.INameStore")
         self._store = store
         self._application = application
         self._clock = clock

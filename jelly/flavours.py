@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from ._article import a
 from .errors import InsecureJelly
 
 # Of the names of attributes: what is private, and what would be called by a peer. The classes say what that
@@ -100,10 +101,10 @@ class RemoteCopy(_Flavoured):
                 declare.
         """
         if type(state) is not dict:
-            raise InsecureJelly(f"the state of a {type(self).__name__} is not a map")
+            raise InsecureJelly(f"the state of {a(type(self).__name__)} is not a map")
         for key, value in state.items():
             if type(key) is not str or key.startswith(_REFUSED) or hasattr(type(self), key):
-                raise InsecureJelly(f"the state of a {type(self).__name__} holds a key that may not be set")
+                raise InsecureJelly(f"the state of {a(type(self).__name__)} holds a key that may not be set")
             object.__setattr__(self, key, value)
 
 

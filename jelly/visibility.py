@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, final
 
 from ._annotations import find_marks
+from ._article import a
 from .errors import Unjellyable
 
 
@@ -53,7 +54,7 @@ class Rule:
         """
         answer = self._predicate(obj, perspective)
         if type(answer) is not bool:
-            raise TypeError(f"a predicate returned a {type(answer).__name__}, not a bool")
+            raise TypeError(f"a predicate returned {a(type(answer).__name__)}, not a bool")
         return answer
 
 

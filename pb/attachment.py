@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import jelly
+from jelly._article import a
 
 from .errors import DeadReference, Gone
 from .logfields import fields
@@ -56,7 +57,7 @@ class Attachment(jelly.ByReference):
             raise ValueError("something was handed out already under another perspective")
         if perspective is not None and self.scope.encoder.sends_by_value(perspective):
             raise TypeError(
-                f"a {type(perspective).__name__} crosses as a copy or a cache and can be no perspective: a "
+                f"{a(type(perspective).__name__)} crosses as a copy or a cache and can be no perspective: a "
                 "perspective stays where it is"
             )
         check_roles(perspective)
@@ -133,6 +134,6 @@ def check_roles(perspective: object) -> None:
     roles = inspect.getattr_static(perspective, "roles", None)
     if isinstance(roles, str):
         raise TypeError(
-            f"the roles of a {type(perspective).__name__} are a str, whose members are letters; a set of "
+            f"the roles of {a(type(perspective).__name__)} are a str, whose members are letters; a set of "
             f"str is expected: roles = {{{roles[:80]!r}}}"
         )

@@ -14,6 +14,7 @@ from zope.interface.interface import InterfaceClass
 from zope.interface.interface import Method as InterfaceMethod
 
 import jelly
+from jelly._article import a
 
 from .description import Description, Method, Parameter
 
@@ -103,7 +104,7 @@ def _methods(interface: Any) -> Iterator[tuple[str, Sequence[Parameter]]]:
                 yield name, _parameters_of(interface[name])
         return
     if not isinstance(interface, type):
-        raise TypeError(f"an interface is expected, a class with methods, not a {type(interface).__name__}")
+        raise TypeError(f"an interface is expected, a class with methods, not {a(type(interface).__name__)}")
     if issubclass(interface, jelly.ByReference):
         raise TypeError(
             f"{interface.__name__} is what its owner publishes; give a class with the methods as they are "

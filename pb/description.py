@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
+from jelly._article import a
+
 from .dispatch import is_method_name
 from .errors import BadPayload, printable
 
@@ -157,5 +159,5 @@ def _map(told: object) -> dict[str, Any]:
 
 def _is(value: object, kind: type[T]) -> T:
     if type(value) is not kind:
-        raise BadPayload(f"a description with a {type(value).__name__} where a {kind.__name__} is expected")
+        raise BadPayload(f"a description with {a(type(value).__name__)} where {a(kind.__name__)} is expected")
     return value

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from jelly._article import a
+
 from .caches.observing import ObserverHandle
 from .caches.update import Update
 from .wire.outbox import frame_of
@@ -47,7 +49,7 @@ class Observers:
         """
         handle: object = getattr(observer, "_pb_import", None)
         if not isinstance(handle, ObserverHandle):
-            raise TypeError(f"an observer is expected, not a {type(observer).__name__}")
+            raise TypeError(f"an observer is expected, not {a(type(observer).__name__)}")
         self._observers[observer] = handle
 
     def discard(self, observer: RemoteReference) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from jelly import Cacheable, RemoteCache
+from jelly._article import a
 from jelly._blueprint import checked_state
 from jelly._cacheplan import asks_rules
 from jelly._flood import count_floodable
@@ -217,4 +218,4 @@ def _check_key(key: Any) -> None:
     try:
         hash(key)
     except Exception:
-        raise BadArguments(f"a {type(key).__name__} cannot be a key") from None
+        raise BadArguments(f"{a(type(key).__name__)} cannot be a key") from None

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from jelly._article import a
 from pb.errors import Error, LoginFailed, ProtocolError
 from pb.messages import BYE_POLICY, BYE_VERSION
 
@@ -76,7 +77,7 @@ class Reconnect:
             return cls()
         if isinstance(given, cls):
             return given
-        raise TypeError(f"reconnect= is a {type(given).__name__}; True, or a pb.Reconnect(...), is expected")
+        raise TypeError(f"reconnect= is {a(type(given).__name__)}; True, or a pb.Reconnect(...), is expected")
 
     def delay_s(self, streak: int) -> float:
         """Return how long to wait before a try, after so many in a row that came to nothing."""

@@ -8,6 +8,7 @@ import ssl
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Unpack, overload
 
 import jelly
+from jelly._article import a
 from pb import messages
 from pb.errors import ProtocolError
 from pb.limits import Limits
@@ -269,7 +270,7 @@ def _check_tls(tls: object) -> None:
     """Refuse the server's key file, which is not the client's to have."""
     if tls is not None and not isinstance(tls, ssl.SSLContext):
         raise TypeError(
-            f"tls= of a client is an ssl.SSLContext, not a {type(tls).__name__}; the key file stays at the "
+            f"tls= of a client is an ssl.SSLContext, not {a(type(tls).__name__)}; the key file stays at the "
             "server, and its fingerprint goes into the URL: pbs://FINGERPRINT@host:port"
         )
 

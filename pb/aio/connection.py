@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from jelly import RemoteCache
+from jelly._article import a
 from jelly.flavours import row_of
 from pb.errors import DeadReference
 from pb.limits import Limits
@@ -228,7 +229,7 @@ def _row_of(reference: Any) -> Any:
     if row is None:
         raise TypeError(
             "a remote reference is expected, such as connection.root, or a replica that came from a peer, "
-            f"not a {type(reference).__name__}"
+            f"not {a(type(reference).__name__)}"
         )
     return row
 
@@ -255,7 +256,7 @@ def on_disconnect(
     link.check_thread()
     if not callable(callback):
         raise TypeError(
-            f"the callback is a {type(callback).__name__}; a function of one argument is expected"
+            f"the callback is {a(type(callback).__name__)}; a function of one argument is expected"
         )
     weak = weakref.ref(reference)
 
@@ -313,6 +314,6 @@ def is_stale(replica: RemoteCache) -> bool:
     """
     row = row_of(replica) if isinstance(replica, RemoteCache) else None
     if row is None:
-        raise TypeError(f"a replica that came from a peer is expected, not a {type(replica).__name__}")
+        raise TypeError(f"a replica that came from a peer is expected, not {a(type(replica).__name__)}")
     stale: bool = row.is_stale or row.is_behind
     return stale

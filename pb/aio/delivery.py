@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from jelly._article import a
 from pb.dispatch import is_method_name
 from pb.errors import NoSuchMethod
 from pb.logfields import fields
@@ -45,7 +46,7 @@ def deliver_to(kwargs: dict[str, Any], name: str) -> Deliver:
     callback, errback = kwargs.pop("pbcallback", None), kwargs.pop("pberrback", None)
     for function in (callback, errback):
         if function is not None and not callable(function):
-            raise TypeError(f"pbcallback and pberrback are functions, not a {type(function).__name__}")
+            raise TypeError(f"pbcallback and pberrback are functions, not {a(type(function).__name__)}")
     return Deliver(callback, errback, name)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
+from jelly._article import a
 from pb.calling.events import POLICIES, EventQueue, EventUsage
 from pb.reference import RemoteReference
 
@@ -112,7 +113,7 @@ def events(
 def check_options(reference: object, policy: str, max_queued: int, window: int) -> None:
     """Refuse what makes no sense. Raises ValueError or TypeError."""
     if not isinstance(reference, RemoteReference):
-        raise TypeError(f"a remote reference is expected, not a {type(reference).__name__}")
+        raise TypeError(f"a remote reference is expected, not {a(type(reference).__name__)}")
     if policy not in POLICIES:
         raise ValueError(f"a policy is one of {', '.join(POLICIES)}, not {policy!r}")
     if max_queued < 1 or window < 1:

@@ -14,6 +14,7 @@ import stat
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any, BinaryIO, TypeVar
 
+from jelly._article import a
 from pb.errors import TooLarge
 
 CHUNK_BYTES = 32 * 1024
@@ -96,8 +97,8 @@ def check_source(source: Any, chunk_bytes: int) -> None:
         source, "read"
     ):
         raise TypeError(
-            "a path, an open binary file, a StreamReader or a socket is expected, not a "
-            f"{type(source).__name__}"
+            "a path, an open binary file, a StreamReader or a socket is expected, not "
+            f"{a(type(source).__name__)}"
         )
     if isinstance(source, str | os.PathLike):
         _check_file(source)
@@ -162,7 +163,7 @@ class Incoming:
             TooLarge: it is more than may come.
         """
         if not isinstance(piece, bytes):
-            raise TypeError(f"the stream brought a {type(piece).__name__}; bytes are expected")
+            raise TypeError(f"the stream brought {a(type(piece).__name__)}; bytes are expected")
         self.received += len(piece)
         if self._max_bytes is not None and self.received > self._max_bytes:
             raise TooLarge(f"the stream brought more than {self._max_bytes} bytes, its max_bytes")

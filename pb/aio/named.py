@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from jelly import RemoteCache
+from jelly._article import a
 from pb.errors import BadPayload, Forbidden, NoSuchMethod
 from pb.holding.published import RESOLVE, is_secret, no_such_name
 from pb.reference import RemoteReference
@@ -40,7 +41,7 @@ def check_sayable(name: str, link: Link, peer: str) -> None:
 def named_object(value: Any) -> Any:
     """Return what a peer has sent for a name. Raises BadPayload: it is no object."""
     if not isinstance(value, RemoteReference | RemoteCache):
-        raise BadPayload(f"the peer sent a {type(value).__name__} for a name, a reference is expected")
+        raise BadPayload(f"the peer sent {a(type(value).__name__)} for a name, a reference is expected")
     return value
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import jelly
+from jelly._article import a
 from pb.interfaces import IRootFactory
 from pb.limits import Limits
 from pb.watching.watch import hooks_of
@@ -76,7 +77,7 @@ def check_registry(registry: object) -> None:
         TypeError: it is something else.
     """
     if registry is not None and not isinstance(registry, jelly.Registry):
-        what = "the class itself" if registry is jelly.Registry else f"a {type(registry).__name__}"
+        what = "the class itself" if registry is jelly.Registry else f"{a(type(registry).__name__)}"
         raise TypeError(f"registry= is {what}; a pb.Registry() is expected")
 
 
@@ -87,7 +88,7 @@ def check_limits(limits: object) -> None:
         TypeError: they are something else.
     """
     if limits is not None and not isinstance(limits, Limits):
-        what = "the class itself" if limits is Limits else f"a {type(limits).__name__}"
+        what = "the class itself" if limits is Limits else f"{a(type(limits).__name__)}"
         raise TypeError(f"limits= is {what}; a pb.Limits(...) is expected, such as pb.Limits(max_calls=100)")
 
 
@@ -120,7 +121,7 @@ def check_root(root: object) -> None:
         return
     if not callable(root):
         raise TypeError(
-            f"the root is a {type(root).__name__}; give a pb.Root(), or a function that makes one"
+            f"the root is {a(type(root).__name__)}; give a pb.Root(), or a function that makes one"
         )
     try:
         inspect.signature(root).bind(None)

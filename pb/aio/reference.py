@@ -6,6 +6,7 @@ from collections.abc import Callable
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
+from jelly._article import a
 from pb.calling.deadlines import seconds_of
 from pb.errors import Busy, ConnectionLost, Gone
 from pb.reference import Import, RemoteReference
@@ -163,7 +164,7 @@ def remote_method(reference: object, name: str) -> RemoteMethod:
     """
     if not isinstance(reference, RemoteReference):
         raise TypeError(
-            f"a remote reference is expected, such as connection.root, not a {type(reference).__name__}"
+            f"a remote reference is expected, such as connection.root, not {a(type(reference).__name__)}"
         )
     make: Callable[[str], RemoteMethod] | None = getattr(reference, "_pb_method", None)
     return RemoteMethod(reference, name) if make is None else make(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from jelly._article import a
 from pb.auth.application import Application
 from pb.references import HeldReference, references_of
 
@@ -37,4 +38,4 @@ def _faces_of(place: Any) -> list[Any]:
         return list(place._places)
     if isinstance(place, Application):
         return list(place.faces)
-    raise TypeError(f"a connection, server or application is expected, not a {type(place).__name__}")
+    raise TypeError(f"a connection, server or application is expected, not {a(type(place).__name__)}")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jelly import RemoteCache
+from jelly._article import a
 from jelly.flavours import row_of
 from pb.auth.remote_identity import RemoteIdentity, perspective_of
 from pb.caches.offering import RESYNC, Offering
@@ -221,7 +222,7 @@ class Restoring:
             make_lasting(value)
         elif not isinstance(value, RemoteCache):
             raise TypeError(
-                f"a reference or a replica can be kept, not a {type(value).__name__}: it changes with nobody"
+                f"a reference or a replica can be kept, not {a(type(value).__name__)}: it changes with nobody"
             )
         if len(self._kept) >= self._most:
             self._kept = {key: kept for key, kept in self._kept.items() if kept.value() is not None}
@@ -341,9 +342,9 @@ def _take_over(fresh: Any, held: Any) -> None:
             _tell_changed(held, before)
     else:
         log.warning(
-            "a %s was kept, and now it is a %s",
-            type(held).__name__,
-            type(fresh).__name__,
+            "%s was kept, and now it is %s",
+            a(type(held).__name__),
+            a(type(fresh).__name__),
             extra=fields("restore.failed"),
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from jelly._article import a
 from pb.attachment import Attachment
 from pb.auth.application import Application
 
@@ -113,7 +114,7 @@ def _links_of_user(user: Any) -> list[Any]:
     application = getattr(getattr(user, "service", None), "application", None)
     if not isinstance(application, Application):
         raise TypeError(
-            f"a {type(user).__name__} is no connection, server or application, and no perspective of an "
+            f"{a(type(user).__name__)} is no connection, server or application, and no perspective of an "
             "application; name the server too: revoke(value, server, perspective)"
         )
     return list(application.faces)

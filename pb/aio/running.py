@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import cred
+from jelly._article import a
 from pb.auth.chosen import explained
 from pb.limits import Limits
 from pb.logfields import fields
@@ -143,7 +144,7 @@ class Running:
         elif len(application.kept):
             if not hasattr(store, "write"):
                 raise cred.StoreError(
-                    f"a {type(store).__name__} keeps identities only; application.keep needs an SQL store"
+                    f"{a(type(store).__name__)} keeps identities only; application.keep needs an SQL store"
                 )
             await application.kept.load(store, os.urandom(16).hex())
             self._keeps_state = True

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any
 
+from jelly._article import a
 from pb.stream import RemoteStream
 
 
@@ -76,7 +77,7 @@ class Rows:
             found = await self._promise
             if not isinstance(found, RemoteStream):
                 raise TypeError(
-                    f"{self._promise!r} brought a {type(found).__name__}, which is no stream; await the call"
+                    f"{self._promise!r} brought {a(type(found).__name__)}, which is no stream; await the call"
                 )
             self._stream, self._promise = found, None  # which would keep the stream
         if self._stream is None:

@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from jelly._article import a
 from pb.context import current_call
 from pb.errors import DeadReference, OutcomeUnknown
 
@@ -75,7 +76,9 @@ def from_thread(method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any
     """
     remote = method if isinstance(method, RemoteMethod) else getattr(method, "__self__", None)
     if not isinstance(remote, RemoteMethod):
-        raise TypeError(f"a remote method is expected, such as reference.echo, not a {type(method).__name__}")
+        raise TypeError(
+            f"a remote method is expected, such as reference.echo, not {a(type(method).__name__)}"
+        )
     link: Link = remote._pb_reference._pb_import.scope.broker.face
     if link.thread == FORKED_THREAD:
         link.check_thread()

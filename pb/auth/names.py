@@ -12,6 +12,7 @@ from typing import Any
 
 import cred
 from cred.sturdy import hash_of, is_named, time_of_day
+from jelly._article import a
 from pb.attachment import Attachment
 from pb.errors import Forbidden, NoSuchObject
 from pb.holding.published import SECRET_MARK, Published, check_nameable
@@ -48,7 +49,7 @@ class Names:
         if kind in self._loaders:
             raise ValueError(f"objects of kind {kind!r} have a loader already")
         if not callable(loader):
-            raise TypeError(f"the loader is a {type(loader).__name__}; a function of one key is expected")
+            raise TypeError(f"the loader is {a(type(loader).__name__)}; a function of one key is expected")
         self._loaders[kind] = loader
 
     async def give(self, kind: str, key: str, expires_s: float | None) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 import cred
 import jelly
+from jelly._article import a
 from jelly._losses import Losses
 from pb.logfields import fields, log_loss
 
@@ -87,7 +88,7 @@ class KeptState:
             raise ValueError(f"state is kept under {name!r} already; give this another name")
         for hook in ("get_state_to_keep", "set_kept_state"):
             if not callable(getattr(owner, hook, None)):
-                raise TypeError(f"a {type(owner).__name__} cannot be kept: it has no method {hook}")
+                raise TypeError(f"{a(type(owner).__name__)} cannot be kept: it has no method {hook}")
         version = getattr(owner, "kept_version", 1)
         if type(version) is not int or version < 1:
             raise TypeError(f"kept_version of {type(owner).__name__} is no int from 1 on")

@@ -6,6 +6,7 @@ import functools
 from typing import Any, Final
 
 from jelly import SCALARS
+from jelly._article import a
 
 # Results of these types are certainly no awaitables; asking costs more for others.
 PLAIN: Final = SCALARS | {list, dict, tuple, set, frozenset}
@@ -30,6 +31,6 @@ async def awaited(value: Any) -> Any:
         if not is_awaitable(type(value)):  # type: ignore[arg-type]
             return value
     raise RuntimeError(
-        f"a method returned a {type(value).__qualname__}, the last of {_MOST_AWAITED} awaitables that each "
+        f"a method returned {a(type(value).__qualname__)}, the last of {_MOST_AWAITED} awaitables that each "
         "gave another one; a value is expected"
     )

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from numbers import Real
 from typing import Final
 
+from jelly._article import a
+
 # Calls that are due within so long after another are ended together with it.
 _GRAIN_S: Final = 0.005
 _NEVER: Final = math.inf
@@ -26,7 +28,7 @@ def seconds_of(seconds: float, name: str) -> float:
         ValueError: it is not finite.
     """
     if not isinstance(seconds, Real):
-        raise TypeError(f"{name}() takes seconds, not a {type(seconds).__name__}")
+        raise TypeError(f"{name}() takes seconds, not {a(type(seconds).__name__)}")
     if not math.isfinite(seconds):
         raise ValueError(f"{name}() takes a finite number of seconds, not {seconds}; for ever is without it")
     return seconds

@@ -12,6 +12,8 @@ import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from jelly._article import a
+
 from ..dispatch import signature_of
 from ..errors import NoSuchMethod, printable
 from ..logfields import fields
@@ -44,7 +46,7 @@ def why_no_method(target: object, prefix: str, name: str) -> str:
         return f"{text}; the caller leaves the prefix out: {bare}"
     if name in published:
         kind = type(attributes[prefix + name]).__name__
-        return f"{cls.__qualname__}.{prefix}{shown} is a {kind}, which cannot be called"
+        return f"{cls.__qualname__}.{prefix}{shown} is {a(kind)}, which cannot be called"
     if name in attributes:
         return f"{text}; {shown} without the prefix is not published"
     if not published:

@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from jelly._article import a
 from pb.logfields import fields
 
 if TYPE_CHECKING:
@@ -132,7 +133,9 @@ def load(path: str) -> pb.Application:
     found: Any = module.__dict__.get("application")
     if not isinstance(found, Application):
         what = (
-            "no name `application`" if found is None else f"an `application` that is a {type(found).__name__}"
+            "no name `application`"
+            if found is None
+            else f"an `application` that is {a(type(found).__name__)}"
         )
         raise ValueError(f"{path} defines {what}; expected application = pb.Application(...)")
     return found

@@ -10,6 +10,7 @@ import re
 from typing import Final
 
 import jelly
+from jelly._article import a
 
 from ..errors import NoSuchObject
 from ..reference import RemoteReference
@@ -41,7 +42,7 @@ def check_nameable(value: object) -> None:
         TypeError: it is no object that stays where it is.
     """
     if isinstance(value, type) or not isinstance(value, _NAMEABLE):
-        what = f"the class {value.__name__}" if isinstance(value, type) else f"a {type(value).__name__}"
+        what = f"the class {value.__name__}" if isinstance(value, type) else f"{a(type(value).__name__)}"
         raise TypeError(f"{what} cannot have a name; give a Referenceable, Viewable or Cacheable")
 
 

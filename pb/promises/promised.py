@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from jelly import Referenceable
+from jelly._article import a
 
 from .. import messages
 from ..calling.at_home import broken, call_here, find_promise, fit, is_ours
@@ -329,4 +330,4 @@ def _make(call: LaterCall, target: Any) -> None:
     elif is_ours(target):
         call_here(call, target)
     else:
-        raise NotPipelinable(f"the result is a {type(target).__name__}, not an object to call")
+        raise NotPipelinable(f"the result is {a(type(target).__name__)}, not an object to call")

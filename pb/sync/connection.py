@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 from jelly import RemoteCache
+from jelly._article import a
 from pb.aio import connection as aio
 from pb.aio import ended
 from pb.context import serving
@@ -212,7 +213,7 @@ def on_disconnect(
     link = _link_of(reference)
     if not callable(callback):
         raise TypeError(
-            f"the callback is a {type(callback).__name__}; a function of one argument is expected"
+            f"the callback is {a(type(callback).__name__)}; a function of one argument is expected"
         )
     weak = weakref.ref(reference)
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Literal, Unpack, overload
 
+from jelly._article import a
 from pb.logfields import fields
 
 from ._background import background
@@ -69,7 +70,7 @@ class Gui:
     ) -> None:
         if not callable(after):
             raise TypeError(
-                f"after is a {type(after).__name__}; a function such as window.after is expected, which is "
+                f"after is {a(type(after).__name__)}; a function such as window.after is expected, which is "
                 "given milliseconds and a function"
             )
         if interval_ms <= 0:
@@ -231,4 +232,4 @@ class Gui:
 def _check_functions(*given: object) -> None:
     for each in given:
         if not callable(each):
-            raise TypeError(f"a function is expected, not a {type(each).__name__}")
+            raise TypeError(f"a function is expected, not {a(type(each).__name__)}")

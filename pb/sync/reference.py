@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from jelly._article import a
 from pb.calling.deadlines import seconds_of
 from pb.dispatch import is_method_name
 from pb.errors import Busy, ConnectionLost, NoSuchMethod
@@ -74,7 +75,7 @@ class RemoteMethod:
             for function in (callback, errback):
                 if function is not None and not callable(function):
                     raise TypeError(
-                        f"pbcallback and pberrback are functions, not a {type(function).__name__}"
+                        f"pbcallback and pberrback are functions, not {a(type(function).__name__)}"
                     )
             deliver = _Deliver(link, callback, errback, self._pb_name)
             link.background.call(self._start, link, deliver, None, args, kwargs)
@@ -302,8 +303,8 @@ def _link_of(reference: RemoteReference) -> SyncLink:
     """
     if not isinstance(reference, SyncReference):
         raise TypeError(
-            "a remote reference of pb.sync is expected, such as connection.root, not a "
-            f"{type(reference).__name__}"
+            "a remote reference of pb.sync is expected, such as connection.root, not "
+            f"{a(type(reference).__name__)}"
         )
     link: SyncLink = _import_of(reference).scope.broker.face
     return link

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from jelly._article import a
 from pb.aio.status import MAX_CHANGES, Change, ConnectionState
 
 from ._handlers import Chore
@@ -61,7 +62,7 @@ class Status:
         not come to, only the last 1,024 are kept.
         """
         if not callable(watcher):
-            raise TypeError(f"a watcher is a function of one argument, not a {type(watcher).__name__}")
+            raise TypeError(f"a watcher is a function of one argument, not {a(type(watcher).__name__)}")
         home = self._home
         forget = home.background.call(home.status.watch, _Relay(home, watcher).note)
         return lambda: home.background.call(forget)

@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgpack
 
 import jelly
+from jelly._article import a
 from pb.errors import Error, ProtocolError
 from pb.root import Root
 
@@ -140,7 +141,7 @@ def _survives(instance: object, registry: jelly.Registry, receiving: jelly.Regis
             continue  # refused by name is as good
         except Exception as error:
             raise AssertionError(
-                f"a wrong state made a {type(value).__qualname__} that is of no use: "
+                f"a wrong state made {a(type(value).__qualname__)} that is of no use: "
                 f"{type(error).__name__}: {error}; declare the fields, or give check="
             ) from error
 

@@ -12,6 +12,8 @@ from typing import Any, Final
 
 import msgpack
 
+from jelly._article import a
+
 from ..errors import ConnectionLost, PeerError, RemoteError
 from ..hooks import BOTH, CallEvent, Hooks, Outcome, ReferenceEvent, Side, names_of
 from ..logfields import fields
@@ -52,10 +54,10 @@ def hooks_of(given: Any) -> tuple[Any, ...]:
     hooks = tuple(given) if isinstance(given, list | tuple) else (given,)
     for each in hooks:
         if not isinstance(each, Hooks):
-            what = "the class itself" if isinstance(each, type) else f"a {type(each).__name__}"
+            what = "the class itself" if isinstance(each, type) else f"{a(type(each).__name__)}"
             raise TypeError(f"hooks= is {what}; an object of a class derived from pb.Hooks is expected")
         if not isinstance(each.sides, set | frozenset) or not each.sides <= BOTH:
-            raise TypeError(f'the sides of a {type(each).__name__} are not a set of "caller" and "callee"')
+            raise TypeError(f'the sides of {a(type(each).__name__)} are not a set of "caller" and "callee"')
     return hooks
 
 

@@ -146,7 +146,7 @@ def test_what_expired_is_listed_for_a_week():
 
 def test_a_store_that_keeps_no_names_is_refused():
     """Where it is named, not when somebody uses one."""
-    with pytest.raises(cred.StoreError, match="a object keeps no names: it does not provide"):
+    with pytest.raises(cred.StoreError, match="an object keeps no names: it does not provide"):
         cred.SturdyNames(object(), "shop")
 
 

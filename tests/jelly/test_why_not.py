@@ -9,6 +9,7 @@ import pathlib
 
 import pytest
 
+from cred._article import a as a_of_cred
 from jelly import Copyable, Encoder, Registry, Unjellyable
 from jelly._article import a
 from jelly._why_not import why_not
@@ -134,3 +135,9 @@ def test_what_a_registry_refuses_is_told_the_same_way():
 def test_an_article_stands_before_a_type(name, said):
     """Errors are read by people."""
     assert said == a(name)
+
+
+@pytest.mark.parametrize("name", ["int", "str", "Undefined"])
+def test_cred_says_the_same(name):
+    """It knows nothing of jelly."""
+    assert a(name) == a_of_cred(name)

@@ -61,7 +61,7 @@ def test_what_is_given_as_reconnect():
     assert [None, None] == [pb.Reconnect.of(given) for given in (None, False)]
     assert pb.Reconnect() == pb.Reconnect.of(True)
     assert options is pb.Reconnect.of(options)
-    with pytest.raises(TypeError, match=r"reconnect= is a int; True, or a pb.Reconnect\(...\), is expected"):
+    with pytest.raises(TypeError, match=r"reconnect= is an int; True, or a pb.Reconnect\(...\), is expected"):
         pb.open_connection("pb://127.0.0.1", reconnect=3)
 
 

@@ -154,7 +154,7 @@ def test_a_download_that_is_given_up_closes_the_file(with_store, monkeypatch):
 
 def test_what_cannot_be_streamed_is_refused_where_it_was_said(tmp_path):
     """Not when the peer asks for the first piece."""
-    with pytest.raises(TypeError, match="not a int"):
+    with pytest.raises(TypeError, match="not an int"):
         pb.stream_file(5)
     with pytest.raises(ValueError, match="chunk_bytes is 0"):
         pb.stream_file(tmp_path, chunk_bytes=0)

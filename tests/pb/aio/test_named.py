@@ -112,7 +112,7 @@ def test_secret_names_are_said_where_logins_are():
 
 def test_what_is_no_reference_is_no_object():
     """A peer may send anything."""
-    with pytest.raises(pb.BadPayload, match="sent a int for a name"):
+    with pytest.raises(pb.BadPayload, match="sent an int for a name"):
         named_object(7)
 
 

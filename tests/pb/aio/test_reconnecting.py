@@ -108,7 +108,7 @@ def test_what_is_kept_is_got_again_as_the_same_object(tmp_path, caplog):
             lobby.counter = 7
             spot.cut()
             await back(connection)
-            assert "a LastingReference was kept, and now it is a int" in caplog.text
+            assert "a LastingReference was kept, and now it is an int" in caplog.text
             with pytest.raises(pb.DeadReference):
                 await counter.add()
 
@@ -117,7 +117,7 @@ def test_what_is_kept_is_got_again_as_the_same_object(tmp_path, caplog):
             spot.cut()
             await back(connection)
             assert 5 == len(asked)
-            with pytest.raises(TypeError, match="a reference or a replica can be kept, not a int"):
+            with pytest.raises(TypeError, match="a reference or a replica can be kept, not an int"):
                 await connection.keep(lambda: connection.root.echo(3))
 
     run(main())

@@ -41,7 +41,7 @@ class Cupboard(pb.Referenceable):
         ),
         (Room(), "remote_fly", "Room has no method remote_remote_fly"),
         (Room(), "clean", "Room has no method remote_clean; clean without the prefix is not published"),
-        (Room(), "size", "Room.remote_size is a int, which cannot be called"),
+        (Room(), "size", "Room.remote_size is an int, which cannot be called"),
         (Room(), "xyz", "Room has no method remote_xyz"),
         (Room(), "a\nb", "Room has no method remote_a\\nb"),
         (Cupboard(), "open", "Cupboard has no method remote_open, nor any other that starts with remote_"),

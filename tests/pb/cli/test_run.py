@@ -258,7 +258,7 @@ def refused(tmp_path: Path, source: str | None, *arguments: object) -> str:
     [
         (None, "cannot read {file}: No such file"),
         ("x = 1\n", "{file} defines no name `application`; expected application = pb.Application(...)"),
-        ("application = 1\n", "{file} defines an `application` that is a int"),
+        ("application = 1\n", "{file} defines an `application` that is an int"),
         (APPLICATION, "{file} listens nowhere: call application.listen(url), or give --listen URL"),
         (LISTENING.replace("pb://", "pq://"), "unknown scheme"),
         (LISTENING.replace("127.0.0.1", "0.0.0.0"), "could be listened to"),

@@ -324,7 +324,7 @@ def test_the_form_of_the_paper_calls_back_from_another_thread(connect):
     assert ["pb.sync worker"] * 2 == [name for name, _ in outcomes]
     assert 5 == outcomes[0][1]
     assert Overdrawn is type(outcomes[1][1])
-    with pytest.raises(TypeError, match="pbcallback and pberrback are functions, not a int"):
+    with pytest.raises(TypeError, match="pbcallback and pberrback are functions, not an int"):
         connection.root.echo(5, pbcallback=5)
 
 

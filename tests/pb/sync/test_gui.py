@@ -146,11 +146,11 @@ def test_what_is_wrong_with_the_call_is_said_at_once(gui):
         (lambda: gui.open_connection("http://x", then=print), "http"),
         (lambda: gui.open_connection("pb://x", then=print, tls="key.pem"), "ssl.SSLContext"),
         (lambda: gui.open_connection("pb://x", then=print, colour="red"), "colour"),
-        (lambda: gui.open_connection("pb://x", then=3), "a function is expected, not a int"),
+        (lambda: gui.open_connection("pb://x", then=3), "a function is expected, not an int"),
         (lambda: gui.open_connection("pb://x", then=print, failed="x"), "expected, not a str"),
-        (lambda: gui.run(3), "a function is expected, not a int"),
-        (lambda: gui.run(print, then=3), "a function is expected, not a int"),
-        (lambda: sync.Gui(3), "after is a int"),
+        (lambda: gui.run(3), "a function is expected, not an int"),
+        (lambda: gui.run(print, then=3), "a function is expected, not an int"),
+        (lambda: sync.Gui(3), "after is an int"),
         (lambda: sync.Gui(print, interval_ms=0), "interval_ms=0"),
     ):
         with pytest.raises((TypeError, ValueError), match=told):

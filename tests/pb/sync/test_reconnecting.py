@@ -158,7 +158,7 @@ def test_what_was_got_from_a_call_is_dead_and_says_what_to_do(spot):
         connection.root.echo("back")
         with pytest.raises(pb.DeadReference, match=r"connection.keep\(\.\.\.\)"):
             counter.add()
-        with pytest.raises(TypeError, match="a reference or a replica can be kept, not a int"):
+        with pytest.raises(TypeError, match="a reference or a replica can be kept, not an int"):
             connection.keep(lambda: 3)
 
 
@@ -245,7 +245,7 @@ def test_changes_are_told_in_their_order_one_after_the_other(spot, caplog):
         assert ["closed"] == [change.state.value for change in abandoned]
         assert [] == list(connection.status.changes())
         assert 12 == len(told)
-        with pytest.raises(TypeError, match="a watcher is a function of one argument, not a int"):
+        with pytest.raises(TypeError, match="a watcher is a function of one argument, not an int"):
             connection.status.watch(3)
 
 
