@@ -55,7 +55,7 @@ class Limits(jelly.Limits):
             methods that wait for something, and of calls whose turn has not come. A call whose arguments are
             longer than 1 KiB is answered `pb.Busy` when that is used up; one payload may be beyond it.
         max_stream_bytes: memory that items may take that have arrived and were not taken, of all streams
-            together; the stream that brings more fails. What has arrived at once is taken in any case.
+            together; the stream that brings more fails. What comes while none waits is taken in any case.
         max_source_bytes: the same memory, of both kinds and of all connections of one server from one address
             (of IPv6 those of one /64; all that come through one proxy); what would be more fails likewise.
             0: no bound.
