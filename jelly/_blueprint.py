@@ -17,7 +17,7 @@ from ._pydantic import model_builder
 from ._quick import Quick, find_quick
 from .errors import InsecureJelly
 from .flavours import ByReference, Copyable, RemoteCopy, check_flavour
-from .visibility import HIDDEN, Rule, Visibility, visibility_of
+from .visibility import HIDDEN, Rule, Unknown, Visibility, visibility_of
 
 _set: Final = object.__setattr__
 _NONE_HIDDEN: Final = frozenset[str]()
@@ -40,6 +40,7 @@ class Blueprint:
         quick: how objects are taken and built if they are nothing but their declared fields, else None.
         is_personal: True if what take returns can depend on the perspective.
         stores: True if build does nothing with what is in the state but store it.
+        has_rules: whether what take is given may be an Unknown too.
         finish: the post_unjelly hook, or None.
         is_value: True if equal objects are as good as one, so that identity need not be kept.
     """
@@ -50,6 +51,7 @@ class Blueprint:
         "cls",
         "fill",
         "finish",
+        "has_rules",
         "is_personal",
         "is_value",
         "name",
@@ -76,6 +78,7 @@ class Blueprint:
         self.fill = fill
         self.quick: Quick | None = None
         self.is_personal = False
+        self.has_rules = False
         self.stores = False
         self.finish: Callable[[Any], object] | None = getattr(cls, "post_unjelly", None)
         self.is_value = getattr(cls, "__hash__", None) is not object.__hash__
@@ -89,7 +92,7 @@ def plan_codec(cls: type, name: str, encode: Callable[[Any], object], decode: Bu
     """
     visibility = visibility_of(cls, None)
     plan = Blueprint(cls, name, _shown(_without_perspective(encode), visibility), decode)
-    plan.is_personal = visibility is not None
+    plan.is_personal = plan.has_rules = visibility is not None
     return plan
 
 
@@ -144,7 +147,8 @@ def plan_copy(
         plan = _plan_object(cls, name, take, set_hook, declared, check, hidden)
         if not (take_hook or set_hook or check or visibility or declared is None):
             plan.quick = find_quick(cls, declared.names)
-    plan.is_personal = visibility is not None or _asks_perspective(cls)
+    plan.has_rules = visibility is not None
+    plan.is_personal = plan.has_rules or _asks_perspective(cls)
     return plan
 
 
@@ -229,7 +233,11 @@ def _shown(take: Take, visibility: Visibility | None) -> Take:
     if visibility is None:
         return take
     select = visibility.select
-    return lambda value, perspective: select(take(value, perspective), value, perspective)
+
+    def take_shown(value: Any, viewer: object) -> object:
+        return select(take(value, None if type(viewer) is Unknown else viewer), value, viewer)
+
+    return take_shown
 
 
 def _without_perspective(hook: Callable[[Any], object]) -> Take:

@@ -19,6 +19,7 @@ from ._inert import Relayed
 from ._names import check_name
 from ._plain import are_flat
 from ._unfit import SharedContainer, Unfit
+from .errors import Unjellyable
 from .interfaces import ICopyable
 
 if TYPE_CHECKING:
@@ -155,9 +156,14 @@ def state_of(walk: Walk, value: Any, plan: Blueprint | ErrorPlan) -> Any:
     # Whoever asks for the perspective gets a payload of its own (SharedTables), so nobody asks in vain.
     is_personal = not plan.has_args if isinstance(plan, ErrorPlan) else plan.is_personal
     try:
-        state = plan.take(value, walk.perspective if is_personal else None)
+        if is_personal and type(plan) is Blueprint and plan.has_rules:
+            state = plan.take(value, walk.viewer)
+        else:
+            state = plan.take(value, walk.perspective if is_personal else None)
     except AttributeError as error:
         raise Unfit(f"is {a(plan.cls.__qualname__)} without {error.name!r}") from error
+    except Unjellyable as error:
+        raise Unfit(f"is {a(plan.cls.__qualname__)} whose state could not be had: {error}") from error
     except Exception as error:
         raise Unfit(f"is {a(plan.cls.__qualname__)} whose state could not be had: {error!r:.200}") from error
     walk.states[id(value)] = (value, state)

@@ -35,6 +35,7 @@ from .interfaces import ICopyable, IReferenceable
 from .limits import DEFAULT_LIMITS, Limits
 from .registry import Plan, Registry
 from .replicated import DICTS, LISTS
+from .visibility import Unknown
 
 # How many Exts there are in a GRAPH is not known from writing it.
 _UNKNOWN: Final = 1 << 62
@@ -73,6 +74,8 @@ class Encoder:
         by_reference: further types whose instances the tables give ids to.
         max_payload: bytes of a payload that the peer takes.
         losses: is told of errors that are sent as less than they are. None for a UserWarning, once a class.
+        unknown: what fields with a rule are shown to where there is no perspective: DIALED or OWNER of
+            jelly.visibility; None for a stranger, who is shown none of them.
     """
 
     def __init__(
@@ -85,8 +88,10 @@ class Encoder:
         by_reference: Iterable[type] = (),
         max_payload: int = 0xFFFFFFFF,
         losses: Losses | None = None,
+        unknown: Unknown | None = None,
     ) -> None:
         self.limits = limits
+        self.unknown = unknown
         self.losses = losses or Losses()
         self.max_payload = max_payload
         self._unchecked = min(max_payload, LEAST_BYTES * limits.max_exts)

@@ -146,7 +146,7 @@ def find_cache(walk: Walk, value: Any) -> NewCache | ExtType:
         new.state = states[0]
     else:
         try:
-            new.state = plan.selection.select(states[0], value, walk.perspective)
+            new.state = plan.selection.select(states[0], value, walk.viewer)
         except Exception as error:
             raise Unfit(f"is {a(type(value).__qualname__)}; {error}") from error
     return new

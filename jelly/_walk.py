@@ -97,6 +97,12 @@ class Walk:
         """On whose behalf the payload is made. Asked for only where it matters: see SharedTables."""
         return None if self.tables is None else self.tables.perspective
 
+    @property
+    def viewer(self) -> Any:
+        """Whom rules are asked about: the perspective, or what stands for nobody."""
+        perspective = self.perspective
+        return self.encoder.unknown if perspective is None else perspective
+
     # --- any value
 
     def fit(self, value: Any, level: int) -> Any:

@@ -39,12 +39,17 @@ HIDDEN: Final[Hidden] = object.__new__(Hidden)
 
 @final
 class Rule:
-    """Say who is shown a field. Made by visible_to() and visible_if()."""
+    """Say who is shown a field. Made by visible_to() and visible_if().
 
-    __slots__ = ("_predicate",)
+    Attributes:
+        to_server: whether it is sent, too, to a server that this side has dialed, of which it knows no roles.
+    """
 
-    def __init__(self, predicate: Callable[[Any, Any], bool]) -> None:
+    __slots__ = ("_predicate", "to_server")
+
+    def __init__(self, predicate: Callable[[Any, Any], bool], to_server: bool = False) -> None:
         self._predicate = predicate
+        self.to_server = to_server
 
     def shows(self, obj: object, perspective: object) -> bool:
         """Ask the rule.
@@ -58,10 +63,46 @@ class Rule:
         return answer
 
 
-def visible_to(*roles: str) -> Rule:
+@final
+class Unknown:
+    """Stand for a receiver of whom this side knows no perspective, where that does not mean a stranger.
+
+    There are two: DIALED, a server that this side has dialed, and OWNER, the side itself.
+    """
+
+    __slots__ = ("is_owner",)
+
+    def __init__(self, is_owner: bool) -> None:
+        self.is_owner = is_owner
+
+    def is_shown(self, field: str, obj: object, rules: Iterable[Rule]) -> bool:
+        """Tell whether a field with rules is sent.
+
+        Raises:
+            Unjellyable: nobody has said. It is not left out in silence: what was to be saved would be lost.
+        """
+        if self.is_owner or all(rule.to_server for rule in rules):
+            return True
+        name = f"{type(obj).__qualname__}.{field}"
+        raise Unjellyable(
+            f"{name} has a rule on who is shown it, and this side, which has dialed, does not know whom it "
+            "sends it to; say to_server=True in the rule if the server may have it, send the value itself "
+            "and not in this object, or set the field to HIDDEN to leave it out"
+        )
+
+
+DIALED: Final = Unknown(is_owner=False)
+OWNER: Final = Unknown(is_owner=True)
+
+
+def visible_to(*roles: str, to_server: bool = False) -> Rule:
     """Return a rule that shows a field to perspectives with one of these roles.
 
     The roles of a perspective are the str in its attribute `roles`, none if it has no such attribute.
+
+    Args:
+        to_server: whether a program that has dialed sends it to the server too. It knows no perspective of
+            the server, whose rule it normally is. Else such an object is sent only if the field is HIDDEN.
     """
     if not roles or not all(isinstance(role, str) and role for role in roles):
         raise TypeError('visible_to needs roles: visible_to("hr", "payroll")')
@@ -76,17 +117,20 @@ def visible_to(*roles: str) -> Rule:
             raise TypeError(f"roles is a str; a set of str is expected: roles = {{{held[:80]!r}}}")
         return not wanted.isdisjoint(held)
 
-    return Rule(has_role)
+    return Rule(has_role, to_server)
 
 
-def visible_if(predicate: Callable[[Any, Any], bool]) -> Rule:
+def visible_if(predicate: Callable[[Any, Any], bool], *, to_server: bool = False) -> Rule:
     """Return a rule that shows a field where predicate(obj, perspective) is True.
 
     It is called once for each object sent, never without a perspective. If it raises, nothing is sent.
+
+    Args:
+        to_server: as for `visible_to`.
     """
     if not callable(predicate) or inspect.iscoroutinefunction(predicate):
         raise TypeError("visible_if needs a function of (obj, perspective) that returns a bool at once")
-    return Rule(predicate)
+    return Rule(predicate, to_server)
 
 
 class Visibility:
@@ -105,14 +149,19 @@ class Visibility:
     def shows(self, field: str, obj: object, perspective: object) -> bool:
         """Tell whether a field of an object is shown to a perspective. Without one no rule shows anything.
 
+        Args:
+            perspective: or an Unknown, which says what to do without one.
+
         Raises:
-            Unjellyable: a rule failed, so nobody knows. Send nothing.
+            Unjellyable: a rule failed, so nobody knows; or there is none that says so. Send nothing.
         """
         rules = self._rules.get(field)
         if rules is None:
             return True
         if perspective is None:
             return False
+        if type(perspective) is Unknown:
+            return perspective.is_shown(field, obj, rules)
         try:
             return all(rule.shows(obj, perspective) for rule in rules)
         except Exception as error:

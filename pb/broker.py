@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgpack
 
+from jelly.visibility import DIALED
+
 from . import messages
 from .bounds.budget import Budget
 from .bounds.leaving import bound_drain, bound_late
@@ -32,7 +34,7 @@ from .wire.state import NEXT, State
 from .wire.turns import Turns
 
 if TYPE_CHECKING:
-    from jelly import Decoder
+    from jelly import Decoder, Encoder
 
     from .limits import Limits
     from .reference import RemoteReference
@@ -50,6 +52,7 @@ class Broker(Turns):
         agent: name and version told in HELLO; for people.
         debug: send text and traceback of internal errors to the peer.
         proxy: let references of other connections pass through this one.
+        dials: whether this side has made the connection: then the peer is no stranger to be shown nothing.
     """
 
     serving_type: ClassVar[type[Serving]] = Serving  # these three are others where hooks are told
@@ -64,6 +67,7 @@ class Broker(Turns):
         "calls",
         "codec",
         "deadlines",
+        "dials",
         "error",
         "face",
         "gives_up",
@@ -91,11 +95,13 @@ class Broker(Turns):
         agent: str = "",
         debug: bool = False,
         proxy: bool = True,
+        dials: bool = False,
     ) -> None:
         self.face = face
         super().__init__(limits)
         self.agent = agent
         self.codec = codec
+        self.dials = dials
         self.error: ProtocolError | None = None  # why it ended, if it ended badly
         self._last = 0  # the `last` of our BYE
         self.greeting = Greeting(self)
@@ -114,7 +120,7 @@ class Broker(Turns):
             pack=codec.pack,
             clock=face.clock,
         )
-        self.scope = Scope(self.tables, self, codec.encoder(limits), codec.decoder(limits))
+        self.scope = Scope(self.tables, self, self._encoder(limits), codec.decoder(limits))
         self.holdings = Holdings(self.tables, self.outbox, codec.pack, self)
         self.deadlines = Deadlines(face.clock, face.wake_at)
         self.calls = Calls(self.outbox, codec.pack, self.deadlines, self.tables, face)
@@ -134,6 +140,9 @@ class Broker(Turns):
         self.streams = Streams(self)
         if root is not None:
             self.tables.set_root(root, self.scope)
+
+    def _encoder(self, limits: Limits) -> Encoder:
+        return self.codec.encoder(limits, DIALED if self.dials else None)
 
     @property
     def connection(self) -> Any:
@@ -194,7 +203,7 @@ class Broker(Turns):
         self.tables.peer_max_refs = limits.max_refs
         self.tables.observing.peer_holds_caches = "cache" in hello.features
         self.tables.observing.peer_comes_back = "resync" in hello.features
-        self.scope.encoder = self.codec.encoder(limits)
+        self.scope.encoder = self._encoder(limits)
         self.streams.meet(hello)
         self.calls.peer_max_calls = min(limits.max_calls, MOST_CALLS)
         self.calls.peer_pipelines = "pipeline" in hello.features

@@ -23,6 +23,7 @@ DEFINED: Final = re.compile(r"\*\*(PB-[A-Z]\d+)\*\*")
 ELSEWHERE: Final[dict[str, str]] = {
     "PB-V42": "tests/cred/test_msgpack.py",
     "PB-V47": "tests/jelly/test_visibility.py",
+    "PB-V50": "tests/pb/test_rules_to_server.py",
     "PB-F1": "tests/pb/aio/test_websocket.py",
     "PB-F38": "tests/pb/aio/test_websocket_server.py",
     "PB-F39": "tests/pb/aio/test_websocket_server.py",

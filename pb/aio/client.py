@@ -102,6 +102,7 @@ def open_connection(
             debug=debug,
             proxy=proxy,
             hooks=hooks,
+            dials=True,
             check=transports.pin_check(address),
             insecure=insecure,
         )

@@ -106,6 +106,7 @@ class Link(Reading):
         insecure: bool = False,
         certificate: bytes | None = None,
         hooks: Any = None,
+        dials: bool = False,
     ) -> None:
         super().__init__()
         self.loop = asyncio.get_running_loop()
@@ -130,7 +131,8 @@ class Link(Reading):
         self._tasks: set[asyncio.Task[None]] | None = None
         self._watchers: Watchers | None = None
         kind: type[Broker] = broker_kind(self.broker_type, hooks)
-        self.broker = kind(self, shared.codec(registry), limits, agent=AGENT, debug=debug, proxy=proxy)
+        codec = shared.codec(registry)
+        self.broker = kind(self, codec, limits, agent=AGENT, debug=debug, proxy=proxy, dials=dials)
         self.dropped, self.outbox = self.broker.tables.dropped, self.broker.outbox  # for each read and write
         self.calls, self._reader = self.broker.calls, self.broker.reader
 

@@ -16,6 +16,7 @@ import cred
 import jelly
 from jelly._article import a
 from jelly._losses import Losses
+from jelly.visibility import OWNER
 from pb.logfields import fields, log_loss
 
 log = logging.getLogger("pb")
@@ -143,7 +144,9 @@ class KeptState:
 
     def _snapshot_of(self, name: str, entry: _Entry, secret: bytes) -> Snapshot:
         state = entry.owner.get_state_to_keep()
-        encoder = jelly.Encoder(entry.registry, LIMITS, max_payload=MAX_STATE_BYTES, losses=self._losses)
+        encoder = jelly.Encoder(
+            entry.registry, LIMITS, max_payload=MAX_STATE_BYTES, losses=self._losses, unknown=OWNER
+        )
         try:
             payload = encoder.dumps(state, where=f"state {name!r}")
         except jelly.JellyError as error:

@@ -106,7 +106,7 @@ def _is_due_to_peer(telling: Telling, follower: Follower, error: BaseException) 
     """Tell whether a peer that takes as much as this side could be sent what this one could not."""
     broker = follower.handle.scope.broker
     try:
-        payload = telling.update.payload(broker.codec.encoder(broker.limits))
+        payload = telling.update.payload(broker.codec.encoder(broker.limits, follower.handle.encoder.unknown))
     except BaseException:
         return False
     return payload is not None or isinstance(error, Error) or not isinstance(error, Unjellyable)

@@ -198,15 +198,17 @@ class Follower:
 
     Attributes:
         visibility: the rules of the class on that connection.
+        viewer: whom they are asked about: the perspective, or what stands for nobody.
         shown: the fields with a rule that the replica has.
         key: under which it may come back, or None.
     """
 
-    __slots__ = ("handle", "key", "perspective", "shown", "visibility")
+    __slots__ = ("handle", "key", "perspective", "shown", "viewer", "visibility")
 
     def __init__(self, handle: ObserverHandle, perspective: object, visibility: Visibility | None) -> None:
         self.handle = handle
         self.perspective = perspective
+        self.viewer = handle.encoder.unknown if perspective is None else perspective
         self.visibility = visibility
         self.shown: set[str] = set()
         self.key: bytes | None = None
@@ -235,10 +237,10 @@ class _Answers:
         if self._is_hidden:
             return False
         visibility = follower.visibility
-        key = id(visibility), id(follower.perspective)
+        key = id(visibility), id(follower.viewer)
         if key not in self._known:
             assert visibility is not None
-            self._known[key] = visibility.shows(self._field, self._owner, follower.perspective)
+            self._known[key] = visibility.shows(self._field, self._owner, follower.viewer)
         return self._known[key]
 
 
@@ -267,8 +269,10 @@ class Followers:
         hidden: set[str] = set()
         for field in fields:
             if follower.has_rule(field):
-                shown = follower.shown if _Answers(owner, field).shows(follower) else hidden
-                shown.add(field)
+                # What is HIDDEN here already, in a copy of a replica, is nothing to be shown.
+                is_there = getattr(owner, field) is not HIDDEN
+                shown = is_there and _Answers(owner, field).shows(follower)
+                (follower.shown if shown else hidden).add(field)
         if not follower.hears:
             raise Unjellyable(f"a rule of {type(owner).__name__} has ended what it was asked for")
         state = {field: plain(getattr(owner, field)) for field in fields if field not in hidden}

@@ -200,8 +200,9 @@ class ExportTable:
             self.observing.take_back(export)
             if not isinstance(error, Exception):
                 raise
+            why = f"{error}" if isinstance(error, Unjellyable) else f"{error!r:.200}"
             raise Unjellyable(
-                f"is {a(type(value).__qualname__)} whose state could not be had: {error!r:.200}"
+                f"is {a(type(value).__qualname__)} whose state could not be had: {why}"
             ) from error
         export.count = 1
         return export.ext, None if taken is not None else (state,)

@@ -234,6 +234,7 @@ def _opening(
     lasting = Reconnect.of(reconnect)
     home = background()
     options["check"] = transports.pin_check(address)
+    options["dials"] = True
 
     def hosted(link: SyncLink) -> SyncLink:
         link.desk.host = host

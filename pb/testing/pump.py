@@ -65,7 +65,12 @@ class Pump:
         self.chance = chance
         self.server = Side("server", root, registry, limits or Limits(), **options)
         self.client = Side(
-            "client", client_root, client_registry or registry, client_limits or limits or Limits(), **options
+            "client",
+            client_root,
+            client_registry or registry,
+            client_limits or limits or Limits(),
+            dials=True,
+            **options,
         )
         self.up = Wire() if up is None else up
         self.down = Wire() if down is None else down

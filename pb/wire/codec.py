@@ -14,6 +14,7 @@ import msgpack
 
 import jelly
 from jelly._losses import Losses
+from jelly.visibility import Unknown
 
 from ..errors import RemoteError, build_registry
 from ..limits import Limits
@@ -55,20 +56,28 @@ class Codec:
             self._sending.include(registry)
             self._receiving.include(registry)
         self._losses = Losses(log_loss)
-        self._encoders: dict[jelly.Limits, jelly.Encoder] = {}
+        self._encoders: dict[tuple[jelly.Limits, Unknown | None], jelly.Encoder] = {}
         self._decoders: dict[tuple[jelly.Limits, bool], jelly.Decoder] = {}
         self.described: weakref.WeakKeyDictionary[FunctionType, dict[bool, dict[str, Any]]]
         self.described = weakref.WeakKeyDictionary()
         self.pack = msgpack.Packer(buf_size=16 * 1024).pack
 
-    def encoder(self, limits: Limits) -> jelly.Encoder:
-        """Return the encoder for a peer of these limits."""
-        encoder = self._encoders.get(limits)
+    def encoder(self, limits: Limits, unknown: Unknown | None = None) -> jelly.Encoder:
+        """Return the encoder for a peer of these limits.
+
+        Args:
+            unknown: as for `jelly.Encoder`.
+        """
+        encoder = self._encoders.get((limits, unknown))
         if encoder is None:
             if len(self._encoders) >= _ENCODERS:
                 self._encoders.clear()
-            encoder = self._encoders[limits] = jelly.Encoder(
-                self._sending, limits, max_payload=limits.max_frame - _ENVELOPE_BYTES, losses=self._losses
+            encoder = self._encoders[limits, unknown] = jelly.Encoder(
+                self._sending,
+                limits,
+                max_payload=limits.max_frame - _ENVELOPE_BYTES,
+                losses=self._losses,
+                unknown=unknown,
             )
         return encoder
 

@@ -36,6 +36,25 @@ def test_what_was_saved_is_given_back(path):
     assert [7] == visits.given
 
 
+def test_a_field_that_only_some_users_are_shown_is_kept_all_the_same(path):
+    """Rules are for peers: what is left out here is lost at the next start."""
+    rules = pb.Registry()
+    rules.add(Item, "shop.Item", visible={"price": pb.visible_to("boss")})
+    baskets = Owner([Item("lamp", 3)])
+
+    async def play() -> None:
+        for _ in range(2):
+            store = SqliteStore(path)
+            state = kept({"baskets": baskets}, rules)
+            await state.load(store, "writer")
+            await state.save(store)
+            await store.close()
+
+    asyncio.run(play())
+
+    assert [[Item("lamp", 3)]] == baskets.given
+
+
 def test_an_owner_without_state_is_given_none(path):
     """At the first run, and when it is added later."""
     turn(path, visits=Owner(7))
