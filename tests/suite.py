@@ -1,9 +1,9 @@
 """The whole test suite, with branch coverage where it must be complete: `python -m tests.suite`.
 
-It runs in parts, three at a time. With arguments they go to pytest, and coverage is not measured; with
-`--quick` as the first, what is about processes, faults and other languages is left out, the same everywhere;
-with `--exhaustive`, only what has two sizes runs, whole (tests/sizes.py); with `--coverage`, everything is
-measured, and shown file by file, which takes twice as long.
+It runs in parts, three at a time, and mypy beside them. With arguments they go to pytest, and neither
+coverage nor types are looked at; with `--quick` as the first, what is about processes, faults and other
+languages is left out, the same everywhere; with `--exhaustive`, only what has two sizes runs, whole
+(tests/sizes.py); with `--coverage`, all is measured, and shown file by file, which takes twice as long.
 """
 
 from __future__ import annotations
@@ -111,14 +111,16 @@ def main(arguments: list[str]) -> int:
         os.environ["PB_TESTS_EXHAUSTIVE"] = "1"
         whole = [*pytest, "-m", "exhaustive", *arguments[1:]]
         # What takes little of `make test`, for it is a sample there, takes longest here.
-        return run([(part, whole) for part in reversed(PARTS)], selects=True)
+        parts = [part._replace(paths=sized_in(part.paths)) for part in reversed(PARTS)]
+        return run([(part, whole) for part in parts if part.paths], selects=True)
     measures_all = arguments == ["--coverage"]
     if arguments and not measures_all:
         return run([(part, [*pytest, *arguments]) for part in PARTS], selects=True)
     subprocess.run([*COVERAGE, "erase"])
     left_out = [] if measures_all else [f"--omit={LEFT_OUT}"]
     covered = [*COVERAGE, "run", "--parallel-mode", *left_out, "-m", "pytest"]
-    status = run([(part, covered if part.covered or measures_all else pytest) for part in PARTS])
+    types = (Part("types", []), [sys.executable, "-m", "mypy"])
+    status = run([types, *((part, covered if part.covered or measures_all else pytest) for part in PARTS)])
     if status:
         return status
     subprocess.run([*COVERAGE, "combine", "--quiet"])
@@ -127,6 +129,13 @@ def main(arguments: list[str]) -> int:
     return subprocess.run(
         [*COVERAGE, "report", "--skip-covered", f"--include={COMPLETE}", "--fail-under=100"]
     ).returncode
+
+
+def sized_in(paths: Sequence[Path]) -> list[Path]:
+    """Return the files of tests among these, or in them, that have two sizes: the others need not be read."""
+    within = [sorted(path.rglob("test_*.py")) if path.is_dir() else [path] for path in paths]
+    files = [file for each in within for file in each]
+    return [file for file in files if "@exhaustive" in file.read_text(encoding="utf-8")]
 
 
 def run(parts: Sequence[tuple[Part, Sequence[str]]], *, selects: bool = False) -> int:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import Counter
 
-from .suite import PARTS, TESTS, Part, failed_in, run
+from .suite import PARTS, TESTS, Part, failed_in, run, sized_in
 
 
 def test_every_file_of_tests_is_in_one_part():
@@ -19,6 +20,18 @@ def test_every_file_of_tests_is_in_one_part():
     )
 
     assert {} == {file: times[file] for file in files | set(times) if times[file] != 1}
+
+
+def test_what_has_two_sizes_is_found_in_every_part():
+    """`make exhaustive` reads no other files: one that it did not find would never run whole."""
+    asking = {
+        path
+        for path in TESTS.rglob("test_*.py")
+        if re.search(r"sizes import .*\bexhaustive\b", path.read_text())
+    }
+
+    assert asking == {file for part in PARTS for file in sized_in(part.paths)}
+    assert 10 < len(asking)
 
 
 def test_what_has_failed_is_named_at_the_end(tmp_path, capfdbinary):
