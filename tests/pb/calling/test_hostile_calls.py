@@ -12,6 +12,7 @@ import pytest
 import pb
 from pb import messages
 
+from ..holding.test_tables import Server, Thing, exported
 from ..peers import (
     NO_ARGUMENTS,
     ask,
@@ -25,7 +26,7 @@ from ..peers import (
     victim,
     with_argument,
 )
-from ..pump import cancel
+from ..pump import Pump, cancel
 
 # --- what a name reaches
 
@@ -251,3 +252,61 @@ def test_a_refused_result_has_the_type_of_its_refusal():
 
     assert isinstance(reply.error, pb.Unregistered)
     assert "pb.Unregistered" == reply.error.remote_type
+
+
+# --- a state that is taken while others look
+
+
+class Restless(pb.Copyable):
+    """Does something while its state is taken; what arrives does nothing."""
+
+    def __init__(self, act):
+        self.act = act
+
+    def act(self):
+        pass
+
+    def get_state_to_copy(self):
+        self.act()
+        return {}
+
+
+def restless(server):
+    registry = pb.Registry()
+    registry.add(Restless, "test.Restless", fields=[])
+    return Pump(server, registry=registry)
+
+
+def test_a_list_that_grows_while_it_is_sent_is_sent_as_it_is_then():
+    """No half of a payload leaves: what a hook has added is in it, and can be read."""
+    pump = restless(Server())
+    values = []
+    values += [Restless(lambda: values.append("more")), 1]
+
+    (arrived,) = pump.call("echo", values)
+    assert [1, "more"] == arrived[1:]
+
+
+def test_a_dict_that_grows_while_it_is_sent_is_not_sent():
+    """Python cannot go on; the call fails here, nothing of it stays counted, and the next one goes."""
+    pump = restless(Server())
+    values = {"thing": Thing()}
+    values["wild"] = Restless(lambda: values.update(more=1))
+    with pytest.raises(RuntimeError, match="changed size"):
+        pump.root.echo(values).result()
+
+    assert {} == exported(pump.client)
+    assert b"" == pump.client.output()
+    assert [1] == pump.call("echo", 1)
+
+
+def test_a_call_that_is_made_while_a_state_is_taken_goes_first():
+    """Its frame is whole, and so is that of the call that it was made for."""
+    server = Server()
+    pump = restless(server)
+    made = []
+    outcome = pump.root.keep(Restless(lambda: made.append(pump.root.keep("first"))))
+    pump.run()
+
+    assert None is outcome.result() is made[0].result()
+    assert ["first", Restless] == [server.kept[0], type(server.kept[1])]
