@@ -15,6 +15,8 @@ from .errors import InsecureJelly
 _set: Final = object.__setattr__
 _ABSENT: Final[Any] = object()
 _UNICODE_ERRORS: Final = (UnicodeEncodeError, UnicodeDecodeError, UnicodeTranslateError)
+# What these have comes of their args alone: str() of one reads memory where the numbers say, unchecked.
+_OF_ARGS: Final = frozenset({"encoding", "object", "start", "end", "reason"})
 MAX_NOTES: Final = 64
 
 
@@ -113,7 +115,10 @@ def _rebuild(cls: type[Exception], declared: ErrorFields, data: Any, message: st
     if type(data) is dict and type(data.get("args")) is list:
         args = tuple(data["args"])
     error = _make(cls, guard(args))  # some copy them while they are made
+    is_unicode = isinstance(error, _UNICODE_ERRORS)
     for name in declared.names:
+        if is_unicode and name in _OF_ARGS:
+            continue
         # Data of a class derived from this one hold more than we declared; the rest is ignored.
         if type(data) is dict and name in data:
             _set(error, name, data[name])
@@ -141,8 +146,19 @@ def _make(cls: type[Exception], args: tuple[Any, ...]) -> Exception:
         error = cls.__new__(cls)
     if isinstance(error, OSError):
         OSError.__init__(error, *args)  # in C; left out where a class has an __init__ of its own
+    elif isinstance(error, _UNICODE_ERRORS) and _is_sane(args):
+        kind: Any = next(each for each in _UNICODE_ERRORS if isinstance(error, each))
+        *encoding, whole, start, end, reason = args
+        try:
+            kind.__init__(error, *map(_shown, encoding), whole, start, end, _shown(reason))  # likewise in C
+        except TypeError:
+            pass
     error.args = args
     return error
+
+
+def _shown(text: Any) -> Any:
+    return printable(text) if isinstance(text, str) else text
 
 
 def _plain(text: object) -> str | None:
