@@ -344,11 +344,7 @@ class Encoder:
             return payload
         except Unfit as unfit:
             self._undo(walk, walk.referred)
-            error = (Oversized if isinstance(unfit, TooDeep) else Unjellyable)(
-                tell(unfit, where, call is not None)
-            )
-            error.steps, error.problem = tuple(unfit.steps[::-1]), unfit.problem
-            raise error from unfit.__cause__
+            raise _refusal(unfit, tell(unfit, where, call is not None)) from unfit.__cause__
         except BaseException:
             self._undo(walk, walk.referred)
             raise
@@ -395,3 +391,10 @@ def _seal(walk: Walk) -> None:
     """Tell the tables what begins with a payload, now that it is complete."""
     if walk.caches or walk.streams:
         walk.tables.seal([*(new.ext for new in walk.caches.values()), *walk.streams])
+
+
+def _refusal(unfit: Unfit, text: str) -> Unjellyable:
+    """Return what is raised for it. Not by a name where that is done: the error would know it, in a ring."""
+    error = (Oversized if isinstance(unfit, TooDeep) else Unjellyable)(text)
+    error.steps, error.problem = tuple(unfit.steps[::-1]), unfit.problem
+    return error

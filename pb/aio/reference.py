@@ -6,9 +6,10 @@ from collections.abc import Callable
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
+from jelly import Unjellyable
 from jelly._article import a
 from pb.calling.deadlines import seconds_of
-from pb.errors import Busy, ConnectionLost, Gone
+from pb.errors import Busy, Error
 from pb.reference import Import, RemoteReference
 
 from .delivery import check_name, deliver_to
@@ -83,8 +84,9 @@ class RemoteMethod:
             promise._pb_id = calls.make(handle, self._pb_name, args, kwargs, promise, None, at)
         except Exception as error:
             promise._pb_id = 0
-            if isinstance(error, ConnectionLost | Gone):
-                error.__traceback__ = None  # of functions of this library, which know the promise: a ring
+            if isinstance(error, Error | Unjellyable):
+                # Of functions of this library, which know the promise: a ring.
+                error.__traceback__ = error.__context__ = None
             promise.set_exception(error)
         return promise
 

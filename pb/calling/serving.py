@@ -188,6 +188,7 @@ class Serving(Finding, Cancelling):
             scope = export.scope
             function, refusal = self.find(export, method)
         self.start_call(id, export, scope, function, method, payload, refusal, ttl_ms)
+        refusal = None  # as in `start`
 
     def start(
         self,
