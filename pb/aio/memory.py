@@ -82,16 +82,16 @@ def listen(name: str, protocol_factory: Factory, loop: asyncio.AbstractEventLoop
     """
     Address("memory", name)
     _check_thread(loop)
+    for each in list(_LISTENERS.values()):
+        if each._loop.is_closed():  # else the table keeps what it serves
+            each.close()
     listener = MemoryListener(name, protocol_factory, loop)
     # One setdefault, because the table is shared by the threads of the process and this is atomic.
-    holder = _LISTENERS.setdefault(name, listener)
-    if holder is not listener:
-        if not holder._loop.is_closed():
-            raise OSError(
-                errno.EADDRINUSE,
-                f"memory://{name} is taken in this process; close its listener or choose another name",
-            )
-        _LISTENERS[name] = listener
+    if _LISTENERS.setdefault(name, listener) is not listener:
+        raise OSError(
+            errno.EADDRINUSE,
+            f"memory://{name} is taken in this process; close its listener or choose another name",
+        )
     return listener
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import threading
+import weakref
 from collections.abc import Coroutine, Iterator
 from typing import Any
 
@@ -97,6 +99,26 @@ def test_name_of_a_loop_that_ended_is_free() -> None:
 
     run(forget())
     run(connect())
+
+
+def test_what_a_loop_that_ended_served_is_let_go_of() -> None:
+    """At the next listener, whatever its name is: nobody may ever ask for that one again."""
+    served = []
+
+    async def forget() -> None:
+        class Served(Client):
+            pass
+
+        memory.listen("lobby", Served, asyncio.get_running_loop())
+        served.append(weakref.ref(Served))
+
+    async def listen() -> None:
+        memory.listen("hall", Client, asyncio.get_running_loop()).close()
+
+    run(forget())
+    run(listen())
+    gc.collect()
+    assert served[0]() is None
 
 
 def test_another_loop_is_refused_with_the_remedy() -> None:
