@@ -116,7 +116,7 @@ class Attempt:
         try:
             id = self.calls.make(handle, self._name, self._args, self._kwargs, self, None, self._at)
         except Exception as error:
-            self.set_exception(error)
+            self.set_exception(self.reference._pb_memory.explained(error))
         else:
             if id:
                 self.call_started(id)

@@ -12,7 +12,8 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from pb.calling.deadlines import seconds_of
-from pb.errors import ConnectionLost, PeerError
+from pb.calling.own import of_own_call
+from pb.errors import ConnectionLost, DeadReference, Forbidden, Gone, NoSuchObject, PeerError, ProtocolError
 from pb.logfields import fields
 from pb.reference import Import, RemoteReference
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("pb")
 
+# What calls on a reference that is dead fail with; the reason is the same each time it is asked for.
+_DEAD: Final = (DeadReference, Forbidden, Gone, NoSuchObject, ProtocolError)
 IDEMPOTENT: Final = "pb:idempotent"
 _import_of: Final[Callable[[RemoteReference], Import]] = RemoteReference.__dict__["_pb_import"].__get__
 
@@ -52,12 +55,14 @@ class Memory:
 
     Attributes:
         safe: its methods that may run twice; None as long as that is not known.
+        lost: what calls on it fail with, and why, where it could not be had again; else None.
     """
 
-    __slots__ = ("_asked", "safe")
+    __slots__ = ("_asked", "lost", "safe")
 
     def __init__(self) -> None:
         self.safe: frozenset[str] | None = None
+        self.lost: tuple[str, BaseException] | None = None
         self._asked: Promise | None = None
 
     def ask(self, reference: RemoteReference) -> Promise | None:
@@ -68,6 +73,15 @@ class Memory:
                 self._asked = call_now(reference, IDEMPOTENT)
                 self._asked.add_done_callback(self._learn)
         return self._asked
+
+    def explained(self, error: Exception) -> Exception:
+        """Return the error of a call that could not be made, with why that is where it is known."""
+        if self.lost is None or not isinstance(error, _DEAD):
+            return error
+        text, cause = self.lost
+        told = of_own_call(type(error)(text))
+        told.__cause__ = cause
+        return told
 
     def _learn(self, promise: asyncio.Future[Any]) -> None:
         """Take the answer to `pb:idempotent`."""

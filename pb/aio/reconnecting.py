@@ -75,7 +75,7 @@ class LastingConnection(Connection):
         self._task: asyncio.Task[None] | None = None
         self.calls = WaitingCalls(options.max_waiting if options.calls == "wait" else 0)
         self.status = Status(asyncio.get_running_loop().time)
-        self.restoring = Restoring(self.status.names_lost, self.status.logins_lost)
+        self.restoring = Restoring(self.status)
 
     # --- for the program
 
@@ -143,7 +143,8 @@ class LastingConnection(Connection):
             board = await connection.keep(lambda: connection.root.board())
 
         Held or not is what counts: when the program has dropped it, it is not asked for again. Where getting
-        it again fails, that is logged, and tried again over the next connection.
+        it again fails, that is logged, is in `status.kept_lost`, and is tried again over the next connection;
+        until then calls on it fail with DeadReference, whose `__cause__` is why.
 
         Args:
             get: called without arguments; returns something to await.

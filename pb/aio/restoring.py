@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import secrets
 import weakref
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,23 +30,25 @@ from pb.errors import (
 )
 from pb.logfields import fields
 from pb.reference import RemoteReference
-from pb.tracked import Tracked
 
 from . import login
 from .connection import Connection
 from .lasting import call_now, make_lasting
 from .reference import call_remote
+from .taking_over import is_gone, let_die, memory_of, take_over
 
 if TYPE_CHECKING:
     from pb.caches.replica import Replica
 
     from .link import Link
+    from .status import Status
 
 log = logging.getLogger("pb")
 
 _SESSION_BYTES = 16
 # So many are kept before it is looked which of them the program has dropped.
 _KEPT = 16
+_NOT_AGAIN = "kept, and could not be had again over this connection: {}; it is asked for over the next"
 
 
 class KeptIdentity(RemoteIdentity):
@@ -103,7 +105,7 @@ class KeptIdentity(RemoteIdentity):
             ConnectionLost: the connection is lost again.
         """
         fresh = await login.login(connection, self._credentials, call_now)
-        _take_over(fresh._reference, self._reference)
+        take_over(fresh._reference, self._reference)
         await self.begin()  # before anything is attached: what is left of the old session is detached first
 
     @property
@@ -113,10 +115,10 @@ class KeptIdentity(RemoteIdentity):
 
     def end(self, error: Error) -> None:
         """Take it for ended by the server, which would not let it in again."""
-        ended = [self._reference, *(each.reference() for each in self._attached)]
-        for reference in ended:
+        text = f"{self.name!r} could not be logged in again: {error}"
+        for reference in (self._reference, *(each.reference() for each in self._attached)):
             if reference is not None:
-                reference._pb_import.dead = Gone
+                let_die(reference, Gone, text, error)
 
     async def attach_all(self) -> None:
         """Attach all that is still held. Raises ConnectionLost: the connection is lost again."""
@@ -139,10 +141,12 @@ class KeptIdentity(RemoteIdentity):
                     error,
                     extra=fields("restore.failed", identity=self.name, service=attached.service, error=error),
                 )
-                held._pb_import.dead = type(error)
+                text = f"{attached.what} could not be attached again for {self.name!r}: {error}"
+                let_die(held, type(error), text, error)
+                self._restoring.status.note_lost(held, error)
                 self._attached.remove(attached)
             else:
-                _take_over(reference, held)
+                take_over(reference, held)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,6 +155,12 @@ class _Attached:
     perspective: str | None
     client: object
     reference: weakref.ref[Any]
+
+    @property
+    def what(self) -> str:
+        """What it is, for people."""
+        of = "" if self.perspective is None else f"{self.perspective!r} of "
+        return f"{of}{self.service!r}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -164,13 +174,11 @@ class Restoring:
     """All that is to be had again, in the order in which it was first had.
 
     Args:
-        names_lost: where names are put that the peer knows no longer, with the error.
-        logins_lost: where names of identities are put that the peer lets in no longer, with the error.
+        status: where it is noted what the peer gives no longer.
     """
 
-    def __init__(self, names_lost: dict[str, BaseException], logins_lost: dict[str, BaseException]) -> None:
-        self._names_lost = names_lost
-        self._logins_lost = logins_lost
+    def __init__(self, status: Status) -> None:
+        self.status = status
         self._identities: list[KeptIdentity] = []
         # By what is held and its name: what is had five times by one name is asked for once.
         self._kept: dict[tuple[int, str | None], _Kept] = {}
@@ -185,7 +193,7 @@ class Restoring:
             each for each in self._identities if not (each.is_cut and each.name == identity.name)
         ]
         self._identities.append(identity)
-        self._logins_lost.pop(identity.name, None)
+        self.status.logins_lost.pop(identity.name, None)
         return identity
 
     def forget(self, identity: KeptIdentity) -> None:
@@ -228,7 +236,7 @@ class Restoring:
             self._kept = {key: kept for key, kept in self._kept.items() if kept.value() is not None}
             self._most = max(_KEPT, 2 * len(self._kept))
         if name is not None:
-            self._names_lost.pop(name, None)
+            self.status.names_lost.pop(name, None)
         key = id(value), name
         found = self._kept.get(key)
         if found is not None and found.value() is not value:
@@ -242,6 +250,7 @@ class Restoring:
 
     async def restore(self, connection: Connection) -> None:
         """Log in and attach again. Raises as `KeptIdentity.log_in`, where nobody else is let in either."""
+        self.status.forget_dropped()
         for identity in list(self._identities):
             await self._log_in(identity, connection)
         await self._offer(connection._link)  # before anything is attached that could send them
@@ -264,7 +273,7 @@ class Restoring:
                 return
         self.forget(identity)
         identity.end(error)
-        self._logins_lost[identity.name] = error.with_traceback(None)
+        self.status.logins_lost[identity.name] = error.with_traceback(None)
         log.warning(
             "%s is not logged in again: %s",
             ascii(identity.name),
@@ -298,7 +307,7 @@ class Restoring:
                 continue  # its name was refused just now, or it was got anew meanwhile
             held = kept.value()
             # What was revoked: its name is void, and to ask for it once more would count as a guess.
-            if held is None or (kept.name is not None and _is_gone(held)):
+            if held is None or (kept.name is not None and is_gone(held)):
                 del self._kept[key]
                 continue
             try:
@@ -313,59 +322,29 @@ class Restoring:
                     exc_info=None if known else error,
                     extra=fields("restore.failed", error=error),
                 )
+                error = error.with_traceback(None)
                 if kept.name is not None and isinstance(error, NoSuchObject):
-                    self._give_up(kept.name)
-                    self._names_lost[kept.name] = error.with_traceback(None)
+                    self._give_up(kept.name, error)
+                    self.status.names_lost[kept.name] = error
+                else:
+                    self.status.note_lost(held, error)
+                    if isinstance(held, RemoteReference):
+                        memory_of(held).lost = _NOT_AGAIN.format(error), error
             else:
-                _take_over(fresh, held)
+                self.status.forget_lost(held)
+                take_over(fresh, held)
 
-    def _give_up(self, name: str) -> None:
+    def _give_up(self, name: str, error: BaseException) -> None:
         """Ask for a name no more. What was had by it is dead, unless it is had in another way too."""
         had = [kept.value() for kept in self._kept.values() if kept.name == name]
         self._kept = {key: kept for key, kept in self._kept.items() if kept.name != name}
         still = {id(kept.value()) for kept in self._kept.values()}
         for held in had:
+            if held is not None and id(held) not in still:
+                self.status.note_lost(held, error)
             if isinstance(held, RemoteReference) and id(held) not in still:
-                held._pb_import.dead = NoSuchObject
-
-
-def _take_over(fresh: Any, held: Any) -> None:
-    """Let what was held before stand for what has just been got."""
-    if fresh is held:
-        return
-    if isinstance(fresh, RemoteReference) and isinstance(held, RemoteReference):
-        fresh._pb_import.scope.tables.take_over(fresh, held)
-    elif isinstance(fresh, RemoteCache) and type(fresh) is type(held):
-        before = dict(vars(held))
-        row_of(fresh).pass_to(held)
-        if isinstance(held, Tracked):
-            _tell_changed(held, before)
-    else:
-        log.warning(
-            "%s was kept, and now it is %s",
-            a(type(held).__name__),
-            a(type(fresh).__name__),
-            extra=fields("restore.failed"),
-        )
-
-
-def _is_gone(held: Any) -> bool:
-    return isinstance(held, RemoteReference) and held._pb_import.dead in (Gone, NoSuchObject)
+                let_die(held, NoSuchObject, f"the server knows the name no longer: {error}", error)
 
 
 def _is_of(replica: Any, row: Replica) -> bool:
     return replica is not None and row_of(replica) is row
-
-
-def _tell_changed(replica: Any, before: Mapping[str, object]) -> None:
-    """Tell a replica which of its fields are not what they were."""
-    for name, value in list(vars(replica).items()):
-        if not name.startswith("_") and (name not in before or before[name] != value):
-            try:
-                replica.changed(name)
-            except Exception:
-                log.exception(
-                    "changed() of a %s failed",
-                    type(replica).__name__,
-                    extra=fields("watcher.failed", method="changed"),
-                )

@@ -9,10 +9,11 @@ import asyncio
 import contextlib
 import enum
 import logging
+import weakref
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from pb.logfields import fields
 
@@ -86,7 +87,11 @@ class Status:
         logins_lost: the identities that were not logged in again when the connection came back, by name,
             each with its error; what was attached under them is gone. One that logs in anew goes from here.
 
-    Both are filled before the change to CONNECTED is told.
+        kept_lost: what was attached, named or kept (`keep`) and could not be had again when the connection
+            came back, each with its error, as far as somebody still holds it. What `keep` has is tried again
+            over the next connection, and goes from here when it is had; the rest is given up.
+
+    These are filled before the change to CONNECTED is told.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -98,6 +103,26 @@ class Status:
         self.error: BaseException | None = None
         self.names_lost: dict[str, BaseException] = {}
         self.logins_lost: dict[str, BaseException] = {}
+        # Weakly: what nobody holds any longer is not to be had again.
+        self._kept_lost: dict[int, tuple[weakref.ref[Any], BaseException]] = {}
+
+    @property
+    def kept_lost(self) -> list[tuple[Any, BaseException]]:
+        """What could not be had again, each with its error."""
+        found = [(held(), error) for held, error in self._kept_lost.values()]
+        return [(held, error) for held, error in found if held is not None]
+
+    def note_lost(self, held: Any, error: BaseException) -> None:
+        """Take note of what could not be had again; for the connection."""
+        self._kept_lost[id(held)] = weakref.ref(held), error
+
+    def forget_lost(self, held: Any) -> None:
+        """Take note that something is there again; for the connection."""
+        self._kept_lost.pop(id(held), None)
+
+    def forget_dropped(self) -> None:
+        """Forget what nobody holds any longer; for the connection."""
+        self._kept_lost = {key: each for key, each in self._kept_lost.items() if each[0]() is not None}
 
     @property
     def next_try_s(self) -> float | None:

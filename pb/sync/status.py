@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jelly._article import a
 from pb.aio.status import MAX_CHANGES, Change, ConnectionState
@@ -48,6 +48,11 @@ class Status:
     def logins_lost(self) -> dict[str, BaseException]:
         """The identities that were not logged in again, each with its error. As `pb.aio.status.Status`."""
         return dict(self._home.status.logins_lost)
+
+    @property
+    def kept_lost(self) -> list[tuple[Any, BaseException]]:
+        """What could not be had again, each with its error. As `pb.aio.status.Status`."""
+        return self._home.background.call(lambda: self._home.status.kept_lost)
 
     @property
     def next_try_s(self) -> float | None:

@@ -133,3 +133,59 @@ def test_what_does_not_come_while_it_is_got_again_is_waited_for_only_so_long():
         assert pytest.approx(pb.Limits().connect_timeout_s + 0.2) == asked[2] - asked[1]
 
     run(main())
+
+
+class Refused(pb.Error):
+    """An error of the application."""
+
+
+REGISTRY = pb.Registry()
+REGISTRY.add(Refused, "test.Refused")
+
+
+def test_what_is_kept_and_cannot_be_had_again_says_why():
+    """The status has it when it tells of the connection, and calls fail by it until it is there again."""
+
+    async def main():
+        told = []
+
+        class Strict(Hall):
+            is_shut = False
+
+            @pb.idempotent
+            async def remote_board(self):
+                if self.is_shut:
+                    raise Refused("no such board of yours")
+                return self.board
+
+        strict = Strict()
+        async with (
+            pb.serve(strict, "memory://strict", registry=REGISTRY) as server,
+            pb.open_connection(server.url, reconnect=LONGEST, registry=REGISTRY) as connection,
+        ):
+            board = await connection.keep(lambda: connection.root.board())
+            twice = await connection.keep(lambda: connection.root.board())
+            assert board is twice
+            other = await pb.call_remote(connection.root, "board")
+            assert other is board
+            status = connection.status
+            status.watch(lambda change: told.append((change.state.value, len(status.kept_lost))))
+            strict.is_shut = True
+            lose(connection)
+            await back(connection)
+            assert ("connected", 1) == told[-1]
+            ((lost, why),) = status.kept_lost
+            assert lost is board and isinstance(why, Refused)
+            for _ in range(2):
+                with pytest.raises(
+                    pb.DeadReference, match="could not be had again over this connection: no such"
+                ) as raised:
+                    await board.read()
+                assert isinstance(raised.value.__cause__, Refused)
+            strict.is_shut = False
+            lose(connection)
+            await back(connection)
+            assert "read" == await board.read()
+            assert [] == status.kept_lost
+
+    run(main())

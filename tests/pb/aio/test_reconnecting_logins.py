@@ -184,8 +184,11 @@ def test_what_may_not_be_attached_any_longer_is_gone(tmp_path, caplog):
             # The key was taken while nobody was there: the login itself goes on.
             await connection.status.wait_for("connected")
             assert "alice" == await alice.who()
-            with pytest.raises(pb.Forbidden):
+            said = "'ops' of 'chat' could not be attached again for 'alice': .*key"
+            with pytest.raises(pb.Forbidden, match=said) as raised:
                 await ops.who()
+            ((lost, why),) = connection.status.kept_lost
+            assert lost is ops and raised.value.__cause__ is why
             assert "'chat' of 'alice' cannot be attached again" in caplog.text
 
     run(main())
@@ -284,8 +287,11 @@ def test_one_of_two_identities_that_is_refused_does_not_end_the_other(tmp_path, 
                 await (await house.authorizer.get_identity("alice")).disable()
                 await connection.status.wait_for("connected", "failed")
                 assert "bob" == await bob.who()
-                with pytest.raises(pb.Gone):
+                with pytest.raises(
+                    pb.Gone, match="'alice' could not be logged in again: login failed"
+                ) as raised:
                     await alice.who()
+                assert raised.value.__cause__ is connection.status.logins_lost["alice"]
                 assert (pb.ConnectionState.CONNECTED, {"alice"}) == told[-1]
                 assert isinstance(connection.status.logins_lost["alice"], pb.LoginFailed)
             assert 1 == caplog.text.count("'alice' is not logged in again")

@@ -119,3 +119,24 @@ def test_waiting_for_a_state_ends_with_the_connection_too():
             await status.wait_for("nonsense")
 
     run(main())
+
+
+def test_what_nobody_holds_is_not_lost():
+    """The status must not be what keeps a reference about, which would then be asked for again and again."""
+
+    class Held:
+        pass
+
+    status = Status(lambda: 0.0)
+    first, second, error = Held(), Held(), OSError("not there")
+    for held in (first, second, first):
+        status.note_lost(held, error)
+    assert [(first, error), (second, error)] == status.kept_lost
+    status.forget_lost(second)
+    status.forget_lost(second)
+    del held
+    assert [(first, error)] == status.kept_lost
+    del first
+    assert [] == status.kept_lost
+    status.forget_dropped()
+    assert {} == status._kept_lost
