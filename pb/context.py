@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from .wire.state import State
+
 if TYPE_CHECKING:
     from .attachment import Attachment
     from .holding.scope import Scope
@@ -46,6 +48,7 @@ class Inherited(NamedTuple):
 inherited: contextvars.ContextVar[Inherited | None] = contextvars.ContextVar("pb_inherited", default=None)
 
 _NOTHING: Final = Inherited()
+_ENDING: Final = (State.LEAVING, State.DRAINING, State.CLOSED)
 
 
 class _Lent(Inherited):
@@ -148,6 +151,15 @@ class CurrentCall:
         in a thread, or on without waiting, sees it here only. What it calls in turn has no more than this.
         """
         return None if self._at is None else max(0.0, self._scope.broker.deadlines.left_s(self._at))
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the connection is being closed, by this side or the other, or has ended.
+
+        The answer is still sent, for as long as `Limits.drain_s`: a method that waits for news, or a stream
+        without an end, had better end now. `Application.on_stop` is called before it is so.
+        """
+        return self._scope is None or self._scope.broker.state in _ENDING
 
     def attach(self, perspective: object = None, ended: Callable[[], object] | None = None) -> Attachment:
         """Attach a perspective to the connection of this call; return it to give the caller a reference.

@@ -33,8 +33,8 @@ async def finish(link: Link, lost: asyncio.Future[None]) -> None:
     """
     broker, clock = link.broker, link.loop.time
     count = awaited(broker)
-    if count:
-        logged.closing(broker.tables.peer_name, count)
+    if count or broker.streams:
+        logged.closing(broker.tables.peer_name, count, len(broker.streams))
     until = ends_at(broker, clock())
     while (left_s := until - clock()) > 0:
         # Once idle it stays so: new calls of the peer are refused, and no handler is there to make any.

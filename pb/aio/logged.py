@@ -61,6 +61,8 @@ def _why(error: Exception) -> str:
     return ascii(str(error)[:200])[1:-1]
 
 
-def closing(peer: str, awaited: int) -> None:
+def closing(peer: str, calls: int, streams: int) -> None:
     """Log that a connection is being closed, and not at once."""
-    log.info("closing %s: %d calls are awaited", peer, awaited, extra=fields("connection.closing", peer=peer))
+    counts = [f"{count} {what}" for count, what in ((calls, "calls"), (streams, "streams")) if count]
+    told = fields("connection.closing", peer=peer)
+    log.info("closing %s: %s are awaited", peer, " and ".join(counts), extra=told)

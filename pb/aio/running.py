@@ -17,6 +17,8 @@ from pb.auth.chosen import explained
 from pb.limits import Limits
 from pb.logfields import fields
 
+from .notify import notify
+from .phases import Phases
 from .server import Server, serve
 
 if TYPE_CHECKING:
@@ -35,12 +37,16 @@ class Running:
         drain_s: float | None = None,
         recheck_s: float = 1.0,
         save_s: float = 60.0,
+        notifies: bool = True,
     ) -> None:
         self.servers: list[Server] = []
         self._application = application
         self._drain_s = drain_s
         self._recheck_s = recheck_s
         self._save_s = save_s
+        self._notifies = notifies
+        self._is_stopping = False
+        self._phases = Phases(application)
         self._stopping = asyncio.Event()
         self._chores: list[asyncio.Task[None]] = []
         self._keeps_state = False
@@ -62,9 +68,11 @@ class Running:
         application.is_running = True
         try:
             await self._open_store()
+            await self._phases.start()
             for url, options in application.listeners:
                 self.servers.append(await serve(application.root, url, **self._options(options)))
         except BaseException as error:
+            await self._phases.stop(self._most_s)
             await self._close_servers()
             await application.authorizer.close()
             application.is_running = False
@@ -83,7 +91,18 @@ class Running:
             self._start_chore("looking for revocations", self._recheck_s, self._recheck)
         if self._keeps_state:
             self._start_chore("saving state", self._save_s, self._save)
+        self._notify("READY=1")
         return self.servers
+
+    @property
+    def _most_s(self) -> float:
+        """How long may be taken to stop what the program has beside the calls."""
+        limits = self._application.limits or Limits()
+        return limits.drain_s if self._drain_s is None else self._drain_s
+
+    def _notify(self, state: str) -> None:
+        if self._notifies:
+            notify(state)
 
     async def stop(self, gives_up: bool = False) -> None:
         """See `Application.stop`.
@@ -91,10 +110,20 @@ class Running:
         Args:
             gives_up: see `Server`, of a block that is left by an exception.
         """
-        self._application.urls = []
+        if self._is_stopping:
+            return
+        self._is_stopping = True
+        name = self._application.name
+        told = fields("server.stopping", application=name)
+        log.info("%s stops: what runs is finished first", name, extra=told)
+        self._notify("STOPPING=1")
         try:
+            await self._phases.stop(self._most_s)
+            self._application.urls = []
             await self._close_servers(gives_up)
         except BaseException:
+            for server in self.servers:
+                server._drop()
             await self._shut()
             raise
         if any(server.is_left_open for server in self.servers):  # this is within a call of a client
@@ -122,6 +151,8 @@ class Running:
         self._stopping.set()
         await self._application.authorizer.close()
         self._application.is_running = False
+        name = self._application.name
+        log.info("%s has stopped", name, extra=fields("server.stopped", application=name))
 
     def _options(self, given: dict[str, Any]) -> dict[str, Any]:
         application = self._application

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Unpack
 
 import cred
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from pb.aio.options import ServeOptions
     from pb.aio.server import Server
+
+
+Phase = Callable[[], Awaitable[object] | object]
 
 
 class Application:
@@ -68,6 +71,8 @@ class Application:
         self.urls: list[str] = []  # where it listens, while it runs
         self._running: Any = None  # what was started by start()
         self.is_running = False
+        self.starts: list[Phase] = []
+        self.stops: list[Phase] = []
 
     def add_service(self, service: cred.Service) -> None:
         """Take a service in. A Service that is given the application does this itself.
@@ -84,6 +89,31 @@ class Application:
             options: those of `pb.serve`: registry, limits, tls, web, insecure, debug, proxy, hooks.
         """
         self.listeners.append((url, {**options}))
+
+    def on_start(self, function: Phase) -> Phase:
+        """Call a function, or a coroutine function, when the application starts; return it.
+
+            @application.on_start
+            async def begin():
+                ...
+
+        When state has been given back, before anybody can connect. First come the services, by `starting()`,
+        in the order in which they were added, and then these in theirs. What one raises keeps the
+        application from starting; services that had started are stopped again.
+        """
+        self.starts.append(function)
+        return function
+
+    def on_stop(self, function: Phase) -> Phase:
+        """Call a function, or a coroutine function, when the application begins to stop; return it.
+
+        Before the calls under way are waited for, while clients can still call: end here what calls wait
+        for. These come first, the last that was given before the others, and then the services by
+        `stopping()`, the last that was added first. What one raises is logged, and the next is called. All
+        of them together have `Limits.drain_s` of time (`pb run --drain`), or are cancelled.
+        """
+        self.stops.append(function)
+        return function
 
     def use_store(self, store: Any) -> None:
         """Say where identities and state are kept. `pb run --store PATH` does the same.
@@ -208,7 +238,12 @@ class Application:
         return await self.names.revoke(name)
 
     def running(
-        self, *, drain_s: float | None = None, recheck_s: float = 1.0, save_s: float = 60.0
+        self,
+        *,
+        drain_s: float | None = None,
+        recheck_s: float = 1.0,
+        save_s: float = 60.0,
+        notifies: bool = True,
     ) -> AbstractAsyncContextManager[list[Server]]:
         """Return what starts the application when it is entered, with the list of servers, and stops it.
 
@@ -216,16 +251,23 @@ class Application:
             drain_s: how long calls that run may take to finish at the end; None for `Limits.drain_s`.
             recheck_s: how often to look for what other processes have revoked.
             save_s: how often to write what is kept.
+            notifies: whether systemd is told READY=1 when it listens and STOPPING=1 when it stops, where it
+                asks for that ($NOTIFY_SOCKET). False where this is not all that the process does.
         """
         # The layer of sockets and clocks is loaded by name, when it is first used.
         face = importlib.import_module("pb.aio.running")
         running: AbstractAsyncContextManager[list[Server]] = face.Running(
-            self, drain_s=drain_s, recheck_s=recheck_s, save_s=save_s
+            self, drain_s=drain_s, recheck_s=recheck_s, save_s=save_s, notifies=notifies
         )
         return running
 
     async def start(
-        self, *, drain_s: float | None = None, recheck_s: float = 1.0, save_s: float = 60.0
+        self,
+        *,
+        drain_s: float | None = None,
+        recheck_s: float = 1.0,
+        save_s: float = 60.0,
+        notifies: bool = True,
     ) -> list[Server]:
         """Open the store, give state back, listen, and return the servers. Arguments as for `running`.
 
@@ -234,7 +276,7 @@ class Application:
             OSError, BadURL: cannot listen; nothing listens then.
             RuntimeError: it runs already.
         """
-        running: Any = self.running(drain_s=drain_s, recheck_s=recheck_s, save_s=save_s)
+        running: Any = self.running(drain_s=drain_s, recheck_s=recheck_s, save_s=save_s, notifies=notifies)
         servers: list[Server] = await running.start()
         self._running = running
         return servers

@@ -152,8 +152,6 @@ def _package_of(file: str) -> tuple[str, str]:
 
 
 async def _serve(application: pb.Application, drain_s: float | None) -> int:
-    from pb.aio.notify import notify
-
     told = asyncio.Event()
     threads = ThreadPoolExecutor(thread_name_prefix=THREADS)
     asyncio.get_running_loop().set_default_executor(threads)
@@ -162,18 +160,10 @@ async def _serve(application: pb.Application, drain_s: float | None) -> int:
         async with application.running(drain_s=drain_s) as servers:
             for server in servers:
                 print(f"{application.name} listens at {server.url}", flush=True)
-            notify("READY=1")
             await told.wait()
-            log.info(
-                "%s stops: what runs is finished first",
-                application.name,
-                extra=fields("server.stopping", application=application.name),
-            )
-            notify("STOPPING=1")
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    log.info("%s has stopped", application.name, extra=fields("server.stopped", application=application.name))
     _leave_threads(threads)
     return 0
 

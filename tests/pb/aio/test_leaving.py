@@ -249,3 +249,38 @@ def test_a_call_after_abort_is_not_sent(place, loop):
             connection.abort()  # again, which does nothing
 
     run(main(), loop)
+
+
+def test_streams_that_are_waited_for_are_told_of_as_calls_are(loop, caplog):
+    """Whoever waits for the end of a server wants to know for what."""
+    caplog.set_level("INFO")
+
+    class Endless(pb.Root):
+        async def remote_numbers(self):
+            number = 0
+            while True:
+                yield number
+                number += 1
+
+        async def remote_wait(self):
+            await asyncio.Event().wait()
+
+    async def main():
+        limits = replace(FOR_EVER, drain_s=0.01)
+        async with (
+            pb.serve(Endless(), "pb://127.0.0.1:0", limits=limits) as server,
+            pb.open_connection(server.url) as connection,
+        ):
+            async for _ in connection.root.numbers():
+                break
+            kept = connection.root.numbers()
+            await anext(aiter(kept))
+            waits = connection.root.wait()
+            await settle(lambda: 1 == server.connections[0]._link.broker.serving.count)
+            await server.close()
+            with pytest.raises(pb.ConnectionLost):
+                await waits
+            del kept
+
+    run(main(), loop)
+    assert ": 1 calls and 1 streams are awaited" in caplog.text
