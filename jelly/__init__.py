@@ -33,7 +33,7 @@ from .limits import Limits
 from .observed import ObservedDict, ObservedList
 from .registry import BUILTIN_ERRORS, Registry
 from .replicated import ReplicaDict, ReplicaList
-from .visibility import HIDDEN, Rule, visible_if, visible_to
+from .visibility import HIDDEN, Rule, is_hidden, visible_if, visible_to
 
 __all__ = [
     # what may cross
@@ -51,6 +51,7 @@ __all__ = [
     # what is shown to whom
     "HIDDEN",
     "Rule",
+    "is_hidden",
     "visible_if",
     "visible_to",
     # containers that tell of their changes, and those that follow

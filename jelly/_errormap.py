@@ -159,6 +159,8 @@ def build_error(reading: Reading, content: dict[str, Any]) -> BaseException | No
         message = cut(message, most)
     if notes:
         notes = [cut(note, most) for note in notes[:MAX_NOTES]]
+    if trace:
+        trace = cut(trace, most)
     data = content.get("data")
     plans = reading.decoder.plans
     # Filtered at C speed: most bases are not known, and there can be many errors in a payload.

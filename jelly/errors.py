@@ -71,7 +71,7 @@ class RemoteError(Exception):
         message: the peer's text, at most 4 KiB, not escaped: `jelly.printable` does that.
         bases: wire names of its base classes, nearest first.
         data: what the peer sent of its state, or None.
-        trace: the peer's traceback, or None, which is the rule.
+        trace: the peer's traceback, or None, which is the rule; an uncaught error shows it, escaped.
         cause: the error that caused it, or None. Also set as __cause__.
         notes: lines added to it with add_note().
     """
@@ -96,6 +96,9 @@ class RemoteError(Exception):
         self.cause = cause
         self.notes = tuple(notes)
         self.__cause__ = cause
+        if trace:
+            lines = [f"  | {printable(line)}" for line in trace.splitlines()]  # none can pass for one of ours
+            self.add_note("\n".join(["the peer's traceback:", *lines]))
 
     def __str__(self) -> str:
         return printable(f"{self.remote_type}: {self.message}" if self.message else self.remote_type)

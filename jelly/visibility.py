@@ -95,6 +95,14 @@ DIALED: Final = Unknown(is_owner=False)
 OWNER: Final = Unknown(is_owner=True)
 
 
+def is_hidden(value: object) -> bool:
+    """Tell whether the peer did not show what would stand in an attribute: `is_hidden(board.budget)`.
+
+    The same as `value is HIDDEN`, which type checkers find impossible where the attribute has a type.
+    """
+    return value is HIDDEN
+
+
 def visible_to(*roles: str, to_server: bool = False) -> Rule:
     """Return a rule that shows a field to perspectives with one of these roles.
 

@@ -28,6 +28,7 @@ from jelly import (
     RemoteCopy,
     Unjellyable,
     Viewable,
+    is_hidden,
     visible_if,
     visible_to,
 )
@@ -135,6 +136,7 @@ __all__ = [
     "visible_to",
     "visible_if",
     "HIDDEN",
+    "is_hidden",
     "in_thread",
     "from_thread",
     "events",
@@ -210,7 +212,8 @@ __all__ = [
     "ProtocolError",
     "InsecureJelly",
     "Unjellyable",
-    # tests of all this
+    # programs that wait, and tests of all this
+    "sync",
     "testing",
 ]
 
@@ -258,7 +261,7 @@ _LAZY: Final = {
     "Web": "pb.aio.web",
 }
 # Modules that are public names themselves.
-_MODULES: Final = {"tls": "pb.aio.tls", "testing": "pb.testing", "otel": "pb.otel"}
+_MODULES: Final = {"tls": "pb.aio.tls", "sync": "pb.sync", "testing": "pb.testing", "otel": "pb.otel"}
 
 
 if not TYPE_CHECKING:  # pragma: no branch - else a type checker takes any name for one of these

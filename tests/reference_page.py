@@ -86,6 +86,7 @@ GROUPS: Final[list[tuple[str, ModuleType, str, list[str]]]] = [
             "visible_to",
             "visible_if",
             "HIDDEN",
+            "is_hidden",
             "revoke",
         ],
     ),
@@ -184,7 +185,7 @@ GROUPS: Final[list[tuple[str, ModuleType, str, list[str]]]] = [
             "ProtocolError",
         ],
     ),
-    ("Tests of programs", pb, "[testing.md](testing.md) has more.", ["testing"]),
+    ("Programs without a loop, and tests", pb, "Below are the names of both.", ["sync", "testing"]),
 ]
 # Modules of which all names are shown, in the order of the alphabet, but for what other groups have shown.
 WHOLE: Final[list[tuple[str, ModuleType, str]]] = [

@@ -53,6 +53,13 @@ class RemoteMethod:
         self._pb_name = name
         self._pb_within_s = within_s
 
+    if not TYPE_CHECKING:  # pragma: no branch - else a type checker takes any name for an attribute
+
+        def __getattr__(self, name: str) -> Any:
+            if name in {"__name__", "__qualname__"}:  # task groups ask what they are given to call
+                return self._pb_name
+            raise AttributeError(f"a method of a remote object has no attribute {name!r}")
+
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call the method; the frame is queued now, not when the result is awaited.
 

@@ -124,6 +124,7 @@ class Application:
         Raises:
             ValueError: the application was given an authorizer, which has its store.
             RuntimeError: the store in memory was asked something already.
+            TypeError: it is neither.
         """
         if self._chosen is None:
             raise ValueError(f"application {self.name!r} brings its own authorizer, and that its own store")
@@ -131,6 +132,11 @@ class Application:
             self._chosen.choose(sqlite_store(store))
             self.store_path = os.fspath(store)
         else:
+            if not cred.IIdentityStore.providedBy(store):
+                raise TypeError(
+                    f"a {type(store).__name__} is neither a path nor an IIdentityStore; a store of your own "
+                    "says so by @zope.interface.implementer(cred.IIdentityStore)"
+                )
             self._chosen.choose(lambda: store)
             self.store_path = None
 

@@ -132,11 +132,15 @@ def run(main: Coroutine[Any, Any, T], *, clock: Clock | None = None, limit_s: fl
             ever.
 
     Raises:
+        RuntimeError: a loop runs already in this thread, such as that of a plugin for asynchronous tests.
         Stuck: everything waits for something else; the text says who waits where. What was waiting has been
             cancelled.
         TimeoutError: it has not ended within `limit_s`, likewise.
         AssertionError: an error came up in the loop that nobody looked at, or a task of it was left over.
     """
+    if asyncio._get_running_loop() is not None:
+        main.close()
+        raise RuntimeError("pb.testing.run brings its own loop: call it from a def, not from an async def")
     unseen: list[dict[str, Any]] = []
     left: list[asyncio.Task[Any]] = []
     where: list[str] = []  # before they are cancelled

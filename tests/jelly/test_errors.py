@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import traceback
 from typing import Any
 
 import pytest
@@ -345,6 +346,17 @@ def test_a_trace_is_kept_and_long_text_is_cut() -> None:
     )
 
     assert (4096, "t", 4096) == (len(arrived.message), arrived.trace, len(arrived.notes[0]))
+
+
+def test_a_trace_is_shown_where_the_error_is_not_caught_and_obeyed_by_no_terminal() -> None:
+    """Who debugs wants to see where it failed; no line of it passes for one of ours (PB-E8)."""
+    sent = {"type": "x", "msg": "", "trace": "File x\n\x1b[2J\u2028ERROR: forged" + "t" * 9999}
+    arrived: Any = decoder.loads_error(packb(sent))
+
+    shown = "".join(traceback.format_exception(arrived))
+    assert "the peer's traceback:\n  | File x\n  | \\x1b[2J\n  | ERROR: forgedttt" in shown
+    assert 4096 == len(arrived.trace.encode())
+    assert () == arrived.notes
 
 
 def test_every_error_of_the_package_is_a_jelly_error() -> None:

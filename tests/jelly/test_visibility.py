@@ -13,7 +13,7 @@ import pytest
 
 from jelly import Copyable, Decoder, Encoder, InsecureJelly, Registry, RemoteCopy, Unjellyable
 from jelly import visibility as rules
-from jelly.visibility import HIDDEN, Visibility, visibility_of, visible_if, visible_to
+from jelly.visibility import HIDDEN, Visibility, is_hidden, visibility_of, visible_if, visible_to
 
 from .things import Colour, Plain, Tables
 
@@ -99,6 +99,7 @@ def test_nothing_is_shown_where_there_is_no_connection() -> None:
 
     assert b"salary" not in payload
     assert decoder.loads(payload).salary is HIDDEN
+    assert (True, False) == (is_hidden(HIDDEN), is_hidden(0))
 
 
 def test_many_at_once_are_restricted_too() -> None:

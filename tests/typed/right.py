@@ -129,6 +129,10 @@ def connect_blocking(window: Any) -> None:
     gui.open_connection("pb://host", then=lambda lasting: print(lasting.status), reconnect=True)
 
 
+def read(budget: int) -> int:
+    return 0 if pb.is_hidden(budget) else budget
+
+
 async def serve() -> None:
     async with pb.serve(Room(), "pb://host", tls="server.pem", hooks=[pb.Hooks()]) as server:
         assert_type(server, pb.Server)

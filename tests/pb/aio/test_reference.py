@@ -129,3 +129,15 @@ def test_what_a_reference_does_by_itself_asks_nobody(name):
         assert expected == look(root)
 
     untouched(act)
+
+
+def test_a_method_has_a_name_for_those_who_call_what_they_are_given():
+    """Task groups of other libraries ask for it, after they have called."""
+
+    async def main():
+        async with pair(Probed()) as (_, _, root):
+            assert ("echo", "echo") == (root.echo.__name__, root.echo.__qualname__)
+            with pytest.raises(AttributeError, match="has no attribute 'price'"):
+                root.echo.price  # noqa: B018
+
+    run(main())

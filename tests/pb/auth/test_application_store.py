@@ -70,6 +70,12 @@ def test_an_application_on_a_file_can_be_started_again(make, url, tmp_path):
     run(play())
 
 
+def test_what_is_no_store_is_refused_when_it_is_given(make):
+    """Not when the first client logs in."""
+    with pytest.raises(TypeError, match="a dict is neither a path nor an IIdentityStore"):
+        make().use_store({})
+
+
 def test_a_store_of_ones_own_is_used_as_it_is(make, url):
     """Whatever provides IIdentityStore."""
 

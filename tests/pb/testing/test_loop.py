@@ -131,3 +131,16 @@ def test_it_serves_over_sockets_too():
             return await connection.root.echo(1)
 
     assert 1 == run(main(), limit_s=None)
+
+
+def test_within_a_loop_it_says_so_and_leaves_nothing_behind():
+    """A plugin for asynchronous tests brings a loop, too."""
+
+    async def main():
+        await asyncio.sleep(0)
+
+    async def test():
+        run(main())
+
+    with pytest.raises(RuntimeError, match="call it from a def"):
+        asyncio.run(test())
