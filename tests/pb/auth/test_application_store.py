@@ -312,7 +312,7 @@ def test_state_in_a_store_that_keeps_identities_only_is_refused(make):
         application = make()
         application.use_store(Others())
         application.keep("counter", Counter())
-        with pytest.raises(cred.StoreError, match="a Others keeps identities only"):
+        with pytest.raises(cred.StoreError, match="an Others keeps identities only"):
             await application.start()
 
     run(play())
