@@ -101,8 +101,8 @@ FAULTS = (
     Fault(
         "max_calls is not looked at",
         "pb/calling/serving.py",
-        "if self.count - self.updates >= self.most_calls and (id",
-        "if False and (id",
+        "if self.count - self.updates >= self.most_calls:",
+        "if False:",
         "calls.22",
     ),
     Fault(
