@@ -139,13 +139,12 @@ class Connection:
     def close(self) -> None:
         """End the connection in good order: what is under way is finished, for at most `limits.drain_s`.
 
-        Calls made from here on raise `NotExecuted`. Closing twice does nothing. In a method that serves a
+        Calls made from here on raise `NotExecuted`. Closing twice does nothing, and neither does closing it
+        in a child process, where it is a copy: it stays the parent's. In a method that serves a
         call of this connection it does not wait, because that call is under way.
         """
         link = self._link
-        if link.transport is None:
-            if link.background.is_forked:
-                link.background.check_caller()
+        if link.transport is None or link.background.is_forked:
             return
         found = serving.get()
         if found is not None and found[0].tables is link.broker.tables:

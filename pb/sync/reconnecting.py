@@ -88,8 +88,11 @@ class LastingConnection(Connection):
         """End it for good, in good order; calls that wait for a connection fail with NotExecuted.
 
         In a method that serves a call of this connection it does not wait, because that call is under way.
+        In a child process, where it is a copy, it does nothing: it stays the parent's.
         """
         home = self._home
+        if home.background.is_forked:
+            return
         found = serving.get()
         if found is not None and found[0].tables is self._link.broker.tables:
             home.background.call(home.leave)

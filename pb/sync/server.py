@@ -62,12 +62,15 @@ class Server:
     def close(self) -> None:
         """Listen no more, and end every connection in good order: what is under way is finished.
 
-        Takes at most `Limits.drain_s`. Closing twice does nothing. In a method that serves a call of one of
+        Takes at most `Limits.drain_s`. Closing twice does nothing, and neither does closing it in a child
+        process, where it is a copy: it stays the parent's. In a method that serves a call of one of
         them it does not wait for that one, because that call is under way; `serve_forever` does.
         """
         self._end(gives_up=False)
 
     def _end(self, gives_up: bool) -> None:
+        if self._home.is_forked:
+            return
         self._home.servers.discard(self._server)
         here = serving.get()
 

@@ -89,13 +89,17 @@ def test_a_fork_leaves_the_connections_to_the_parent():
         + """
 child = os.fork()
 if not child:
-    for call in (lambda: root.echo(1), lambda: root.echo.send(1), connection.close):
+    for call in (lambda: root.echo(1), lambda: root.echo.send(1), connection.abort):
         try:
             call()
         except RuntimeError as error:
             print(error)
         else:
             print("nothing raised")
+    connection.close()  # what a block does in the child, too, says nothing and hides nothing
+    server.close()
+    with connection, server:
+        pass
     del root
     with sync.open_connection(server.url) as own:
         print("its own", own.root.echo("works"))
