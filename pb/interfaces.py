@@ -71,6 +71,9 @@ class IFace(Interface):  # type: ignore[misc]
     def write_failed(error):  # type: ignore[no-untyped-def]
         """Report that `Outbox.direct` has raised an error; whoever had something to say need not know."""
 
+    def interrupted(error):  # type: ignore[no-untyped-def]
+        """End the program, soon: a KeyboardInterrupt was raised while a method of it ran."""
+
     def write_now():  # type: ignore[no-untyped-def,misc]
         """Take the output and write it before returning: there is much of it."""
 

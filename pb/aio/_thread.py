@@ -30,7 +30,13 @@ _BUFFER_BYTES = 256 * 1024
 
 WRONG_THREAD: Final = (
     "a connection is used in another thread than its loop's; from here, call through the loop: "
-    "pb.from_thread(reference.method, ...)"
+    "pb.from_thread(reference.method, ...), or, in a method that runs in_thread, for what calls nobody, such "
+    "as a change of what is observed: pb.on_loop(function, ...)"
+)
+WRONG_LOOP: Final = (
+    "a connection is used in another event loop than the one it was opened in, which does not run now, so "
+    "that nothing would be sent; open it in the loop that uses it (with pytest-asyncio, the fixture and the "
+    "test need the same loop_scope)"
 )
 LOOP_CLOSED: Final = (
     "the event loop of this connection is closed: it was opened in another asyncio.run() and ended with it; "

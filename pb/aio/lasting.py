@@ -166,7 +166,7 @@ class LastingMethod(RemoteMethod):
         if reference._pb_memory is None or "pbcallback" in kwargs or "pberrback" in kwargs:
             return super().__call__(*args, **kwargs)
         link: LastingLink = _import_of(reference).scope.broker.face
-        if link.thread != get_ident():
+        if link.thread != get_ident() or not link.loop.is_running():
             link.check_thread()
         name = self._pb_name
         at = None if self._pb_within_s is None else link.loop.time() + self._pb_within_s

@@ -25,7 +25,7 @@ from pb.limits import Limits
 from pb.wire.state import State
 
 from . import ended, forking, lingering, logged
-from ._thread import LOOP_CLOSED, WRONG_THREAD, clock_of, part, shared
+from ._thread import LOOP_CLOSED, WRONG_LOOP, WRONG_THREAD, clock_of, part, shared
 from .connection import Connection
 from .entering import let_in
 from .leaving import finish
@@ -199,6 +199,10 @@ class Link(Reading):
         """Have the loop report it."""
         self._flush.failed(error)
 
+    def interrupted(self, error: BaseException) -> None:
+        """Let the loop end with an error, as it does when a callback of its own raises that."""
+        self.loop.call_soon(_raise, error)
+
     def wants_release(self) -> None:
         """Write soon; called by the garbage collector, from any thread."""
         try:
@@ -325,7 +329,9 @@ class Link(Reading):
         return self.loop.is_closed()
 
     def check_thread(self) -> None:
-        """Refuse to be used from another thread than the loop's.
+        """Refuse to be used from another thread than the loop's, or another loop of that.
+
+        Before the loop runs, and between its runs, it may be used: what is sent goes out when it runs.
 
         Raises:
             RuntimeError: it is, or the loop is closed; the text says what to do instead.
@@ -337,6 +343,11 @@ class Link(Reading):
             part(self)
         if self.thread != get_ident():
             raise RuntimeError(LOOP_CLOSED if self.loop.is_closed() else WRONG_THREAD)
+        if not self.loop.is_running() and asyncio._get_running_loop() is not None:
+            if self.loop.is_closed():
+                part(self)
+                raise RuntimeError(LOOP_CLOSED)
+            raise RuntimeError(WRONG_LOOP)
 
     def abort(self) -> None:
         """End it at once: from here on no call is sent, and none of the peer's begins."""
@@ -377,3 +388,7 @@ class Link(Reading):
         except asyncio.CancelledError:
             self.abort()  # nobody waits any longer, and the peer may say nothing for ever
             raise
+
+
+def _raise(error: BaseException) -> None:
+    raise error

@@ -240,7 +240,7 @@ class PromisedMethod:
 
     def _check_thread(self) -> Link:
         link: Link = self._pb_promise._pb_calls.core.face
-        if link.thread != get_ident():
+        if link.thread != get_ident() or not link.loop.is_running():
             link.check_thread()
         return link
 

@@ -80,7 +80,7 @@ class RemoteMethod:
         handle = _import_of(self._pb_reference)
         broker = handle.scope.broker
         link: Link = broker.face
-        if link.thread != get_ident():
+        if link.thread != get_ident() or not link.loop.is_running():
             link.check_thread()
         at = None if self._pb_within_s is None else link.loop.time() + self._pb_within_s
         promise = (Promise if broker.outbox.at_once is None else Prompt)(loop=link.loop)
@@ -124,7 +124,7 @@ class RemoteMethod:
         """
         handle = _import_of(self._pb_reference)
         link: Link = handle.scope.broker.face
-        if link.thread != get_ident():
+        if link.thread != get_ident() or not link.loop.is_running():
             link.check_thread()
         if handle.scope.broker.calls.would_wait(handle):
             raise Busy("the call was not made: it would wait for its turn")
@@ -142,7 +142,7 @@ class RemoteMethod:
         handle = _import_of(self._pb_reference)
         check_name(self._pb_name)
         link: Link = handle.scope.broker.face
-        if link.thread != get_ident():
+        if link.thread != get_ident() or not link.loop.is_running():
             link.check_thread()
         handle.scope.broker.calls.send(handle, self._pb_name, args, kwargs)
 

@@ -386,6 +386,10 @@ class Serving(Finding, Cancelling):
         """Send the error of a call; a replica that missed an update is given up, and its owner is told."""
         if isinstance(error, self.base.broker.face.cancelled):  # of something that the method waited for
             error = stopped_here()
+        elif isinstance(error, KeyboardInterrupt):
+            # Of the keyboard, so of no peer. SystemExit a library may raise for what a peer has sent.
+            self.base.broker.face.interrupted(error)
+            error = stopped_here()
         if not id and type(export) is Replica and not export.is_stale:
             log_stale(export, scope, error)
             self._tables.make_stale(export)

@@ -96,6 +96,9 @@ class SyncLink(Link):
                 "to change what is observed, pb.sync.on_loop(function)"
             )
 
+    def interrupted(self, error: BaseException) -> None:
+        """Do nothing: no key ends the thread of the loop, on which all connections live."""
+
     def wants_release(self) -> None:
         """Write soon; called by the garbage collector, from any thread."""
         if not self.background.is_forked:  # the pipe to the loop is shared with the parent

@@ -86,6 +86,7 @@ class Side:
         self.now = 0.0
         self.wakes: list[float] = []
         self.tasks: list[Task] = []
+        self.interruption: BaseException | None = None
         self.yielding: list[Gate] = []
         self.turns = 0
         self.releases = 0
@@ -130,6 +131,10 @@ class Side:
     def iterate(self, iterator: Iterator[Any], id: int) -> Plain:
         """Return an async iterator over what a plain one gives."""
         return Plain(iterator)
+
+    def interrupted(self, error: BaseException) -> None:
+        """Note it, as `interruption`."""
+        self.interruption = error
 
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> Task:
         """Take a handler; it begins when `run_tasks` is called."""

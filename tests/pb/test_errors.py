@@ -141,7 +141,6 @@ def test_an_error_derived_from_ours_can_be_told_by_its_name_too():
         Poor("secret"),
         KeyError("secret"),
         SystemExit("secret"),
-        KeyboardInterrupt("secret"),
         GeneratorExit("secret"),
         pb.NotExecuted("secret"),
         pb.OutcomeUnknown("secret"),
@@ -164,6 +163,19 @@ def test_every_other_error_is_an_incident_and_tells_nothing(how, error, caplog):
     assert "incident-1" in caplog.text
     assert type(error).__name__ in caplog.text
     assert "secret" not in str(found)
+
+
+@FAILS
+def test_an_interrupt_ends_the_call_and_the_program(how, caplog):
+    """It comes from the keyboard, is no error of the method's, and is what the user waits for."""
+    interrupt = KeyboardInterrupt("secret")
+    pump = Pump(Server(interrupt))
+    found = failed(pump, how)
+
+    assert type(found) is pb.Cancelled
+    assert "secret" not in str(found)
+    assert interrupt is pump.server.interruption
+    assert [] == caplog.records
 
 
 def test_an_answer_to_a_call_of_the_methods_own_is_not_passed_on():

@@ -261,3 +261,45 @@ def test_what_its_loop_has_left_open_says_so(reconnect):
         assert repr(left).endswith(", left open, and its event loop is closed>")
     assert repr(root).endswith(", dead>")
     assert not connection.is_open
+
+
+@pytest.mark.parametrize("reconnect", [False, True])
+@pytest.mark.parametrize("use", [*USES, "a call on a promise"])
+def test_what_is_used_in_another_loop_says_so_and_sends_nothing(use, reconnect):
+    """As where a fixture and its test have loops of their own. asyncio's words tell of futures that nobody
+    has made, closing hung, and what was queued went out later, or was said to have been sent."""
+    seen = []
+
+    class Root(Echo):
+        def remote_echo(self, value):
+            seen.append(value)
+            return value
+
+    async def open_it():
+        server = await pb.serve(Root(), "memory://another-loop")
+        return server, await pb.open_connection("memory://another-loop", reconnect=reconnect)
+
+    async def use_it():
+        if use == "a call on a promise":
+            return promise.more()
+        found = USES[use](connection)
+        return None if found is None else await found
+
+    async def end():
+        with pytest.raises(pb.NoSuchMethod):
+            await promise
+        await connection.root.echo("here")
+        await connection.close()
+        await server.close()
+
+    first, second = asyncio.new_event_loop(), asyncio.new_event_loop()
+    try:
+        server, connection = first.run_until_complete(open_it())
+        promise = connection.root.nothing()  # between two runs: sent in the next
+        with pytest.raises(RuntimeError, match="in another event loop than the one it was opened in"):
+            second.run_until_complete(asyncio.wait_for(use_it(), 5))
+        first.run_until_complete(end())
+        assert ["here"] == seen
+    finally:
+        first.close()
+        second.close()
