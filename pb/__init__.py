@@ -95,7 +95,7 @@ if TYPE_CHECKING:
     from .aio.server import Server, serve
     from .aio.status import Change, ConnectionState, Status
     from .aio.stream import Stream
-    from .aio.threads import from_thread, in_thread
+    from .aio.threads import from_thread, in_thread, on_loop
     from .aio.url import BadURL
     from .aio.web import Web
     from .auth.application import Application
@@ -138,6 +138,7 @@ __all__ = [
     "HIDDEN",
     "is_hidden",
     "in_thread",
+    "on_loop",
     "from_thread",
     "events",
     "events_delivered",
@@ -249,6 +250,7 @@ _LAZY: Final = {
     "describe": "pb.aio.describing",
     "providing": "pb.aio.providing",
     "in_thread": "pb.aio.threads",
+    "on_loop": "pb.aio.threads",
     "Stream": "pb.aio.stream",
     "stream_file": "pb.aio.files",
     "receive_file": "pb.aio.files",

@@ -99,6 +99,7 @@ GROUPS: Final[list[tuple[str, ModuleType, str, list[str]]]] = [
             "CurrentCall: connection perspective attach left_s answer_wanted trace",
             "Attachment: adopt detach on_end is_over",
             "in_thread",
+            "on_loop",
             "from_thread",
             "idempotent",
             "events",
