@@ -63,7 +63,7 @@ from .errors import (
     Unregistered,
     Unsupported,
 )
-from .hooks import CallEvent, Hooks, LoginEvent, ReferenceEvent
+from .hooks import AttachmentEvent, CallEvent, Hooks, LoginEvent, ReferenceEvent
 from .idempotent import idempotent
 from .limits import Limits
 from .logfields import CallFields
@@ -179,6 +179,7 @@ __all__ = [
     "CallEvent",
     "ReferenceEvent",
     "LoginEvent",
+    "AttachmentEvent",
     "AuditLog",
     "otel",
     "CallFields",

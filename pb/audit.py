@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from .hooks import CallEvent, Hooks, LoginEvent
+from .hooks import AttachmentEvent, CallEvent, Hooks, LoginEvent
 
 AuditEvent = Mapping[str, Any]
 
@@ -21,7 +21,10 @@ class AuditLog(Hooks):
 
     An event is a dict. Of a call, `event` "call": `side`, `peer`, `identity`, `service`, `perspective`,
     `object` (class and id), `method`, `outcome`, `error`, `incident`, `bytes_in`, `bytes_out`, `ms`,
-    `trace_id`. Of a login, `event` "login" or "login refused": `peer`, `identity`, `mechanism`, `outcome`.
+    `trace_id`. Of a login, `event` "login", "login refused" or "logout": `peer`, `identity`, `mechanism`,
+    `outcome`, `reason`. Of an attachment, "attach", "attach refused" or "detach": `peer`, `identity`,
+    `service`, `perspective`, `outcome`. Calls of the protocol itself (`CallEvent.is_of_protocol`), which are
+    told by these, or are nobody's doing, are left out unless they failed.
     Arguments, results and texts of errors are in none. All text is ASCII, everything else escaped.
 
     Args:
@@ -29,6 +32,7 @@ class AuditLog(Hooks):
             called with each.
         redact: called with each event first; returns what is written instead, or None for nothing.
         callers: whether calls that this side makes are written too; those have `side` "caller".
+        protocol: whether calls of the protocol itself are written too.
     """
 
     def __init__(
@@ -37,7 +41,9 @@ class AuditLog(Hooks):
         *,
         redact: Callable[[dict[str, Any]], dict[str, Any] | None] | None = None,
         callers: bool = False,
+        protocol: bool = False,
     ) -> None:
+        self._has_protocol = protocol
         self._write = self._log if isinstance(to, logging.Logger) else to
         self._logger = to
         self._redact = redact
@@ -46,8 +52,10 @@ class AuditLog(Hooks):
 
     def call_ended(self, call: CallEvent) -> None:
         """Write a call down."""
-        identity, service, perspective = call.names
         outcome = call.outcome
+        if call.is_of_protocol and not self._has_protocol and outcome != "failed":
+            return
+        identity, service, perspective = call.names
         is_good = outcome in _GOOD  # then there is no error to be asked for
         self._put(
             {
@@ -77,6 +85,10 @@ class AuditLog(Hooks):
         """Write a refused login down."""
         self._login("login refused", login, "refused")
 
+    def logged_out(self, login: LoginEvent) -> None:
+        """Write the end of a login down."""
+        self._login("logout", login, "answered")
+
     def _login(self, event: str, login: LoginEvent, outcome: str) -> None:
         self._put(
             {
@@ -84,6 +96,31 @@ class AuditLog(Hooks):
                 "peer": plain(login.connection),
                 "identity": _ascii(login.identity),
                 "mechanism": _ascii(login.mechanism),
+                "outcome": outcome,
+                "reason": login.reason,
+            }
+        )
+
+    def attached(self, attachment: AttachmentEvent) -> None:
+        """Write down that somebody was given a perspective."""
+        self._attachment("attach", attachment, "answered")
+
+    def attach_refused(self, attachment: AttachmentEvent) -> None:
+        """Write down that somebody was not given a perspective."""
+        self._attachment("attach refused", attachment, "refused")
+
+    def detached(self, attachment: AttachmentEvent) -> None:
+        """Write down that somebody has a perspective no longer."""
+        self._attachment("detach", attachment, "answered")
+
+    def _attachment(self, event: str, attachment: AttachmentEvent, outcome: str) -> None:
+        self._put(
+            {
+                "event": event,
+                "peer": plain(attachment.connection),
+                "identity": _ascii(attachment.identity),
+                "service": _ascii(attachment.service),
+                "perspective": _ascii(attachment.perspective),
                 "outcome": outcome,
             }
         )
@@ -94,8 +131,16 @@ class AuditLog(Hooks):
             self._write(told)
 
     def _log(self, event: dict[str, Any]) -> None:
-        text = " ".join(f"{name}={value}" for name, value in event.items() if value != "")
+        text = " ".join(f"{name}={_quoted(value)}" for name, value in event.items() if value != "")
         self._logger.info("%s", text, extra={"audit": event})  # type: ignore[union-attr]
+
+
+def _quoted(value: object) -> str:
+    """Return a value for a line of name=value: in quotes where it would not be seen where it ends."""
+    text = str(value)
+    if not any(char in text for char in ' "='):
+        return text
+    return '"' + text.replace('"', '\\"') + '"'
 
 
 def plain(connection: Any) -> str:

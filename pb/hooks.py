@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Outcome = Literal["", "answered", "sent", "failed", "refused", "cancelled", "expired", "lost"]
 Side = Literal["caller", "callee"]
 _NONE: Final = ("", "")
+RESOLVE: Final = "pb:resolve"
 
 
 class Login:
@@ -142,6 +143,14 @@ class CallEvent:
         return ""
 
     @property
+    def is_of_protocol(self) -> bool:
+        """Whether a library made it for itself: reserved methods (but for looking up a name), logging in and
+        out, attaching and detaching. What comes of those is told by hooks of their own.
+        """
+        method: str = self._begun[1]
+        return ":" in method and method != RESOLVE
+
+    @property
     def seconds(self) -> float:
         """How long it took; 0 as long as it runs."""
         return 0.0 if self._ended is None else self._ended[1] - self._begun[2]
@@ -183,17 +192,37 @@ class ReferenceEvent:
 
 @dataclass(frozen=True, slots=True)
 class LoginEvent:
-    """A login at this side, or one that was refused.
+    """A login at this side, its end, or one that was refused.
 
     Attributes:
         connection: as the face made it.
         identity: who has logged in; of a refused login the name that was claimed, or "". Escape it.
         mechanism: such as "SCRAM-SHA-256-PLUS"; "" where none was begun.
+        reason: of its end: "logged out", "cut" (a right was taken away), "superseded" (the same client has
+            logged in again), "released" (the client has dropped it) or "lost" (with the connection); else "".
     """
 
     connection: Any
     identity: str
     mechanism: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AttachmentEvent:
+    """A perspective that somebody has logged in to attach, at this side; its end, or that it was refused.
+
+    Attributes:
+        connection: as the face made it.
+        identity: who has logged in.
+        service, perspective: which one; where it was refused as they were asked for, at most 128 characters
+            each and "" for none. Escape them.
+    """
+
+    connection: Any
+    identity: str
+    service: str
+    perspective: str
 
 
 BOTH: Final[frozenset[Side]] = frozenset(("caller", "callee"))
@@ -255,6 +284,18 @@ class Hooks:
 
     def login_refused(self, login: LoginEvent) -> None:
         """A login at this side was refused."""
+
+    def logged_out(self, login: LoginEvent) -> None:
+        """A login at this side has ended, however it did: `login.reason`. Once for each `logged_in`."""
+
+    def attached(self, attachment: AttachmentEvent) -> None:
+        """Somebody was given a perspective."""
+
+    def attach_refused(self, attachment: AttachmentEvent) -> None:
+        """Somebody was not given a perspective."""
+
+    def detached(self, attachment: AttachmentEvent) -> None:
+        """An attachment has ended, however it did. Once for each `attached`."""
 
 
 def names_of(scope: Any) -> tuple[str, str, str]:

@@ -142,6 +142,7 @@ GROUPS: Final[list[tuple[str, ModuleType, str, list[str]]]] = [
             "Hooks",
             "CallEvent",
             "LoginEvent",
+            "AttachmentEvent",
             "ReferenceEvent",
             "AuditLog",
             "CallFields",

@@ -11,9 +11,11 @@ import jelly
 from pb.attachment import Attachment, check_roles
 from pb.context import current_call
 from pb.errors import Forbidden, Gone
-from pb.hooks import Login
+from pb.hooks import AttachmentEvent, Login, names_of
 from pb.logfields import fields
 from pb.reference import RemoteReference
+
+from .presence import Presence
 
 if TYPE_CHECKING:
     from .root import AuthRoot
@@ -27,15 +29,23 @@ MAX_SESSION_BYTES: Final = 64
 class LoggedIn(jelly.Referenceable, Login):
     """One identity on one connection: attach perspectives, list keys, leave."""
 
+    _pb_methods_of_protocol = frozenset(("attach", "detach", "logout", "supersede"))
+
     def __init__(
-        self, identity: cred.Identity, auth: AuthRoot, face: Any, ended: Callable[[], object]
+        self,
+        identity: cred.Identity,
+        auth: AuthRoot,
+        face: Any,
+        ended: Callable[[], object],
+        presence: Presence,
     ) -> None:
+        self._presence = presence
         self.name = identity.name
         self._on_end = ended
         self._identity = identity
         self._auth = auth
         self._holdings = face.broker.holdings
-        self._attachments: dict[Attachment, None] = {}
+        self._attachments: dict[Attachment, AttachmentEvent | None] = {}  # what hooks were told of it
         self._is_over = False
         self._session: bytes | None = None
 
@@ -53,6 +63,13 @@ class LoggedIn(jelly.Referenceable, Login):
             Forbidden: no such key, whatever the reason; or the perspective does not want this client now.
             Gone: the login was ended meanwhile.
         """
+        try:
+            return await self._give(service, perspective, client)
+        except (Forbidden, Gone):
+            self._presence.attachment("attach_refused", self.name, service, perspective)
+            raise
+
+    async def _give(self, service: object, perspective: object, client: object) -> Attachment:
         if not isinstance(client, RemoteReference | None):
             raise Forbidden("client is neither an object of the caller's nor nil")
         call = current_call()
@@ -71,6 +88,8 @@ class LoggedIn(jelly.Referenceable, Login):
         if self._is_over or not live.is_live:
             attachment.detach()
             raise Gone("the login was ended while it attached")
+        _, found, name = names_of(attachment.scope)
+        self._attachments[attachment] = self._presence.attachment("attached", self.name, found, name)
         return attachment
 
     async def _attach(
@@ -85,8 +104,10 @@ class LoggedIn(jelly.Referenceable, Login):
         except cred.NotPermitted as error:
             if attachment.scope.tables.may_log(logging.INFO, "attach.refused"):
                 log.info(
-                    "attach refused for %s: %s",
+                    "attach refused for %s: %s of %s: %s",
                     ascii(self.name),
+                    _shown(perspective, "the perspective"),
+                    _shown(service, "a service"),
                     error.reason,
                     extra=fields("attach.refused", identity=self.name, service=service, error=error),
                 )
@@ -104,9 +125,10 @@ class LoggedIn(jelly.Referenceable, Login):
         return live
 
     def _ended(self, attachment: Attachment, live: cred.Attachment) -> None:
-        del self._attachments[attachment]
+        event = self._attachments.pop(attachment)
         self._auth.attachments.pop(live, None)
         live.end()
+        self._presence.detached(event)
 
     async def remote_keys(self) -> list[list[str]]:
         """Return what may be attached, as [service, perspective], sorted. Raises Gone."""
@@ -137,7 +159,7 @@ class LoggedIn(jelly.Referenceable, Login):
                 tables.peer_name,
                 extra=fields("login.ended", peer=tables.peer_name, identity=self.name),
             )
-        self.end()
+        self.end("logged out")
 
     def remote_supersede(self, session: object) -> None:
         """End what is left of a session of the same client: its earlier connection may be dead unnoticed.
@@ -163,9 +185,14 @@ class LoggedIn(jelly.Referenceable, Login):
         """Whether the login has ended."""
         return self._is_over
 
-    def end(self) -> None:
-        """End all attachments, and withdraw this object."""
+    def end(self, reason: str) -> None:
+        """End all attachments, and withdraw this object.
+
+        Args:
+            reason: for hooks; see `pb.hooks.LoginEvent`.
+        """
         self.leave()
+        self._presence.end(self, reason)
         self._holdings.revoke_object(self)
         self._on_end()
 
@@ -174,3 +201,8 @@ class LoggedIn(jelly.Referenceable, Login):
         self._is_over = True
         for attachment in list(self._attachments):
             attachment.detach()
+
+
+def _shown(name: object, none: str) -> str:
+    """Return a name that a peer has sent, or what stands for none, for the log."""
+    return ascii(name[:256]) if isinstance(name, str) else none

@@ -17,7 +17,6 @@ import jelly
 from cred.weakly import WeakList
 from pb import interfaces
 from pb.errors import Forbidden, LoginFailed, ProtocolError
-from pb.hooks import LoginEvent
 from pb.logfields import fields
 from pb.messages import BYE_POLICY
 
@@ -25,6 +24,7 @@ from .channel import channel_of
 from .logged_in import LoggedIn
 from .names import Names
 from .naming import Naming
+from .presence import Presence
 from .strangers import Strangers
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class AuthRoot:
         """End the earlier logins of the session of this one."""
         for earlier in self._logged_in:
             if earlier.is_left_of(logged_in):
-                earlier.end()
+                earlier.end("superseded")
 
     def _revoked(self, revocation: cred.Revocation) -> None:
         for ended in revocation.attachments:
@@ -155,12 +155,13 @@ class AuthRoot:
         if revocation.key is None:
             for logged_in in self._logged_in:
                 if logged_in.name == revocation.name:
-                    logged_in.end()
+                    logged_in.end("cut")
 
 
 class LoginRoot(jelly.Referenceable):
     """The one object that a stranger can call."""
 
+    _pb_methods_of_protocol = frozenset(("login",))
     _naming: Naming  # weakly: it keeps this root, not this root it
 
     def __init__(
@@ -182,6 +183,7 @@ class LoginRoot(jelly.Referenceable):
         # Of each identity one is held here: a login counts for names after its client has released it, until
         # it is ended. More would tell nothing, and who logs in again and again would fill the memory.
         self._held: dict[str, LoggedIn] = {}
+        self._presence = Presence(face)
         face.watch(self._lost)
 
     def begin_naming(self) -> Naming:
@@ -244,18 +246,13 @@ class LoginRoot(jelly.Referenceable):
         log.info("login refused from %s: %s", peer, why, extra=fields("login.refused", peer=peer))
         return cred.LoginFailed(why)
 
-    def _tell(self, what: str, user: str, mechanism: str) -> None:
-        watch = self._face.broker.watch
-        if watch is not None:
-            watch.tell(what, LoginEvent(self._face.connection, user, mechanism))
-
     def refuse(self, user: str | None, mechanism: str) -> Awaitable[Told]:
         """Count a refusal, at once: CANCEL ends the call, and must not end this; after the third hang up.
 
         Returns:
             What raises LoginFailed, in due time.
         """
-        self._tell("login_refused", user or "", mechanism)
+        self._presence.refused(user or "", mechanism)
         self._count_refusal(user)
         return self._refused()
 
@@ -282,10 +279,10 @@ class LoginRoot(jelly.Referenceable):
         """Let somebody in."""
         self._attempts.succeeded(identity.name)
         self._admit()
-        logged_in = LoggedIn(identity, self._auth, self._face, self._ended)
+        logged_in = LoggedIn(identity, self._auth, self._face, self._ended, self._presence)
         self.logged_in.add(logged_in)
         self._held[logged_in.name] = logged_in
-        self._tell("logged_in", identity.name, mechanism)
+        self._presence.begin(logged_in, identity.name, mechanism)
         tables = self._face.broker.tables
         if tables.may_log(logging.INFO, "login.accepted"):
             log.info(
@@ -309,14 +306,17 @@ class LoginRoot(jelly.Referenceable):
     def _lost(self) -> None:
         """End what was logged in over the connection that was lost."""
         self._auth.forget(self, self._face)
-        self._held.clear()
         self._begun = None
         for logged_in in self.logged_in:
             logged_in.leave()
+        self._presence.lost()
+        self._held.clear()
 
 
 class Responder(jelly.Referenceable):
     """Takes the answer to one challenge, once."""
+
+    _pb_methods_of_protocol = frozenset(("respond",))
 
     def __init__(self, root: LoginRoot) -> None:
         self.login: cred.Login | None = None

@@ -40,7 +40,16 @@ _OUTCOMES: Final[dict[str, Outcome]] = {
 }
 _REFERENCES: Final = ("reference_given", "reference_returned", "reference_received", "reference_dropped")
 _BYTES: Final = ("bytes_received", "bytes_sent")
-_REST: Final = ("connection_opened", "connection_closed", "logged_in", "login_refused")
+_REST: Final = (
+    "connection_opened",
+    "connection_closed",
+    "logged_in",
+    "login_refused",
+    "logged_out",
+    "attached",
+    "attach_refused",
+    "detached",
+)
 
 Entered = list[AbstractContextManager[Any]]
 

@@ -78,6 +78,12 @@ class ServedCall(CallEvent):
         return "" if found is None else found.__name__
 
     @property
+    def is_of_protocol(self) -> bool:
+        """Whether a library made it for itself, as `CallEvent` says."""
+        own = getattr(self._begun[3][2], "_pb_methods_of_protocol", ())
+        return super().is_of_protocol or self._begun[1] in own
+
+    @property
     def call_id(self) -> int:
         """That of the call; 0 where no answer is wanted."""
         id: int = self._begun[4]

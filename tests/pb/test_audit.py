@@ -189,8 +189,11 @@ def test_audit_in_a_log_is_one_line_and_an_event(caplog):
     record = caplog.records[-1]
 
     assert FIELDS == set(record.audit)
+    ask(member, 'a "b" c=d')
+    pump.run()
+    assert r'method="a \"b\" c=d" outcome=refused' in caplog.records[-1].getMessage()
     assert (
-        "event=call side=callee peer=the connection of server identity=ann service=chat "
-        "perspective=ann the mod\\xe9rator object=Member 1 method=say outcome=answered bytes_in=5 "
+        'event=call side=callee peer="the connection of server" identity=ann service=chat '
+        'perspective="ann the mod\\xe9rator" object="Member 1" method=say outcome=answered bytes_in=5 '
         "bytes_out=2 ms=0.0"
     ) == record.getMessage()
