@@ -244,10 +244,11 @@ def on_disconnect(
 ) -> Callable[[], None]:
     """Call `callback(reference)` once when the connection of `reference` ends; soon, if it has ended.
 
-    What came under a perspective, an argument of one of its methods say, is dead as soon as its user has
-    left, or was put out: that is told too. The reference is not kept alive for it: where it was collected
-    before, nobody is told. An error in `callback` is logged and does not keep others from being called. What
-    it returns is awaited if it can.
+    Also when its owner takes it away: by `pb.revoke`, or because it was passed on to this side and the
+    connection that it came over there has ended. What came under a perspective, an argument of one of its
+    methods say, is dead as soon as its user has left, or was put out: that is told too. The reference is not
+    kept alive for it: where it was collected before, nobody is told. An error in `callback` is logged and
+    does not keep others from being called. What it returns is awaited if it can.
 
     Returns:
         A function that takes the registration back; calling it twice, or too late, does nothing.
@@ -267,7 +268,7 @@ def on_disconnect(
             if isinstance(result, Awaitable):
                 link.spawn(_await(result))
 
-    return ended.watch_under(link, _row_of(reference).scope, tell, weak)
+    return ended.watch_dead(link, _row_of(reference), tell, weak)
 
 
 async def _await(result: Awaitable[object]) -> None:

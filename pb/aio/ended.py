@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from pb.errors import Gone
 from pb.holding.watchers import Watchers
 from pb.wire.state import State
 
@@ -57,6 +58,41 @@ def watch_under(
             link.loop.call_soon(watcher)
 
     return scope.watch(soon, of)
+
+
+def watch_dead(link: Link, row: Any, watcher: Callable[[], None], of: weakref.ref[Any]) -> Callable[[], None]:
+    """Call `watcher` once, soon after a reference or a replica is dead; soon, if it is.
+
+    That is so when its owner has taken it away, with the user under whom it came, and with the connection.
+
+    Args:
+        row: what is known of it.
+        of: as for `watch`.
+
+    Returns:
+        What takes that back.
+    """
+    forgets: list[Callable[[], None]] = []
+
+    def forget() -> None:
+        while forgets:
+            forgets.pop()()
+
+    def once() -> None:
+        if forgets:
+            forget()
+            watcher()
+
+    def soon() -> None:
+        if not link.loop.is_closed():
+            link.loop.call_soon(once)
+
+    forgets.append(watch_under(link, row.scope, once, of))
+    if row.scope.tables.is_open:
+        forgets.append(row.scope.broker.holdings.watch_gone(row.id, soon, of))
+        if getattr(row, "dead", None) is Gone:
+            soon()
+    return forget
 
 
 def tell(link: Link) -> None:

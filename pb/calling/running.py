@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..context import Inherited, inherited
 from ..dispatch import Kind
-from ..errors import Cancelled, DeadlineExceeded, Gone, NotExecuted
+from ..errors import Cancelled, DeadlineExceeded, Gone, NotExecuted, OutcomeUnknown
 
 if TYPE_CHECKING:
     from ..caches.replica import Replica
@@ -243,6 +243,10 @@ class Relay:
         self._is_over = True
         if isinstance(error, NotExecuted):
             error = Gone(f"the connection to the object was lost; {error}")
+        elif isinstance(error, OutcomeUnknown):
+            error = Gone(
+                "the connection to the object was lost while the call was under way; it may have run"
+            )
         self._serving.finish(self.id, self)
         self._serving.fail(self.id, self.scope, error, relayed=True)
         self.scope.direct.leave()

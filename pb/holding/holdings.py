@@ -5,6 +5,7 @@ Spec: spec/3-messages.md, RELEASE and GONE; spec/4-references.md, "Revocation".
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from ..calling.giving_up import give_up_under
 from ..dispatch import Kind
 from ..errors import Gone, NotExecuted, ProtocolError
 from ..wire.fields import numbers_of
+from .watchers import WatchersOfGone
 
 if TYPE_CHECKING:
     from ..broker import Broker
@@ -30,13 +32,14 @@ _MAX_NUMBERS = 400
 class Holdings:
     """Give up what the peer lets us hold, and take back what we let it hold."""
 
-    __slots__ = ("_outbox", "_pack", "_tables", "broker")
+    __slots__ = ("_outbox", "_pack", "_tables", "_watchers", "broker")
 
     def __init__(self, tables: Tables, outbox: Outbox, pack: Pack, broker: Broker) -> None:
         self._tables = tables
         self._outbox = outbox
         self._pack = pack
         self.broker = broker
+        self._watchers: WatchersOfGone | None = None
 
     def release_dropped(self) -> None:
         """Tell the peer which of its objects nobody here holds any longer."""
@@ -58,6 +61,18 @@ class Holdings:
         for number in numbers_of(envelope, "GONE is [8, [id, …]]"):
             for export in self._tables.mark_gone(number):
                 export.scope.broker.holdings.revoke(export)
+            for tell in self._watchers.take(number) if self._watchers is not None else ():
+                tell()
+
+    def watch_gone(self, id: int, watcher: Callable[[], None], of: weakref.ref[Any]) -> Callable[[], None]:
+        """Call `watcher` when the peer takes one of its objects away; return what takes that back.
+
+        Args:
+            of: the reference without which there is nobody to be told.
+        """
+        if self._watchers is None:
+            self._watchers = WatchersOfGone()
+        return self._watchers.add(id, watcher, of)
 
     def tell_gone(self, ids: Sequence[int]) -> None:
         """Send GONE."""

@@ -202,9 +202,11 @@ def on_disconnect(
 ) -> Callable[[], None]:
     """Call `callback(reference)` once when the connection of `reference` ends; soon, if it has ended.
 
-    What came under a perspective, an argument of one of its methods say, is dead as soon as its user has
-    left, or was put out: that is told too. It is called in a worker thread. The reference is not kept alive
-    for it: where it was collected before, nobody is told. An error in `callback` is logged.
+    Also when its owner takes it away: by `pb.revoke`, or because it was passed on to this side and the
+    connection that it came over there has ended. What came under a perspective, an argument of one of its
+    methods say, is dead as soon as its user has left, or was put out: that is told too. It is called in a
+    worker thread. The reference is not kept alive for it: where it was collected before, nobody is told. An
+    error in `callback` is logged.
 
     Returns:
         A function that takes the registration back; calling it twice, or too late, does nothing.
@@ -220,7 +222,7 @@ def on_disconnect(
         if weak() is not None:
             link.offer(Chore("a callback of on_disconnect", lambda: _tell(weak, callback)))
 
-    forget = link.background.call(ended.watch_under, link, aio._row_of(reference).scope, tell, weak)
+    forget = link.background.call(ended.watch_dead, link, aio._row_of(reference), tell, weak)
     return lambda: link.background.call(forget)
 
 

@@ -160,3 +160,50 @@ def test_nobody_is_kept_who_would_be_told_of_a_reference_that_was_dropped(tmp_pa
     left, is_told = run(main(), loop)
     assert left <= 16
     assert is_told, "those that are held, in their order, but for the one that was taken back"
+
+
+class Middle(pb.Root):
+    """Hands on what it was given."""
+
+    def remote_keep(self, thing):
+        self.kept = thing
+
+    def remote_get(self):
+        return self.kept
+
+    def remote_own(self):
+        self.own = Thing()
+        return self.own
+
+
+class Thing(pb.Referenceable):
+    """Something to be called."""
+
+
+def test_who_holds_what_was_passed_on_is_told_when_that_has_gone(loop):
+    """Its connection lives, but the object is there no more: a worker that another one knows, say."""
+
+    async def main():
+        middle, told = Middle(), []
+        async with pb.serve(middle, "memory://told-of-gone") as server:
+            far = await pb.open_connection(server.url)
+            await far.root.keep(Thing())
+            async with pb.open_connection(server.url) as near:
+                proxy, own = await near.root.get(), await near.root.own()
+                pb.on_disconnect(proxy, lambda each: told.append(("taken back", each)))()
+                pb.on_disconnect(proxy, lambda each: told.append(("proxy", each)))
+                pb.on_disconnect(own, lambda each: told.append(("own", each)))
+                await far.close()
+                await settle(lambda: told)
+                assert [("proxy", proxy)] == told
+                pb.on_disconnect(proxy, lambda each: told.append(("late", each)))
+                await settle(lambda: len(told) == 2)
+                assert pb.is_live(own)
+                pb.revoke(middle.own, server)
+                await settle(lambda: len(told) == 3)
+                assert [("late", proxy), ("own", own)] == told[1:]
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        assert 3 == len(told)
+
+    run(main(), loop)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 
-from pb.holding.watchers import Watchers
+from pb.holding.watchers import Watchers, WatchersOfGone
 
 
 class Held:
@@ -55,3 +55,35 @@ def test_many_that_are_held_are_looked_through_seldom():
 
     assert 4097 == len(watchers) == len([*watchers])
     assert Counted.looks <= 2 * 4096
+
+
+def test_those_of_an_object_are_told_when_it_is_gone():
+    """Once, and nobody else; what takes one back may be called at any time."""
+    watchers, held = WatchersOfGone(), Held()
+    first, second, third = (lambda: 1), (lambda: 2), (lambda: 3)
+    of = weakref.ref(held)
+    watchers.add(1, first, of)
+    forget_second, forget_third = watchers.add(1, second, of), watchers.add(2, third, of)
+    forget_second()
+    forget_second()
+
+    assert [first] == watchers.take(1)
+    assert [] == watchers.take(1)
+    assert 1 == len(watchers)
+    forget_third()
+    forget_third()
+    assert (0, []) == (len(watchers), watchers.take(2))
+
+
+def test_those_of_what_is_gone_here_are_forgotten_too():
+    """A peer may send objects without end that a program watches."""
+    watchers, held = WatchersOfGone(), Held()
+    kept = [watchers.add(0, len, weakref.ref(held))]
+    for id in range(1, 1000):
+        kept.append(watchers.add(id, len, weakref.ref(Held())))
+        gc.collect() if id % 100 == 0 else None
+
+    assert len(watchers) <= 16
+    assert [len] == watchers.take(0)
+    kept[-1]()
+    kept[-1]()

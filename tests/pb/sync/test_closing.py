@@ -32,3 +32,21 @@ def test_a_method_may_close_its_server():
         connection.wait_closed()
         with pytest.raises(OSError):
             sync.open_connection(server.url)
+
+
+class Keeper(pb.Root):
+    def remote_new(self):
+        self.thing = pb.Referenceable()
+        return self.thing
+
+
+def test_who_holds_what_is_taken_away_is_told():
+    """Its connection lives. In a worker thread, as of an end."""
+    root = Keeper()
+    told, done = [], threading.Event()
+    with sync.serve(root, "memory://taken-away") as server, sync.open_connection(server.url) as connection:
+        thing = connection.root.new()
+        sync.on_disconnect(thing, lambda each: (told.append(each), done.set()))
+        sync.revoke(root.thing, server)
+        assert done.wait(20)
+        assert [thing] == told
