@@ -21,12 +21,17 @@ PENALTY_S: Final = (5.0, 600.0)
 DELAY_S: Final = (0.25, 8.0)
 # After so long without a failure, the count is halved.
 HALF_LIFE_S: Final = 300.0
+# Connections that have not logged in: so many before some are refused by chance, and so many at most.
+STRANGERS: Final = (64, 256)
+# Of these, how many from one source that is not this machine.
+STRANGERS_OF_SOURCE: Final = 16
 # Sources and names remembered, of each kind: about 10 MB. The longest unused is forgotten first.
 REMEMBERED: Final = 65_536
 # 2 ** 32 is over every bound above; beyond, the power would only grow.
 MAX_DOUBLINGS: Final = 32
 # Of IPv6 that is one source.
 _PREFIX: Final = 64
+_LOOPBACK_6: Final = "::/64"  # what source_of() makes of ::1
 
 
 class _Mark:
@@ -105,9 +110,14 @@ class Throttle:
         trusted: addresses and networks, such as "10.0.0.7" and "192.168.0.0/16", that are never refused as a
             source, because many come from there: a front end, an office. Names are held back all the same.
             Whoever can send from one guesses as fast as the names allow.
+        strangers: how many connections may be there that have not logged in: up to the first number all,
+            from there on fewer and fewer, by chance, and up to the second at most.
+        strangers_of_source: how many of them may come from one source that is not trusted; None for 16, and
+            from this machine as many as in all: who connects there is a front end, or could do worse.
 
     Raises:
-        ValueError: one of them is no address or network, or a part of an IPv6 /64, which is one source.
+        ValueError: one of them is no address or network, or a part of an IPv6 /64, which is one source; or
+            the numbers make no sense.
     """
 
     def __init__(
@@ -118,7 +128,19 @@ class Throttle:
         delay_s: tuple[float, float] = DELAY_S,
         remembered: int = REMEMBERED,
         trusted: Iterable[str] = (),
+        strangers: tuple[int, int] = STRANGERS,
+        strangers_of_source: int | None = None,
     ) -> None:
+        if not 0 <= strangers[0] <= strangers[1] or strangers[1] < 1:
+            raise ValueError(
+                f"strangers={strangers}: expected two numbers, the second from 1 and the first on"
+            )
+        if strangers_of_source is not None and strangers_of_source < 1:
+            raise ValueError(
+                f"strangers_of_source={strangers_of_source}: expected a number from 1 on, or None"
+            )
+        self.strangers = strangers
+        self._strangers_of_source = strangers_of_source
         self._trusted = [_network(each) for each in trusted]
         self._sources = _Marks(clock, penalty_s, remembered, ATTEMPTS - 1)
         self._names = _Marks(clock, delay_s, remembered, ATTEMPTS)
@@ -132,6 +154,14 @@ class Throttle:
         except ValueError:
             return False  # a user of this machine, say
         return any(found.version == each.version and found.subnet_of(each) for each in self._trusted)
+
+    def strangers_of(self, source: str) -> int | None:
+        """Return how many connections from a source may be there that have not logged in; None: as in all."""
+        if self.is_trusted(source):
+            return None
+        if self._strangers_of_source is not None:
+            return self._strangers_of_source
+        return None if _is_here(source) else STRANGERS_OF_SOURCE
 
     def penalty_s(self, source: str) -> float:
         """Return how long connections from a source are to be refused, in seconds; 0 if they are welcome.
@@ -191,6 +221,11 @@ class Attempts:
     def delay_s(self, name: str | None) -> float:
         """Return how long to hold back the answer, in seconds."""
         return 0.0 if name is None else self._throttle.delay_s(name)
+
+
+def _is_here(source: str) -> bool:
+    """Tell whether a source is this machine: a user of it, or a loopback address."""
+    return source.startswith(("uid ", "127.")) or source == _LOOPBACK_6
 
 
 def _network(text: str) -> Any:

@@ -139,6 +139,8 @@ def is_refusal(error: BaseException) -> bool:
 def is_silent(error: BaseException) -> bool:
     """Tell whether a try ended because the server hung up before its HELLO."""
     is_lost = isinstance(error, ConnectionError | ssl.SSLError) and not isinstance(error, Error)
+    if isinstance(error.__cause__, ProtocolError):  # it said why
+        return False
     return is_lost and not isinstance(error, ConnectionRefusedError)
 
 

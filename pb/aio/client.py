@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import ssl
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Unpack, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Unpack, overload
 
 import jelly
 from jelly._article import a
@@ -31,6 +31,12 @@ if TYPE_CHECKING:
 
     from .options import ConnectOptions
     from .reconnecting import LastingConnection
+
+# How a server ends a connection over which it has not been asked anything yet. Spec: spec/9-login.md, PB-A51.
+_REFUSALS: Final = {
+    messages.BYE_POLICY: "lets nobody in from here",
+    messages.BYE_LIMIT: "lets nobody in just now",
+}
 
 
 @overload
@@ -259,9 +265,9 @@ async def _open(
         raise
     refusal = brokers[-1].error
     if refusal is not None:
-        if refusal.code == messages.BYE_POLICY:
+        if refusal.code in _REFUSALS:
             # It came with the HELLO, before anything was asked.
-            raise ConnectionError(f"{address} lets nobody in from here: {refusal}") from refusal
+            raise ConnectionError(f"{address} {_REFUSALS[refusal.code]}: {refusal}") from refusal
         logged.ends(brokers[-1].tables.peer_name, refusal, None)  # which no error says
     links[-1].ready = None  # from here on the log is told why it ends
     return links[-1].connection

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import jelly
 from pb import interfaces, messages
+from pb.bounds.crowded import Crowded
 from pb.errors import Forbidden
 
 from . import logged
@@ -48,7 +49,8 @@ def let_in(link: Link, check: Callable[[asyncio.BaseTransport], None] | None, ro
         if isinstance(error, Forbidden):
             # The peer is told why it is not let in; its HELLO is not waited for (PB-A51).
             broker.start()
-            broker.close(messages.BYE_POLICY, str(error))
+            code = messages.BYE_LIMIT if isinstance(error, Crowded) else messages.BYE_POLICY
+            broker.close(code, str(error))
         else:
             broker.connection_lost(f"the connection was refused: {error}")
             link.transport.abort()

@@ -67,7 +67,7 @@ class AuthRoot:
         # Its own, not the authorizer's: another root of the same authorizer may let nobody in unnamed.
         self.verifiers = () if anonymous is None else (cred.AnonymousVerifier(anonymous),)
         self.throttle = throttle or cred.Throttle()
-        self.strangers = Strangers()
+        self.strangers = Strangers(bounds=self.throttle.strangers)
         self.faces: set[Any] = getattr(application, "faces", set())  # of the connections that are open
         self.attachments: dict[cred.Attachment, Attachment] = {}
         self._roots: set[LoginRoot] = set()  # of these connections
@@ -86,7 +86,7 @@ class AuthRoot:
         return self._enter(source)
 
     def _enter(self, source: str) -> Callable[[], None]:
-        return self.strangers.enter("" if self.throttle.is_trusted(source) else source)
+        return self.strangers.enter(source, self.throttle.strangers_of(source))
 
     def _check_penalty(self, source: str) -> None:
         # "" are those in this very process: they would shut out each other.

@@ -11,12 +11,12 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
-from pb.errors import Forbidden
+from cred.throttle import STRANGERS, STRANGERS_OF_SOURCE
+from pb.bounds.crowded import Crowded
 
-FREE: Final = 64
-FULL: Final = 256
+FREE, FULL = STRANGERS
+MOST_OF_ONE_SOURCE: Final = STRANGERS_OF_SOURCE
 DROP_PERCENT: Final = 30
-MOST_OF_ONE_SOURCE: Final = 16
 
 
 class Strangers:
@@ -24,35 +24,40 @@ class Strangers:
 
     Args:
         chance: returns a number from 0 to below its argument.
+        bounds: how many before some are dropped by chance, and at most.
     """
 
-    def __init__(self, chance: Callable[[int], int] = secrets.randbelow) -> None:
+    def __init__(
+        self, chance: Callable[[int], int] = secrets.randbelow, bounds: tuple[int, int] = STRANGERS
+    ) -> None:
         self._chance = chance
+        self._free, self._full = bounds
         self._sources: Counter[str] = Counter()
         self._count = 0
 
     def __len__(self) -> int:
         return self._count
 
-    def enter(self, source: str) -> Callable[[], None]:
+    def enter(self, source: str, most: int | None = MOST_OF_ONE_SOURCE) -> Callable[[], None]:
         """Count one more, and return what counts it out: when it has logged in, or has gone.
 
         Args:
-            source: "" where the bound for one source does not apply: on this machine, and for one that is
-                trusted.
+            source: "" for those in this very process.
+            most: how many from one source; None: as many as in all.
 
         Raises:
-            Forbidden: there are too many already.
+            Crowded: there are too many already.
         """
-        if source and self._sources[source] >= MOST_OF_ONE_SOURCE:
-            raise Forbidden(f"{MOST_OF_ONE_SOURCE} connections from {source} have not logged in yet")
-        if self._count >= FULL:
-            raise Forbidden(f"{FULL} connections have not logged in yet")
-        if self._count >= FREE:
+        if source and most is not None and self._sources[source] >= most:
+            raise Crowded(f"{most} connections from {source} have not logged in yet; try again soon")
+        if self._count >= self._full:
+            raise Crowded(f"{self._full} connections have not logged in yet; try again soon")
+        if self._count >= self._free:
             # From DROP_PERCENT at the first bound to all at the second.
-            percent = DROP_PERCENT + (100 - DROP_PERCENT) * (self._count - FREE) // (FULL - FREE)
-            if self._chance(100) < percent:
-                raise Forbidden(f"{self._count} connections have not logged in yet; dropped by chance")
+            over, room = self._count - self._free, self._full - self._free
+            if self._chance(100) < DROP_PERCENT + (100 - DROP_PERCENT) * over // room:
+                text = "connections have not logged in yet; dropped by chance, try again soon"
+                raise Crowded(f"{self._count} {text}")
         self._count += 1
         self._sources[source] += 1
         left = False

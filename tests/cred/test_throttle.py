@@ -229,3 +229,23 @@ def test_what_can_be_no_source_cannot_be_trusted(text, why):
     """Else it would be found out when the office is shut out."""
     with pytest.raises(ValueError, match=why):
         Throttle(trusted=[text])
+
+
+def test_how_many_may_wait_of_one_source():
+    """16, but from this machine; or as many as the operator says, wherever that is."""
+    here = ("127.0.0.1", "uid 1000", source_of("::1"))
+    assert [16, None, None, None] == [Throttle().strangers_of(each) for each in ("10.0.0.1", *here)]
+    said = Throttle(strangers_of_source=3, trusted=["10.0.0.2"])
+    assert [3, 3, 3, 3] == [said.strangers_of(each) for each in ("10.0.0.1", *here)]
+    assert said.strangers_of("10.0.0.2") is None
+    assert (64, 256) == said.strangers
+
+
+@pytest.mark.parametrize("numbers", [(-1, 5), (6, 5), (0, 0)])
+def test_numbers_of_those_who_wait_have_to_make_sense(numbers):
+    """Else nobody would ever get in."""
+    with pytest.raises(ValueError, match="expected two numbers"):
+        Throttle(strangers=numbers)
+    with pytest.raises(ValueError, match="strangers_of_source=0: expected a number from 1 on, or None"):
+        Throttle(strangers_of_source=0)
+    assert (5, 5) == Throttle(strangers=(5, 5)).strangers

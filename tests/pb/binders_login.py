@@ -17,6 +17,7 @@ import pb
 from pb import messages
 from pb.auth.channel import channel_of
 from pb.auth.remote_identity import RemoteIdentity, log_in
+from pb.bounds.crowded import Crowded
 from pb.security import Security
 
 from ..test_spec import unpack
@@ -217,6 +218,16 @@ def locked_out(play):
     play.side.broker.close(messages.BYE_POLICY, str(caught.value))
 
 
+def crowded(play):
+    """Refuse the client, as others from its address wait."""
+    face = LoginSide("S", Security(address="192.0.2.7", is_local=True))
+    for _ in range(16):
+        play.auth.knock("192.0.2.7")
+    with pytest.raises(Crowded) as caught:
+        play.auth.make_root(face)
+    play.side.broker.close(messages.BYE_LIMIT, str(caught.value))
+
+
 # (conversation, role) -> what a side does of its own, each before the frame of that number.
 ACTS = {
     ("10-login-scram", "C"): {
@@ -279,6 +290,8 @@ ACTS = {
     },
     ("38-locked-out", "S"): {0: locked_out},
     ("38-locked-out", "C"): {3: logs_in()},
+    ("41-crowded", "S"): {0: crowded},
+    ("41-crowded", "C"): {3: logs_in()},
 }
 
 

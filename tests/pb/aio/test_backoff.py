@@ -111,6 +111,17 @@ def test_who_is_refused_waits_long():
     assert 2.1 == streak.next_s(REFUSED, True)
 
 
+def test_who_comes_in_a_crowd_waits_as_after_a_loss():
+    """It has done nothing; a crowd that waited long together would come again together."""
+    crowded = pb.ProtocolError("16 connections have not logged in yet", messages.BYE_LIMIT)
+    behind, told = pb.NotExecuted("lost again at once"), ConnectionError("lets nobody in just now")
+    behind.__cause__ = told.__cause__ = crowded
+
+    assert [0.0] * 6 == waits(crowded, behind, told, told, told, crowded)
+    streak = Streak(pb.Reconnect(chance=lambda: 1.0))
+    assert [0.1, 0.2, 0.4] == [streak.next_s(crowded, True) for _ in range(3)]
+
+
 def test_who_is_hung_up_on_waits_long_from_the_second_time_on():
     """Over TLS that is all a server says to who is refused; once it may just have been going down."""
     assert [0.0, 5.0, 10.0] == waits(SILENT, ConnectionResetError(), ssl.SSLError("eof"))

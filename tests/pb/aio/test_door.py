@@ -30,6 +30,7 @@ def counting(scheme, path, test):
 
     async def main():
         house = await filled()
+        house.application.root.throttle = cred.Throttle(strangers_of_source=MOST_OF_ONE_SOURCE)
         async with Place(scheme, path).serve(house.application.root) as server:
             await test(server, house.application.root)
 

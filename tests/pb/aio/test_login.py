@@ -130,6 +130,7 @@ def test_the_seventeenth_of_one_source_that_has_not_logged_in_is_refused(tmp_pat
 
     async def main():
         house = await filled()
+        house.application.root.throttle = cred.Throttle(strangers_of_source=16)
         async with Place("pb", tmp_path).serve(house.application.root) as server:
             waiting = [await pb.open_connection(server.url) for _ in range(16)]
             for leave in (waiting[0].login("alice", PASSWORD), waiting[1].close()):

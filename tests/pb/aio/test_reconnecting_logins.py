@@ -331,3 +331,28 @@ def test_a_server_that_does_not_prove_itself_ends_it_for_good(tmp_path):
             await settle(lambda: not spot.server.connections)
 
     run(main())
+
+
+def test_a_crowd_from_one_address_gets_in_without_waiting_long(tmp_path):
+    """More than may wait there at a time: who is too many is told by BYE 6, and comes again soon (PB-A51)."""
+    slept = set()
+
+    async def sleep(seconds):
+        slept.add(seconds)
+        await asyncio.sleep(0.001)
+
+    async def main():
+        house = await filled()
+        house.application.root.throttle = cred.Throttle(strangers_of_source=2)
+        crowd = quick(retries_first=True, refused_s=3600.0, sleep=sleep)
+        async with Spot(house.application.root, tmp_path, "pb") as spot:
+
+            async def come():
+                async with pb.open_connection(spot.url, reconnect=crowd) as connection:
+                    return (await connection.login(credentials=credentials)).name
+
+            credentials = cred.Password("alice", PASSWORD)
+            assert ["alice"] * 12 == await asyncio.gather(*(come() for _ in range(12)))
+
+    run(main())
+    assert {0.0} == slept

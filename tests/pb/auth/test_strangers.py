@@ -8,6 +8,7 @@ import cred
 import pb
 from pb.auth.root import AuthRoot
 from pb.auth.strangers import DROP_PERCENT, FREE, FULL, MOST_OF_ONE_SOURCE, Strangers
+from pb.bounds.crowded import Crowded
 from pb.security import Security
 
 from .doors import Knock, Told, authorizer
@@ -86,7 +87,7 @@ def test_at_256_nobody_comes_in():
     """However lucky."""
     strangers = Strangers(lucky)
     leave = fill(strangers, FULL)
-    with pytest.raises(pb.Forbidden, match=r"^256 connections have not logged in yet$"):
+    with pytest.raises(pb.Forbidden, match=r"^256 connections have not logged in yet; try again soon$"):
         strangers.enter("the 257th")
     leave[0]()
     strangers.enter("the 257th")
@@ -136,3 +137,38 @@ def test_a_trusted_source_may_have_more_at_the_door():
         auth.knock("10.0.0.8")
     with pytest.raises(pb.Forbidden):
         auth.knock("10.0.0.8")
+
+
+def test_who_runs_the_server_says_how_many_may_wait():
+    """A front end, an office or a laboratory of test machines is one source, and an honest one."""
+    throttle = cred.Throttle(strangers=(2, 4), strangers_of_source=3)
+    auth = AuthRoot(authorizer(), throttle=throttle)
+    auth.strangers._chance = lucky
+    for _ in range(3):
+        auth.knock("127.0.0.1")
+    with pytest.raises(Crowded, match=r"^3 connections from 127.0.0.1 have not logged in yet; try"):
+        auth.knock("127.0.0.1")
+    auth.knock("10.0.0.8")
+    with pytest.raises(Crowded, match=r"^4 connections have not"):
+        auth.knock("10.0.0.9")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.1.2.3", "::1", "uid 1000"])
+def test_those_on_this_machine_are_bounded_in_all_only(address):
+    """A front end is there, or the tests of a whole company; who means harm from there could do worse."""
+    auth = AuthRoot(authorizer())
+    for _ in range(FREE):
+        auth.knock(address)
+    auth.strangers._chance = unlucky
+    with pytest.raises(Crowded, match="64 connections have not logged in yet; dropped by chance, try again"):
+        auth.knock(address)
+
+
+@pytest.mark.parametrize("address", ["10.0.0.1", "1127.0.0.1.example", "2001:db8::1", "::2:1:0:0:1"])
+def test_those_elsewhere_are_bounded_by_source(address):
+    """Also where the name looks a little like that of this machine."""
+    auth = AuthRoot(authorizer())
+    for _ in range(MOST_OF_ONE_SOURCE):
+        auth.knock(address)
+    with pytest.raises(Crowded, match="16 connections from"):
+        auth.knock(address)
