@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from ._blueprint import checked_state, set_fields
 from ._fields import declared_fields
-from .flavours import RemoteCache, check_flavour
+from .flavours import Cacheable, RemoteCache, check_flavour
 from .visibility import Rule, Visibility, visibility_of
 
 Hook = TypeVar("Hook", bound=Callable[..., object])
@@ -26,12 +26,23 @@ class CachePlan:
         cls: the class; its subclasses are not meant.
         name: the wire name.
         makes_replicas: whether this side may build instances: the class is a RemoteCache.
+        from_clients: whether also where the peer is a client.
         finish: the post_unjelly hook, or None.
         visibility: who is shown which key of the state, or None.
         selection: the rules that the state is still to be cut by, or None.
     """
 
-    __slots__ = ("_accept", "_put", "cls", "finish", "makes_replicas", "name", "selection", "visibility")
+    __slots__ = (
+        "_accept",
+        "_put",
+        "cls",
+        "finish",
+        "from_clients",
+        "makes_replicas",
+        "name",
+        "selection",
+        "visibility",
+    )
 
     def __init__(
         self,
@@ -40,8 +51,10 @@ class CachePlan:
         put: Callable[[Any, Any], object],
         accept: Callable[[Any], Any],
         visibility: Visibility | None,
+        from_clients: bool,
     ) -> None:
         self.cls = cls
+        self.from_clients = from_clients
         self.visibility = visibility
         # A mark of the function, not of the class: an override that adds to the state has not got it.
         hook = getattr(cls, "get_state_to_cache_and_observe_for", None)
@@ -68,6 +81,7 @@ def plan_cache(
     fields: Sequence[str] | None = None,
     check: Callable[[Any], object] | None = None,
     visible: Mapping[str, Rule] | None = None,
+    from_clients: bool | None = None,
 ) -> CachePlan:
     """Make the plan of a class that is Cacheable, a RemoteCache, or both.
 
@@ -96,7 +110,9 @@ def plan_cache(
         )
     hidden = frozenset() if visibility is None else visibility.names
     accept = checked_state(cls.__name__, None, declared, check, hidden)
-    return CachePlan(cls, name, put, accept, visibility)
+    if from_clients is None:  # who publishes objects of a class wants none that somebody else has made
+        from_clients = not issubclass(cls, Cacheable)
+    return CachePlan(cls, name, put, accept, visibility, from_clients)
 
 
 def _check_replica(cls: type) -> None:

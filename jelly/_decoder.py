@@ -43,6 +43,7 @@ class Decoder:
         limits: ours.
         relay: True carries copies of unknown classes along as Relayed instead of refusing them.
         remote_error: the class made for errors that are not registered.
+        serves: whether what it reads comes from clients, of which some caches are not taken.
         accelerate: False leaves all to msgpack, also what msgspec reads faster where it is installed.
     """
 
@@ -53,6 +54,7 @@ class Decoder:
         *,
         relay: bool = False,
         remote_error: type[RemoteError] = RemoteError,
+        serves: bool = False,
         accelerate: bool = True,
     ) -> None:
         self.limits = limits
@@ -63,6 +65,7 @@ class Decoder:
         self._unchecked = min(limits.max_containers, BULK_BYTES)
         self._short = min(limits.max_depth, limits.max_containers, _SMALL)
         self.relay = relay
+        self.serves = serves
         self.remote_error = remote_error
         self.plans: dict[str, Plan] = registry.snapshot()
         self.quick: dict[str, Quick] = {

@@ -148,6 +148,14 @@ def _make_replica(reading: Reading, name: str) -> tuple[CachePlan | None, Any]:
             InsecureJelly(f"{quote(name)} is not registered here as a RemoteCache", "pb.Unregistered")
         )
         return None, None
+    if reading.decoder.serves and not plan.from_clients:
+        reading.refuse(
+            InsecureJelly(
+                f"{quote(name)} is published by this side, and taken from no client unless from_clients=True",
+                "pb.Unregistered",
+            )
+        )
+        return None, None
     if reading.violation is not None:
         return None, None
     try:

@@ -50,6 +50,7 @@ class Registry:
         visible: Mapping[str, Rule] | None = None,
         upgrades: Mapping[str, Change] | None = None,
         downgrade: tuple[str, Change] | None = None,
+        from_clients: bool | None = None,
     ) -> None:
         """Admit a class: dataclass, attrs class, pydantic model, NamedTuple, Enum, exception, Cacheable,
         RemoteCache, or any with hooks or fields.
@@ -65,6 +66,9 @@ class Registry:
                 returns is looked at like any state.
             downgrade: an older wire name to send, until every peer knows the newest, and what makes its
                 state of the newest one.
+            from_clients: of a cache, whether a server takes replicas of what its clients publish. None: only
+                if nothing of the class can be published here, because it is no Cacheable. Else whoever is
+                connected could pass an object of his own for one of the server's.
 
         What arrives in a field may be of any type: annotations are not enforced, `check` is for that. No
         `__init__` or `__post_init__` runs on arrival, but a `factory` and the validators of a pydantic model.
@@ -80,7 +84,13 @@ class Registry:
         if not isinstance(cls, type):
             raise TypeError(f"a class is registered, not {cls!r}")
         if issubclass(cls, BaseException):
-            _forbid(f"{cls.__name__} is an error", upgrades=upgrades, downgrade=downgrade, visible=visible)
+            _forbid(
+                f"{cls.__name__} is an error",
+                upgrades=upgrades,
+                downgrade=downgrade,
+                visible=visible,
+                from_clients=from_clients,
+            )
             if visibility_of(cls, fields) is not None:
                 raise TypeError(f"{cls.__name__} is an error, and rules are not for errors")
             plan = plan_error(cls, name, fields, factory)
@@ -88,8 +98,9 @@ class Registry:
             _hint(plan)
         elif issubclass(cls, Cacheable | RemoteCache):
             _forbid(f"{cls.__name__} is a cache", upgrades=upgrades, downgrade=downgrade, factory=factory)
-            self._put(plan_cache(cls, name, fields, check, visible))
+            self._put(plan_cache(cls, name, fields, check, visible, from_clients))
         else:
+            _forbid(f"{cls.__name__} is no cache", from_clients=from_clients)
             copies = plan_copy(cls, name, fields, factory, check, visible)
             self._put(*plan_versions(copies, upgrades, downgrade))
 

@@ -80,7 +80,15 @@ if TYPE_CHECKING:
     from .aio import tls
     from .aio.backoff import Reconnect
     from .aio.client import get_object_at, open_connection
-    from .aio.connection import Connection, connection_of, is_live, is_stale, on_disconnect, release
+    from .aio.connection import (
+        Connection,
+        connection_of,
+        is_live,
+        is_replica,
+        is_stale,
+        on_disconnect,
+        release,
+    )
     from .aio.deadline import deadline
     from .aio.describing import describe
     from .aio.events import EventUsage, event_usage, events, events_delivered
@@ -159,6 +167,7 @@ __all__ = [
     "release",
     "revoke",
     "is_live",
+    "is_replica",
     "is_stale",
     # one item after the other
     "Stream",
@@ -242,6 +251,7 @@ _LAZY: Final = {
     "release": "pb.aio.connection",
     "revoke": "pb.aio.revoking",
     "is_live": "pb.aio.connection",
+    "is_replica": "pb.aio.connection",
     "is_stale": "pb.aio.connection",
     "Promise": "pb.aio.promise",
     "RemoteMethod": "pb.aio.reference",

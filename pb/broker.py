@@ -120,7 +120,7 @@ class Broker(Turns):
             pack=codec.pack,
             clock=face.clock,
         )
-        self.scope = Scope(self.tables, self, self._encoder(limits), codec.decoder(limits))
+        self.scope = Scope(self.tables, self, self._encoder(limits), codec.decoder(limits, serves=not dials))
         self.holdings = Holdings(self.tables, self.outbox, codec.pack, self)
         self.deadlines = Deadlines(face.clock, face.wake_at)
         self.calls = Calls(self.outbox, codec.pack, self.deadlines, self.tables, face)
@@ -157,7 +157,7 @@ class Broker(Turns):
     @property
     def relay_decoder(self) -> Decoder:
         """The decoder for calls that are passed on: unknown classes go through it unharmed."""
-        return self.codec.relay_decoder(self.limits)
+        return self.codec.relay_decoder(self.limits, not self.dials)
 
     @property
     def is_unused(self) -> bool:

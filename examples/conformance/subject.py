@@ -29,7 +29,7 @@ class Insufficient(BankError):
     pass
 
 
-@registry.cacheable("shop.Stock")
+@registry.cacheable("shop.Stock", from_clients=True)  # the tester publishes one too
 class Stock(pb.Cacheable, pb.RemoteCache):
     """At the owner the original, at a holder the replica."""
 
@@ -59,7 +59,7 @@ class Stock(pb.Cacheable, pb.RemoteCache):
         self._observers.send("set", n)
 
 
-@registry.cacheable("game.Board")
+@registry.cacheable("game.Board", from_clients=True)
 class Board(pb.Tracked):
     """Each of its fields may be hidden from the holder."""
 

@@ -303,6 +303,15 @@ def is_live(reference: RemoteReference | RemoteCache) -> bool:
     return is_callable(row)
 
 
+def is_replica(value: object) -> bool:
+    """Tell whether an object is a replica: of what a peer has published, and not an original of this program.
+
+    The class does not tell: one that both sides have, a `pb.Tracked` say, is that of both. Of a replica that
+    has come home there is nothing to be asked: what arrives is the original itself.
+    """
+    return isinstance(value, RemoteCache) and row_of(value) is not None
+
+
 def is_stale(replica: RemoteCache) -> bool:
     """Tell whether a replica no longer follows its original: ask its owner for the object again.
 

@@ -113,7 +113,7 @@ class Scope:
 
     def under(self, perspective: object) -> Scope:
         """Return a new scope of the same connection for a perspective."""
-        decoder = self.broker.codec.decoder(self.broker.limits)
+        decoder = self.broker.codec.decoder(self.broker.limits, serves=not self.broker.dials)
         return Scope(self.tables, self.broker, self.encoder, decoder, perspective, is_base=False)
 
     def watch(self, watcher: Callable[[], None], of: weakref.ref[Any]) -> Callable[[], None]:

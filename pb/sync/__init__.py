@@ -28,7 +28,7 @@ RuntimeError. After a fork the connections belong to the parent; in the child th
 
 from __future__ import annotations
 
-from pb.aio.connection import is_live, is_stale
+from pb.aio.connection import is_live, is_replica, is_stale
 from pb.usage import Usage
 
 from .client import connect, get_object_at, open_connection
@@ -75,6 +75,7 @@ __all__ = [
     "reference_report",
     "revoke",
     "is_live",
+    "is_replica",
     "is_stale",
     "on_loop",
     "events",

@@ -57,7 +57,7 @@ class Codec:
             self._receiving.include(registry)
         self._losses = Losses(log_loss)
         self._encoders: dict[tuple[jelly.Limits, Unknown | None], jelly.Encoder] = {}
-        self._decoders: dict[tuple[jelly.Limits, bool], jelly.Decoder] = {}
+        self._decoders: dict[tuple[jelly.Limits, bool, bool], jelly.Decoder] = {}
         self.described: weakref.WeakKeyDictionary[FunctionType, dict[bool, dict[str, Any]]]
         self.described = weakref.WeakKeyDictionary()
         self.pack = msgpack.Packer(buf_size=16 * 1024).pack
@@ -81,15 +81,19 @@ class Codec:
             )
         return encoder
 
-    def decoder(self, limits: Limits, relay: bool = False) -> jelly.Decoder:
-        """Return the decoder for what this side accepts."""
-        decoder = self._decoders.get((limits, relay))
+    def decoder(self, limits: Limits, relay: bool = False, serves: bool = False) -> jelly.Decoder:
+        """Return the decoder for what this side accepts.
+
+        Args:
+            relay, serves: as for `jelly.Decoder`.
+        """
+        decoder = self._decoders.get((limits, relay, serves))
         if decoder is None:
-            decoder = self._decoders[limits, relay] = jelly.Decoder(
-                self._receiving, limits, relay=relay, remote_error=RemoteError
+            decoder = self._decoders[limits, relay, serves] = jelly.Decoder(
+                self._receiving, limits, relay=relay, remote_error=RemoteError, serves=serves
             )
         return decoder
 
-    def relay_decoder(self, limits: Limits) -> jelly.Decoder:
+    def relay_decoder(self, limits: Limits, serves: bool = False) -> jelly.Decoder:
         """Return the decoder for values that are passed on: unknown classes become `jelly.Relayed`."""
-        return self.decoder(limits, relay=True)
+        return self.decoder(limits, relay=True, serves=serves)

@@ -225,11 +225,15 @@ def flavour_registry():
 
 def add_flavours(registry, rules=None):
     """Admit the classes; `rules` are for the board: without one a field can be neither missing nor hidden."""
-    for cls, name in [(Stock, "shop.Stock"), (Shelf, "shop.Shelf"), (Person, "staff.Person")]:
-        registry.add(cls, name)
-    for cls in (Room, Player):
-        registry.add(cls, f"game.{cls.__name__}")
-    registry.add(Board, "game.Board", visible=rules)
+    registry.add(Person, "staff.Person")
+    for cls, name in [
+        (Stock, "shop.Stock"),
+        (Shelf, "shop.Shelf"),
+        (Room, "game.Room"),
+        (Player, "game.Player"),
+    ]:
+        registry.add(cls, name, from_clients=True)
+    registry.add(Board, "game.Board", visible=rules, from_clients=True)
 
 
 def question(play, thing, method, *args, **kwargs):

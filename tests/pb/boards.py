@@ -70,8 +70,8 @@ class House(pb.Root):
 
 def make_registry(**options: Any) -> jelly.Registry:
     registry = jelly.Registry()
-    registry.add(Board, "game.Board", **options)
-    registry.add(Ticket, "game.Ticket")
+    registry.add(Board, "game.Board", from_clients=True, **options)
+    registry.add(Ticket, "game.Ticket", from_clients=True)
     return registry
 
 

@@ -102,8 +102,8 @@ class Tag(jelly.Copyable, jelly.RemoteCopy):
 
 
 REGISTRY = jelly.Registry()
-REGISTRY.add(Stock, "shop.Stock")
-REGISTRY.add(Room, "game.Room")
+REGISTRY.add(Stock, "shop.Stock", from_clients=True)
+REGISTRY.add(Room, "game.Room", from_clients=True)
 REGISTRY.add(Ware, "shop.Ware")
 REGISTRY.add(Tag, "shop.Tag")
 REGISTRY.add(Refusal, "shop.Refusal")

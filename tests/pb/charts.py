@@ -25,7 +25,7 @@ class Chart(Tracked):
 
 def registry():
     made = make_registry()
-    made.add(Chart, "game.Chart")
+    made.add(Chart, "game.Chart", from_clients=True)
     return made
 
 

@@ -94,7 +94,7 @@ class Mine(pb.Referenceable):
 
 REGISTRY = jelly.Registry()
 REGISTRY.add(Insufficient, "bank.Insufficient")
-REGISTRY.add(Stock, "shop.Stock")
+REGISTRY.add(Stock, "shop.Stock", from_clients=True)
 
 
 def make(step=None, **options):

@@ -38,7 +38,7 @@ class Board(pb.Tracked):
 REGISTRY = jelly.Registry()
 REGISTRY.add(Item, "x.Item")
 REGISTRY.add(Note, "x.Note")
-REGISTRY.add(Board, "x.Board")
+REGISTRY.add(Board, "x.Board", from_clients=True)
 REGISTRY.add(Refusal, "x.Refusal")
 REGISTRY.add(Stock, "x.Stock", visible={"n": pb.visible_to("boss")})
 

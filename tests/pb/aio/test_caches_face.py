@@ -199,7 +199,7 @@ def test_revoking_names_the_connections_or_servers(url, loop):
         async with connect() as other:
             mine, theirs = await connection.root.get("stock"), await other.root.get("stock")
             first, second = (pb.connection_of(each) for each in shop.stock._observers)
-            with pytest.raises(TypeError, match="needs the connections"):
+            with pytest.raises(TypeError, match="needs what to withdraw it from"):
                 pb.revoke(shop.stock)
             assert 1 == pb.revoke(shop.stock, second)
             await until(lambda: pb.is_stale(theirs))

@@ -352,7 +352,7 @@ def test_a_revoked_object_is_gone(connect):
 
     with pytest.raises(pb.Gone):
         counter.add(1)
-    with pytest.raises(TypeError, match="needs the connections"):
+    with pytest.raises(TypeError, match="needs what to withdraw it from"):
         sync.revoke(root.counter)
 
 

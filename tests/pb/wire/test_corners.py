@@ -39,8 +39,8 @@ class Hooked(Stock):
 
 
 THINGS = jelly.Registry()
-THINGS.add(Stock, "shop.Stock")
-THINGS.add(Hooked, "shop.Hooked")
+THINGS.add(Stock, "shop.Stock", from_clients=True)
+THINGS.add(Hooked, "shop.Hooked", from_clients=True)
 THINGS.add(Trap, "shop.Trap", fields=["n"])
 
 

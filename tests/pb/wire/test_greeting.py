@@ -78,7 +78,7 @@ def test_a_stranger_becomes_none_with_the_login_and_once():
         meeting.login(alice())
         assert State.OPEN is broker.state
         assert broker.greeting.stranger is None
-        assert broker.codec.decoder(broker.limits) is broker.scope.decoder
+        assert broker.codec.decoder(broker.limits, serves=True) is broker.scope.decoder
         assert broker.limits.max_frame == broker.reader.max_frame
 
 
