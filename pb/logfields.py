@@ -37,7 +37,7 @@ EVENTS: Final[dict[str, str]] = {
     "where only the prefix is missing from its definition",
     "call.failed": "a call that wanted no answer, or has no pberrback, failed; or its result holds what is "
     "dead",
-    "call.slow": "a method held up the loop; in the debug mode of asyncio",
+    "call.slow": "a method held up the loop; in the debug mode of asyncio, or once it was held up for long",
     "call.unsent": "a call of this program that wanted no answer was not sent",
     "error.unsent": "an error could not be sent as what it is",
     "error.incomplete": "an error was sent without its args or attributes; once a class",

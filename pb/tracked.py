@@ -47,7 +47,9 @@ class Tracked(Cacheable, RemoteCache):
     At the owner, assigning a field tells the replicas, and a list or dict is stored as a copy of its own,
     an ObservedList or ObservedDict, that tells of its changes; the one that was there before tells nothing
     any more. Only such a list or dict itself is watched: for a change within an item, a set or an object
-    assign the item again (`board.rows[2] = row`), or the field a new value. Assigning an equal int, str,
+    assign the item again (`board.rows[2] = row`), or the field a new value. `extend` is one change, but
+    `update` of a dict is one for each key, and `changed` runs for each; where that is too often, assign the
+    field the whole dict. Assigning an equal int, str,
     bytes, bool or None tells nothing, nor does assigning a field the list or dict it has.
 
     A field with a rule (`jelly.visible_to`, `jelly.visible_if`, or `visible=` of the registry) goes to
@@ -62,7 +64,7 @@ class Tracked(Cacheable, RemoteCache):
     A change that cannot be sent at all is undone, whoever made it gets the error, and nobody has been told.
     Where only the limits of one peer are in the way, that peer's replica is given up (`pb.is_stale`).
     While anybody follows it, change it in the thread of their connections; elsewhere it is a RuntimeError
-    that changes nothing (`pb.sync.on_loop` makes the change in the right one).
+    that changes nothing (`pb.on_loop` and `pb.sync.on_loop` make the change in the right one).
 
     A copy, deep copy or pickle of one, also of a replica, is an owner that nobody observes. Frozen
     dataclasses, attrs classes and __slots__ are refused with a TypeError.

@@ -58,13 +58,15 @@ class Flush:
 
     Attributes:
         links: those that wait, always the same list; once there is one, more may be appended.
+        was_held_up: whether something has blocked the loop for long.
     """
 
-    __slots__ = ("links", "loop")
+    __slots__ = ("links", "loop", "was_held_up")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.links = Flushed()
+        self.was_held_up = False
 
     def add(self, link: Link) -> None:
         """Write what this connection has to say, soon."""

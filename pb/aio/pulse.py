@@ -17,6 +17,7 @@ from pb.wire.outbox import LARGE_PAYLOAD
 from pb.wire.state import State
 from pb.wire.stranger import LOGIN_TIMEOUT_S
 
+from .blocking import held_up
 from .transports import acknowledged_bytes, give_up_after
 
 if TYPE_CHECKING:
@@ -147,6 +148,7 @@ class Pulse:
             return
         now = link.loop.time()
         if now > self._due_at + _LATE_S:
+            held_up(link, now - self._due_at)
             self._quiet_since += now - self._due_at
             self._set(_READ_S)
             return

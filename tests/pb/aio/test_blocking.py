@@ -114,3 +114,26 @@ def test_a_loop_that_does_not_debug_is_not_watched(caplog):
         assert "computed" == await root.compute(2.5)
 
     assert [] == told_of(test, caplog, debug=False)
+
+
+def test_what_holds_up_the_loop_for_long_is_told_and_then_named(caplog):
+    """Peers that are not answered take the connection for lost, and do the work again: who owns the method is
+    to know. Which it was the first time nobody has looked at."""
+
+    async def test(root):
+        assert "computed" == await root.compute(40)
+        await asyncio.sleep(1)
+        assert "computed" == await root.compute(0.9)
+        assert "computed" == await root.compute(2.5)
+        async with pb.open_connection("memory://sluggish") as late:
+            assert "fetched" == await late.root.fetch(0, 3)
+        assert "computed" == await root.compute(40)
+        await asyncio.sleep(1)
+
+    first, *named = [each.getMessage() for each in told_of(test, caplog, debug=False)]
+    assert "the event loop was held up for" in first
+    assert [
+        "Sluggish.remote_compute blocked the loop for 2.500 s",
+        "Sluggish.remote_fetch blocked the loop for 3.000 s",
+        "Sluggish.remote_compute blocked the loop for 40.000 s",
+    ] == [each.partition(",")[0] for each in named]
