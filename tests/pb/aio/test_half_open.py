@@ -20,7 +20,7 @@ from .loops import run
 REGISTRY = jelly.Registry()
 
 
-@REGISTRY.cacheable("test.Board")
+@REGISTRY.cacheable("test.Board", from_clients=True)
 class Board(pb.Cacheable, pb.RemoteCache):
     def __init__(self):
         self.ended = []

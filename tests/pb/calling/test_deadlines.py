@@ -309,7 +309,7 @@ def test_a_timed_call_may_bring_a_new_cache():
     """What waits for the snapshot goes out behind a call with a deadline too."""
     registry = pb.Registry()
 
-    @registry.cacheable("x.Count")
+    @registry.cacheable("x.Count", from_clients=True)
     class Count(pb.Cacheable, pb.RemoteCache):
         def get_state_to_cache_and_observe_for(self, perspective, observer):
             observer_of.append(observer)
