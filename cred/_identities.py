@@ -118,7 +118,7 @@ class Identities:
                     except IdentityExists:
                         pass  # another process was quicker, with the same program
                 else:
-                    log.info(
+                    log.debug(  # at each start but the first, for each of them
                         "identity %s is in the store: its declaration changes nothing",
                         ascii(name),
                         extra=fields("store.unused", identity=name),

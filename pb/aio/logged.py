@@ -58,7 +58,7 @@ def no_handshake(peer: str, kind: str, error: Exception, sparing: Sparing) -> No
 def _why(error: Exception) -> str:
     if getattr(error, "reason", "") == "UNSUPPORTED_PROTOCOL":
         return "the peer speaks an older TLS only; 1.3 is expected"  # OpenSSL does not tell which
-    return ascii(str(error)[:200])[1:-1]
+    return ascii(str(error)[:200])[1:-1] or type(error).__name__
 
 
 def closing(peer: str, calls: int, streams: int) -> None:

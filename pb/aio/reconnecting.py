@@ -293,6 +293,9 @@ class LastingConnection(Connection):
         error: BaseException = link.broker.error or ConnectionError("the connection was lost")
         # In a context of its own: it is not done on behalf of whoever lost it.
         self._task = link.loop.create_task(self._come_back(error), context=contextvars.Context())
+        # A program that leaves asyncio.run() without closing this may lose it while the loop ends, after all
+        # tasks were cancelled: nothing is lost with this one, and nobody is to be alarmed.
+        self._task._log_destroy_pending = False  # type: ignore[attr-defined]
 
     async def _come_back(self, error: BaseException) -> None:
         attempts = 0

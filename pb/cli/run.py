@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--tls", metavar="PEM", help="key and certificate for --listen pbs:// or wss://, of pb keygen"
     )
     parser.add_argument(
-        "--log-level", choices=LEVELS, default="info", help="what to log on stderr (default: %(default)s)"
+        "--log-level", choices=LEVELS, help="what to log (default: info; or what the file sets up)"
     )
     parser.add_argument(
         "--drain",
@@ -69,18 +69,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the application; return 0 when it was told to stop, or 1 with the reason on stderr."""
-    stderr = logging.StreamHandler()
-    stderr.addFilter(_is_news)
-    logging.basicConfig(
-        level=args.log_level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        handlers=[stderr],
-    )
     import cred
     import pb
 
     try:
         application = load(args.file)
+        _set_up_logs(args.log_level)
         if args.store is not None:
             application.use_store(args.store)
         if args.listen is not None:
@@ -98,9 +92,37 @@ def run(args: argparse.Namespace) -> int:
         return 1
 
 
+def _set_up_logs(level: str | None) -> None:
+    """Log to stderr, unless the file has said where logs go; after it was executed, so that it can.
+
+    Args:
+        level: the least that is logged; None for "info", or for what the file says.
+    """
+    root = logging.getLogger()
+    is_set_up = bool(root.handlers)
+    if not is_set_up:
+        stderr = logging.StreamHandler()
+        stderr.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        stderr.addFilter(_is_news)
+        root.addHandler(stderr)
+    if level is not None or not is_set_up:
+        root.setLevel((level or "info").upper())
+
+
 def _is_news(record: logging.LogRecord) -> bool:
-    """Tell whether a record says what is not said on stdout: where it listens is, for whoever starts it."""
-    return getattr(record, "pb_event", "") != "server.listening"
+    """Tell whether a record says what is not said elsewhere.
+
+    Where it listens is said on stdout, for whoever starts it; and a logger that the file has given a handler
+    of its own writes by that.
+    """
+    if getattr(record, "pb_event", "") == "server.listening":
+        return False
+    logger: logging.Logger | None = logging.getLogger(record.name)
+    while logger is not None and logger.parent is not None:
+        if any(not isinstance(each, logging.NullHandler) for each in logger.handlers):
+            return False
+        logger = logger.parent
+    return True
 
 
 def load(path: str) -> pb.Application:

@@ -97,7 +97,7 @@ def test_a_declared_identity_is_written_before_the_store_is_asked():
 
 def test_a_declaration_changes_nothing_that_is_in_the_store(caplog):
     """The program is started again; the guest has changed the password and lost a key since."""
-    caplog.set_level(logging.INFO, "cred")
+    caplog.set_level(logging.DEBUG, "cred")
 
     async def main():
         store = cred.MemoryStore()

@@ -278,3 +278,34 @@ def test_get_object_at_and_connect_reconnect_too(tmp_path):
             await settle(lambda: not spot.server.connections)
 
     run(main())
+
+
+def test_a_loss_while_the_loop_ends_makes_no_noise(caplog):
+    """`asyncio.run` has cancelled all tasks by then, and the one that would come back is not among them."""
+    tasks = []
+
+    async def main():
+        server = await pb.serve(Lobby(), "memory://late")
+        connection = await pb.open_connection(server.url, reconnect=True)
+
+        async def lose_late():
+            try:
+                await asyncio.Event().wait()
+            finally:
+                connection._link.connection_lost(None)
+
+        tasks.append(asyncio.ensure_future(lose_late()))
+        await asyncio.sleep(0)
+        tasks.append(connection)
+
+    connecting = asyncio.Runner()
+    try:
+        connecting.run(main())
+    finally:
+        connecting.close()
+    task = tasks[1]._task
+    assert not task.done()
+    tasks[1]._task = None
+    del task
+    gc.collect()
+    assert "Task was destroyed" not in caplog.text

@@ -168,7 +168,7 @@ def test_what_was_changed_in_the_store_outlives_a_restart(tmp_path):
     done = pb_command("identity", "passwd", "guest", "--stdin", "--store", store, stdin="new\n")
     assert (0, "") == (done.returncode, done.stderr)
 
-    with running(SERVED, "--store", store) as server:
+    with running(SERVED, "--store", store, "--log-level", "debug") as server:
 
         async def play() -> object:
             async with pb.open_connection(server.url) as connection:

@@ -41,6 +41,7 @@ def test_what_lasts_works_again_and_is_the_same_object(spot):
         assert connection.is_open and connection.is_ready
         assert "<LastingConnection with" in repr(connection)
         assert "<Status connected, 0 tries failed>" == repr(connection.status)
+        assert ([], {}) == (connection.status.kept_lost, connection.status.logins_lost)
         assert 1 == connection.usage.references_held - 1  # the root, and what is kept
     assert not connection.is_open
     assert "closed" == connection.status.state.value
