@@ -8,7 +8,7 @@ from msgpack import unpackb
 
 from ._accelerated import MOST, copy_reader, plain_reader
 from ._blueprint import Blueprint
-from ._bulk import BULK_BYTES, cut_bulk, put_bulk
+from ._bulk import BULK_BYTES, cut_bulk
 from ._checks import check_form, too_deep, unpack
 from ._containers import Containers, may_hold_more
 from ._depth import count_openers, depth_of, preflight
@@ -151,12 +151,9 @@ class Decoder:
         if len(payload) > self._unchecked:
             cut = cut_bulk(payload) if len(payload) > BULK_BYTES else None
             if cut is not None:
-                rest, start, end, steps = cut
-                value = self._read(reading, rest)
-                try:
-                    return put_bulk(value, steps, bytes(payload[start:end]))
-                except (TypeError, LookupError):
-                    raise MalformedJelly("has a key twice around large bytes") from None
+                rest, spans = cut
+                reading.put_holes([bytes(payload[start:end]) for start, end in spans])
+                payload = rest
             most = self.limits.max_containers
             # What is longer is read by msgpack in any case, which counts in less time than looking takes.
             if may_hold_more(payload, most) if len(payload) <= MOST else len(payload) > most:

@@ -125,7 +125,7 @@ def _walk(payload: bytes, max_depth: int) -> int:
     while True:
         if at >= len(payload):
             raise msgpack.OutOfData
-        size, members = _header(payload, at)
+        size, members = read_header(payload, at)
         at += size
         if members is not None:
             if members > len(payload) - at:
@@ -164,7 +164,7 @@ _FIXED: Final = {
 }
 
 
-def _header(payload: bytes, at: int) -> tuple[int, int | None]:
+def read_header(payload: bytes | memoryview, at: int) -> tuple[int, int | None]:
     """Return how many bytes an object takes by itself, and how many are in it, None if it is no container."""
     first = payload[at]
     if first < 0x80 or first >= 0xE0:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgpack import unpackb
 
 from . import _imports
+from ._bulk import HOLE, hole_name
 from ._checks import PREFLIGHT_BYTES, blame, check_form, cut_text, read_uint, too_deep, too_many, unpack
 from ._copyreading import read_copy
 from ._depth import depth_of
@@ -71,6 +72,7 @@ class Reading:
         begun: ids of the caches that this payload brought.
         unheld: names of what the tables refused because they do not hold such things.
         finishers: (post_unjelly, object) of the copies made so far.
+        bulk: large bytes that were cut out of the payload and not put back yet, by the data of their HOLE.
         containers: counts them, where there can be too many; else None.
         left: how many more Exts, and parts of a GRAPH, there may be.
         unpack_copy: reads the data of a COPY while `hurries`; raises for what it cannot read.
@@ -85,6 +87,7 @@ class Reading:
     begun: tuple[int, ...] = ()
     apart: dict[int, object] | None = None
     holes: Holes | None = None
+    bulk: dict[bytes, bytes] | None = None
     containers: Containers | None = None
     finishers: list[tuple[Callable[[Any], object], Any]] | None = None
 
@@ -193,10 +196,10 @@ class Reading:
                 return self.refuse(error)
         read = _READERS.get(code)
         if read is None:
-            self.weight = self.weight or 1
             if self.violation is not None:  # an exception for each would cost 15 times what the Ext does
+                self.weight = self.weight or 1
                 return None
-            return self.refuse(InsecureJelly(f"Ext {code} is not known here"))
+            return self.refuse_unknown(code)
         return read(self, payload)
 
     def count(self, number: int) -> None:
@@ -295,6 +298,28 @@ class Reading:
         self.apart[id(value)] = value
         return value
 
+    # --- large bytes
+
+    def put_holes(self, bulk: list[bytes]) -> None:
+        """Take over what was cut out of the payload; HOLEs stand in its place (jelly/_bulk.py)."""
+        self.bulk = {hole_name(index): each for index, each in enumerate(bulk)}
+        self.left += len(bulk)  # none of these is an Ext of the peer's
+
+    def read_hole(self, payload: bytes) -> Any:
+        """Return the bytes that a HOLE stands for, each once.
+
+        A peer that sends one takes it from ours, which then finds nothing: so the payload is refused, as it
+        is for every Ext that nobody knows.
+        """
+        bulk = None if self.bulk is None else self.bulk.pop(payload, None)
+        return self.refuse_unknown(HOLE) if bulk is None else bulk
+
+    def refuse_unknown(self, code: int) -> None:
+        """Refuse the payload for an Ext that nobody knows."""
+        self.weight = self.weight or 1
+        if self.violation is None:
+            self.refuse(InsecureJelly(f"Ext {code} is not known here"))
+
     # --- copies
 
     def finish_later(self, finish: Callable[[Any], object], made: object) -> None:
@@ -347,5 +372,6 @@ _READERS: Final[dict[int, Callable[[Reading, bytes], Any]]] = {
     FROZENSET: Reading.read_frozenset,
     MAP: Reading.read_map,
     GRAPH: Reading.read_graph,
+    HOLE: Reading.read_hole,
     NODE: Reading.read_node,
 }

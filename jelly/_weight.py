@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from msgpack import unpackb
 
-from ._bulk import BULK_BYTES, cut_bulk
+from ._bulk import BULK_BYTES, HOLE, cut_bulk
 from ._ext import CACHE, COPY, ERROR, FROZENSET, GRAPH, MAP, REFX, SET, TUPLE
 
 # What one byte may become: so it is of empty dicts in a list.
@@ -41,8 +41,8 @@ def cut_large(payload: Payload) -> tuple[Payload, int]:
     cut = cut_bulk(payload) if len(payload) > BULK_BYTES else None
     if cut is None:
         return payload, 0
-    rest, start, end, _ = cut
-    return rest, end - start
+    rest, spans = cut
+    return rest, sum([end - start for start, end in spans])
 
 
 def weight_of(payload: Payload) -> int:
@@ -84,7 +84,9 @@ class _Parts:
         )
         self.lists.append([rest])
 
-    def _unpack_ext(self, code: int, data: bytes) -> None:
+    def _unpack_ext(self, code: int, data: bytes) -> bytes | None:
+        if code == HOLE:  # bytes by themselves, and what is in them was counted where they were cut out
+            return b""
         self.extra += _OBJECT + len(data)
         if code in _TABLES:
             self.extra += _ENTRY * _count(data)
@@ -93,6 +95,7 @@ class _Parts:
                 self.unpack(part)
         elif code in _COMPOSITE:
             self.unpack(data)
+        return None
 
 
 def _weight_of_scalars(items: list[Any]) -> int:

@@ -371,12 +371,14 @@ def test_too_many_keys_with_a_chosen_hash_are_refused() -> None:
 
 
 def test_large_bytes_under_a_key_that_comes_twice() -> None:
-    """Their place may be gone when they are put there."""
+    """The later value wins, as without large bytes: where these stood may be gone when they are put back."""
     large = packb(bytes(1 << 17))
 
-    for payload in (b"\x82\xa1a\x91" + large + b"\xa1a\x05", b"\x82\xa1a\x91" + large + b"\xa1a\x90"):
-        with pytest.raises(MalformedJelly):
-            Decoder(Registry()).loads(payload)
+    for payload, value in (
+        (b"\x82\xa1a\x91" + large + b"\xa1a\x05", 5),
+        (b"\x82\xa1a\x91" + large + b"\xa1a\x90", []),
+    ):
+        assert {"a": value} == Decoder(Registry()).loads(payload)
 
 
 def test_a_buffer_that_can_be_written_is_read_like_any_other() -> None:
