@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 import msgpack
 from msgpack import ExtType
 
 from . import _exports
+from ._apart import MarkFound, join
 from ._blueprint import Blueprint
 from ._bulk import BULK_BYTES, Bulk, bulk_call, bulk_value
-from ._cacheplan import CachePlan
-from ._containers import has_more_containers
+from ._containers import has_more_containers, may_hold_more
 from ._copies import write_copies
 from ._errormap import bare_error, fit_error, why_unsent
 from ._errorplan import ErrorPlan
 from ._ext import CONTAINERS, SCALARS
 from ._extcount import LEAST_BYTES, has_more_exts
-from ._inert import Opaque, Relayed
 from ._losses import Losses
 from ._plain import is_plain, too_many_containers
 from ._small import MOST, write_small
+from ._takers import TAKERS, TAKERS_OF_PLANS
 from ._unfit import SharedContainer, TooDeep, Unfit, tell
 from ._walk import Walk
 from ._why_not import why_not
-from ._words import PeerText
 from .builtins_ import LEAF_WRITERS, NeedsWalk
 from .errors import InsecureJelly, Oversized, RemoteError, Unjellyable
 from .flavours import ByReference, Cacheable, Copyable, Promising, RemoteCache, check_flavour
@@ -34,32 +33,12 @@ from .graph import GraphWalk
 from .interfaces import ICopyable, IReferenceable
 from .limits import DEFAULT_LIMITS, Limits
 from .registry import Plan, Registry
-from .replicated import DICTS, LISTS
 from .visibility import Unknown
 
 # How many Exts there are in a GRAPH is not known from writing it.
 _UNKNOWN: Final = 1 << 62
+Payload = TypeVar("Payload", bound=bytes | Bulk)
 _are_scalars: Final = SCALARS.issuperset
-_TAKERS: Final[dict[type, Any]] = {
-    **dict.fromkeys(LISTS, Walk.take_listlike),
-    **dict.fromkeys(DICTS, Walk.take_dictlike),
-    list: Walk.take_list,
-    dict: Walk.take_dict,
-    tuple: Walk.take_tuple,
-    set: Walk.take_set,
-    frozenset: Walk.take_set,
-    bytearray: Walk.take_buffer,
-    memoryview: Walk.take_buffer,
-    PeerText: Walk.take_peer_text,
-    Opaque: Walk.take_opaque,
-    Relayed: Walk.take_relayed,
-    **{leaf: Walk.take_leaf for leaf in LEAF_WRITERS if leaf is not int},
-}
-_TAKERS_OF_PLANS: Final[dict[type, Any]] = {
-    Blueprint: Walk.take_copy,
-    ErrorPlan: Walk.take_error,
-    CachePlan: _exports.take_cache,
-}
 
 
 class Encoder:
@@ -103,9 +82,9 @@ class Encoder:
             for plan in self.plans.values()
             if type(plan) is Blueprint and plan.quick is not None
         }
-        self.takers: dict[type, Any] = dict(_TAKERS)
+        self.takers: dict[type, Any] = dict(TAKERS)
         for cls, plan in self.plans.items():
-            self.takers[cls] = _TAKERS_OF_PLANS[type(plan)]
+            self.takers[cls] = TAKERS_OF_PLANS[type(plan)]
         self._by_reference = (ByReference, *by_reference)
         self.leaves = 0  # written so far, in all payloads
         self._unadapted: weakref.WeakSet[type] = weakref.WeakSet()
@@ -136,9 +115,9 @@ class Encoder:
             except Unjellyable:  # the walk names its place
                 return self._write(value, tables, where, None)
         elif kind is dict and tables is not None and len(value) <= MOST:  # type: ignore[arg-type]
-            payload = write_small(self, value, tables) or self.dumps(value, tables, where)  # type: ignore[arg-type]
+            payload = write_small(self, value, tables) or self._dumps(value, tables, where)  # type: ignore[arg-type]
         else:
-            payload = self.dumps(value, tables, where)
+            payload = self._dumps(value, tables, where)
         if len(payload) > self.max_payload:
             raise self._oversized(len(payload))
         return payload
@@ -163,11 +142,11 @@ class Encoder:
                     pack = self.pack
                     payload = pack([[*args], kwargs])
                 except Exception:  # the walk finds it again, and its place
-                    return self.dumps_call(args, kwargs, tables, method)
+                    return self._dumps_call(args, kwargs, tables, method)
                 if len(payload) > self._unchecked:
                     self.within_limit(payload, self.leaves - before)
                 return payload
-        payload = bulk_call(args, kwargs, self.pack) or self.dumps_call(args, kwargs, tables, method)
+        payload = bulk_call(args, kwargs, self.pack) or self._dumps_call(args, kwargs, tables, method)
         if len(payload) > self.max_payload:
             raise self._oversized(len(payload))
         return payload
@@ -183,6 +162,9 @@ class Encoder:
             Unjellyable: something in it cannot be sent; the text says where it is. Nothing was counted.
             Oversized: the payload would exceed max_payload, max_exts or max_containers. Nothing was counted.
         """
+        return bytes(self._dumps(value, tables, where))
+
+    def _dumps(self, value: object, tables: Any, where: str) -> bytes | Bulk:
         kind = type(value)
         payload: bytes | None = None
         before = self.leaves
@@ -214,6 +196,11 @@ class Encoder:
         Raises:
             Oversized, Unjellyable: as dumps().
         """
+        return bytes(self._dumps_call(args, kwargs, tables, method))
+
+    def _dumps_call(
+        self, args: tuple[object, ...], kwargs: Mapping[str, object], tables: Any, method: str
+    ) -> bytes | Bulk:
         items = [*args]
         payload: bytes | None = None
         before = self.leaves
@@ -244,7 +231,7 @@ class Encoder:
             try:
                 payload = self._finish(walk, fit_error(walk, error, 0, is_whole=is_whole))
                 _seal(walk)
-                return payload
+                return bytes(payload)
             except (Unfit, Oversized) as why:
                 self._undo(walk, walk.referred)
                 if is_whole:
@@ -326,8 +313,11 @@ class Encoder:
         self.leaves += 1
         return writer(value, self.limits)
 
-    def _write(self, value: object, tables: Any, where: str, call: list[object] | None) -> bytes:
+    def _write(
+        self, value: object, tables: Any, where: str, call: list[object] | None, leaves_out: bool = True
+    ) -> bytes | Bulk:
         walk = Walk(self, tables)
+        walk.leaves_out = leaves_out
         if call is not None:
             walk.names_promises = True
         try:
@@ -342,6 +332,9 @@ class Encoder:
                 walk.streams = graph.streams
             _seal(walk)
             return payload
+        except MarkFound:
+            self._undo(walk, walk.referred)
+            return self._write(value, tables, where, call, leaves_out=False)
         except Unfit as unfit:
             self._undo(walk, walk.referred)
             raise _refusal(unfit, tell(unfit, where, call is not None)) from unfit.__cause__
@@ -349,26 +342,29 @@ class Encoder:
             self._undo(walk, walk.referred)
             raise
 
-    def _finish(self, walk: Walk, tree: Any, is_packed: bool = False) -> bytes:
+    def _finish(self, walk: Walk, tree: Any, is_packed: bool = False) -> bytes | Bulk:
         if walk.top + walk.weight > self.limits.max_depth:
             raise TooDeep(f"nests deeper than max_depth={self.limits.max_depth}")
-        payload = tree if is_packed else walk.pack_checked(tree)
+        packed: bytes = tree if is_packed else walk.pack_checked(tree)
+        # Looked through for heads of arrays and maps is only what can have them.
+        payload: bytes | Bulk
+        payload, small = join(walk.apart, packed) if walk.apart else (packed, packed)
         self.within_limit(payload, walk.exts + len(walk.referred) + self.leaves - walk.leaves_before)
-        if len(payload) > self.limits.max_containers:
-            self._check_containers(payload)
+        if len(small) > self.limits.max_containers and may_hold_more(small, self.limits.max_containers):
+            self._check_containers(bytes(payload))
         return payload
 
     def _check_containers(self, payload: bytes) -> None:
         if has_more_containers(payload, self.limits):
             raise too_many_containers(self.limits.max_containers)
 
-    def within_limit(self, payload: bytes, exts: int) -> bytes:
+    def within_limit(self, payload: Payload, exts: int) -> Payload:
         """Return the payload unless the peer refuses it. It has at most so many Exts; some counted twice."""
         if len(payload) > self._unchecked:
             if len(payload) > self.max_payload:
                 raise self._oversized(len(payload))
             most = self.limits.max_exts
-            if exts > most and has_more_exts(payload, most):
+            if exts > most and has_more_exts(bytes(payload), most):
                 raise Oversized(
                     f"a payload of more than max_exts={most} values of types that msgpack has not (sets, "
                     "tuples, decimals, copies, references ...), which is what the peer takes; send it in "

@@ -7,14 +7,16 @@ SharedContainer sends the encoder to graph.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from msgpack import ExtType
 
 from . import _copies
+from ._apart import Apart, leave_out, wrap
 from ._article import a
+from ._bulk import BULK_BYTES
 from ._errormap import fit_error
 from ._exports import take_reference
 from ._ext import (
@@ -63,11 +65,14 @@ class Walk:
         given: the same, by the id of the object each stands for.
         spare: of an abandoned attempt, those that were not taken over yet.
         streams: those that the payload begins.
+        leaves_out: whether large bytes may be left out of what is packed.
+        apart: those that were.
         names_promises: whether results to come have names in it, as in the arguments of a call.
     """
 
     streams: tuple[ExtType, ...] = ()
     names_promises = False
+    leaves_out = False
 
     def __init__(self, encoder: Encoder, tables: Any) -> None:
         self.encoder = encoder
@@ -91,6 +96,7 @@ class Walk:
         self.referred: list[ExtType] = []
         self.given: dict[int, list[ExtType]] = {}
         self.spare: dict[int, list[ExtType]] = {}
+        self.apart: Apart = []
 
     @property
     def perspective(self) -> Any:
@@ -149,7 +155,7 @@ class Walk:
         level = self.go_down(level)
         kinds = set(map(type, items))
         if kinds <= SCALARS:
-            return items
+            return self.leave_out(items) if bytes in kinds and self.leaves_out else items
         if len(kinds) == 1 and level < self.max_depth >> 1:
             copies = self.fit_copies(items, self.quick.get(kinds.pop()))
             if copies is not None:
@@ -161,16 +167,19 @@ class Walk:
                 done.append(item if type(item) in SCALARS else fit(item, level))
         except Unfit as unfit:
             raise unfit.at(f"[{len(done)}]") from unfit.__cause__
-        return done
+        return self.leave_out(done) if bytes in kinds and self.leaves_out else done
 
     def fit_dict(
         self, items: dict[str, Any], level: int, step: str = "[{!r}]", fit: Fit | None = None
     ) -> Any:
         """Return a dict with str keys, which stands at this level, with its values replaced by `fit`."""
         level = self.go_down(level)
-        if SCALARS.issuperset(map(type, items.values())):
+        kinds = set(map(type, items.values()))
+        if kinds <= SCALARS:
+            if bytes in kinds and self.leaves_out:
+                return dict(zip(items, self.leave_out(items.values()), strict=True))
             return items
-        done = {}
+        done: dict[str, Any] = {}
         key = ""
         fit = fit or self.fit
         try:
@@ -178,11 +187,24 @@ class Walk:
                 done[key] = item if type(item) in SCALARS else fit(item, level)
         except Unfit as unfit:
             raise unfit.at(step.format(key[:80])) from unfit.__cause__
+        if bytes in kinds and self.leaves_out:
+            return dict(zip(done, self.leave_out(done.values()), strict=True))
         return done
+
+    def leave_out(self, items: Iterable[Any]) -> list[Any]:
+        """Return these with something in the place of large bytes."""
+        if self.hashed:  # members are sorted by what is packed of them
+            return list(items)
+        apart = self.apart
+        return [
+            leave_out(apart, item) if type(item) is bytes and len(item) >= BULK_BYTES else item
+            for item in items
+        ]
 
     def compose(self, code: int, level: int, fit: Fit, items: Any) -> ExtType:
         """Return an Ext that stands at this level and whose data is what `fit` makes of the items."""
         base, top, weight = self.base, self.top, self.weight
+        apart = len(self.apart)
         self.exts += 1
         self.base = self.top = self.go_down(level)
         self.weight = 0
@@ -192,7 +214,7 @@ class Walk:
         except Unfit as unfit:
             raise unfit.seen_in(code, items) from None
         self._close(base, top, weight)
-        return make_ext(code, payload)
+        return make_ext(code, payload) if len(self.apart) == apart else wrap(self.apart, apart, code, payload)
 
     def _close(self, base: int, top: int, weight: int) -> None:
         """Go back from the data of an Ext to the object it stands in."""
@@ -324,8 +346,9 @@ class Walk:
         except Exception as error:  # a tzinfo is code of others
             raise Unfit(f"is {a(type(value).__name__)} that could not be written: {error!r:.200}") from error
 
-    def take_buffer(self, value: Any, level: int) -> bytes:
-        return bytes(value)
+    def take_buffer(self, value: Any, level: int) -> bytes | ExtType:
+        made = bytes(value)
+        return self.leave_out([made])[0] if self.leaves_out else made
 
     def take_peer_text(self, value: PeerText, level: int) -> str:
         return value.raw
