@@ -279,7 +279,7 @@ class Walk:
                 done.append(self.fit_hard(item, level))
             except Unfit as unfit:
                 raise unfit.at(f"[{self.show_key(key)}]") from unfit.__cause__
-        return done
+        return self.leave_out(done) if self.leaves_out and bytes in map(type, value.values()) else done
 
     def take_tuple(self, value: tuple[Any, ...], level: int) -> Any:
         if self.hashed:

@@ -75,6 +75,15 @@ def ext(code: int, data: bytes) -> bytes:
     return packb(ExtType(code, data))
 
 
+def blocks(size: int) -> bytes:
+    """Return TUPLEs of large bytes, as few as are cut out, and as much again of small ones and lists."""
+    large = ext(16, b"\x91" + packb(b"\x90" * (1 << 16)))
+    small = ext(16, b"\x92\x90\x90")
+    count = max(1, size // 2 // len(large))
+    between = size // 2 // count // len(small)
+    return b"\xdd" + (count * (between + 1)).to_bytes(4, "big") + (large + small * between) * count
+
+
 def graph(parts: list[bytes]) -> bytes:
     return ext(20, packb(parts))
 
@@ -119,6 +128,7 @@ def payloads(size: int) -> dict[str, bytes]:
         "TUPLE of one": many(ext(16, b"\x91\xc0"), size),
         "TUPLE of lists and junk": many(ext(16, b"\x92\x91\x91\xc0" + junk), size),
         "TUPLE in TUPLE, 31 deep": many(nest, size),
+        "TUPLEs of lists between large bytes": blocks(size),
         "SET empty": many(ext(17, b"\x90"), size),
         "SET of two": many(ext(17, b"\x92\x01\x02"), size),
         "FROZENSET of one": many(ext(18, b"\x91\xc0"), size),

@@ -56,6 +56,7 @@ def packed_whole(value: object, encoder: Encoder = ENCODER) -> bytes:
         [Block("n", b"small"), Block("m", OTHER)],
         Holder([BIG, Block("n", BIG)]),
         (*range(70_000), BIG),
+        {1: BIG, 2: "a", BIG: OTHER},
     ],
     ids=lambda value: repr(value)[:20],
 )
