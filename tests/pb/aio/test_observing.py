@@ -81,7 +81,17 @@ def test_audit_tells_who_has_called_what_and_what_came_of_it(caplog):
         assert each["bytes_in"] > 0 and each["bytes_out"] > 0 and each["ms"] >= 0
         assert each["peer"].startswith("127.0.0.1:")
     assert calls[1]["incident"] in caplog.text
-    assert ["alice"] == [each["identity"] for each in events if each.get("method") == "attach"]
+    # The attachment is told of by itself: the calls of the protocol that made it are not written.
+    attachments = [
+        (each["event"], each["identity"], each["service"], each["perspective"], each["outcome"])
+        for each in events
+        if each["event"] in ("attach", "attach refused", "detach")
+    ]
+    assert [
+        ("attach", "alice", "chat", "alice", "answered"),
+        ("detach", "alice", "chat", "alice", "answered"),
+    ] == attachments
+    assert {"call_nothing", "fail", "say"} == {each["method"] for each in events if each["event"] == "call"}
     logins = [
         (each["event"], each["identity"], each["outcome"]) for each in events if "login" in each["event"]
     ]
