@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jelly import Decoder, Encoder, InsecureJelly, Registry, Relayed, Unjellyable, _plain, _walk
+from jelly import Decoder, Encoder, InsecureJelly, Promising, Registry, Relayed, Unjellyable, _plain, _walk
 
 from .things import Frozen, Node, Overdrawn, Pair, Point, Slotted, Tables, Thing, make_registry
 
@@ -347,3 +347,26 @@ def test_copies_of_unknown_classes_keep_sharing_and_cycles() -> None:
     with pytest.raises(InsecureJelly):
         Decoder(Registry()).loads(encoder.dumps(value))
     assert holds(round_trip(value))
+
+
+class Later(Promising):
+    """A result that is not there yet."""
+
+
+@pytest.mark.parametrize(
+    ("place", "where"),
+    [
+        (lambda later: [1, later], r"\[1\]"),
+        (lambda later: {later: 1}, "<a key or member>"),
+        (lambda later: {later}, "<a key or member>"),
+    ],
+    ids=["item", "key", "member"],
+)
+def test_a_promise_that_cannot_be_written_is_named_with_its_place_beside_what_is_shared(
+    place: Any, where: str
+) -> None:
+    """What is shared is looked for first, all over the value, and has no places to name."""
+    shared = [0]
+
+    with pytest.raises(Unjellyable, match=rf"\['c'\]{where} is a Later, and there is no connection"):
+        encoder.dumps({"a": shared, "b": shared, "c": place(Later())})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 import jelly
@@ -45,6 +47,26 @@ def test_a_perspective_returns_itself_as_the_same_reference(step):
     assert pump.call("is", "users", 1) is False
     pump.call("keep", ann)
     assert [shop.users["ann"]] == shop.kept
+
+
+@STEPS
+def test_a_perspective_that_was_released_is_handed_out_again_as_itself(step):
+    """By what it has handed out, which is under the same attachment; and not as a view of itself."""
+    shop = Shop()
+    pump = Pump(shop, registry=REGISTRY, step=step)
+    ann = pump.call("enter", "ann")
+    door = call(pump, ann, "door")
+    call(pump, door, "take", ann)
+    del ann
+    gc.collect()
+    pump.run()
+    held = [export.object for export in pump.server.broker.tables.exports.values()]
+    assert not any(each is shop.users["ann"] for each in held)
+
+    again = call(pump, door, "enter")
+    assert "ann" == call(pump, again, "name")
+    with pytest.raises(pb.NoSuchMethod):
+        call(pump, again, "wave")
 
 
 @pytest.mark.parametrize("flavour", ["none", "reference"])

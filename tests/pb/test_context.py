@@ -105,6 +105,34 @@ def test_what_a_handler_sees_cannot_be_changed():
         pb.CurrentCall(None, None, True).perspective = "root"
 
 
+@pytest.mark.parametrize("who", ["client", "server"])
+def test_a_method_sees_that_the_connection_is_being_closed(who):
+    """Whoever closes it: what waits for news would otherwise use up all the time there is to leave."""
+    root = Server()
+    pump = Pump(root)
+    waiting = pump.root.who_later()
+    pump.run()
+    other = pump.root.who()
+    pump.run()
+    [call] = root.seen
+    assert call.is_stopping is False
+
+    getattr(pump, who).broker.close()
+    pump.run()
+    assert call.is_stopping is True
+    assert not waiting.done(), "it is not stopped by that"
+
+    root.gate.open()
+    pump.run()
+    assert [None, None] == [waiting.result(), other.result()]
+    assert [True, True] == [call.is_stopping for call in root.seen[1]], "nor is it otherwise behind the end"
+
+
+def test_a_call_of_no_connection_is_stopping():
+    """Such as one that was made by hand: nobody is there who would wait."""
+    assert pb.CurrentCall(None, None, True).is_stopping is True
+
+
 class Hurried(pb.Root):
     def __init__(self):
         self.gate = Gate()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextvars
+
 import pytest
 
 import pb
@@ -260,3 +262,41 @@ def test_a_block_may_be_async():
     with pytest.raises(StopIteration) as done:
         step.send(None)
     assert PARENT == done.value.value.traceparent
+
+
+OTHER = f"00-{'1' * 32}-{'2' * 16}-01"
+THIRD = f"00-{'3' * 32}-{'4' * 16}-01"
+
+
+def test_a_block_that_is_thrown_away_is_over_though_it_sets_nothing_back():
+    """A coroutine that is collected ends in whatever context that happens: calls there inherit what they did
+    before it, and so do blocks within them."""
+    root = Root()
+    pump = Pump(root)
+
+    async def unfinished(traceparent):
+        with pb.trace(traceparent):
+            await Gate()
+
+    def called():
+        pump.call("where")
+        return root.seen[-1] and root.seen[-1][0]
+
+    def here():
+        with pb.trace(OTHER):
+            outer, inner = unfinished(PARENT), unfinished(THIRD)
+            for coroutine, traceparent in ((outer, PARENT), (inner, THIRD)):
+                coroutine.send(None)
+                assert traceparent == called()
+            outer.close()  # the outer one first
+            assert THIRD == called()
+            inner.close()
+            assert OTHER == called()
+            with pb.trace(None):
+                assert called() is None
+            with pb.trace(PARENT):
+                assert PARENT == called()
+            assert OTHER == called()
+        assert called() is None
+
+    contextvars.copy_context().run(here)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import gc
 
 import msgpack
@@ -9,10 +10,11 @@ import pytest
 
 import pb
 from pb import messages
-from pb.bounds.leaving import awaited, ends_at
+from pb.bounds.leaving import awaited, ends_at, is_within_call
 
 from ..cached import REGISTRY, Stock
 from ..pump import Gate, Pump, Script, cancel, messages_in, packed, send
+from ..streamers import taken
 
 LIMITS = pb.Limits(drain_s=30)
 
@@ -259,3 +261,68 @@ def test_who_gives_up_what_it_awaits_still_finishes_what_it_serves():
     assert pump.server.has_ended
     with pytest.raises(pb.OutcomeUnknown):
         asked.result()
+
+
+class Inside(pb.Root):
+    """Tells for which connections its methods run within a call."""
+
+    def __init__(self):
+        self.pumps = []
+        self.seen = []
+        self.gate = Gate()
+
+    def look(self):
+        return [is_within_call(pump.server.broker) for pump in self.pumps]
+
+    async def remote_look(self):
+        self.here = contextvars.copy_context()
+        self.seen.append(self.look())
+        await self.gate
+        self.seen.append(self.look())
+
+    async def remote_stream(self):
+        self.here = contextvars.copy_context()
+        yield self.look()
+        await self.gate
+        yield self.look()
+
+
+@pytest.fixture
+def inside():
+    """Two clients of one root."""
+    root = Inside()
+    root.pumps += [Pump(root), Pump(root)]
+    return root
+
+
+def test_outside_of_a_call_nobody_waits_for_himself(inside):
+    """Whoever closes a connection there may wait until it has ended."""
+    assert [False, False] == inside.look()
+
+
+@pytest.mark.parametrize("is_wanted", [True, False], ids=["call", "message"])
+def test_a_method_is_within_a_call_of_its_own_connection_until_it_ends(inside, is_wanted):
+    """It may wait for the end of another; and what it has started, once it is over, for that of its own."""
+    first, _ = inside.pumps
+    if is_wanted:
+        first.root.look()
+    else:
+        send(first.root, "look")
+    first.run()
+    inside.gate.open()
+
+    assert [[True, False]] * 2 == inside.seen
+    assert [False, False] == inside.here.run(inside.look)
+
+
+def test_a_stream_is_made_within_its_call_though_that_is_answered(inside):
+    """Leaving waits for its last item, too."""
+    _, second = inside.pumps
+    stream = second.call("stream")
+    assert [[False, True]] == taken(stream, second)
+    assert 0 == second.server.broker.serving.count
+    assert [False, True] == inside.here.run(inside.look)
+    inside.gate.open()
+
+    assert [[False, True]] == taken(stream, second)
+    assert [False, False] == inside.here.run(inside.look)

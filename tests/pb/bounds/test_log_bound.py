@@ -15,6 +15,7 @@ from ..cached import Shop, Stock, left_over
 from ..pump import Gate, Pump, Script, packed, run_all
 from ..streamers import streams_of
 from ..streams.test_stream_corners import Waits, started
+from ..test_reference import Keeper
 from ..wire.test_corners import meet
 
 NOTHING = packed([[], {}])
@@ -81,6 +82,19 @@ def test_an_error_that_cannot_be_sent_is_bounded_too(lines):
     assert 2 * MAX_LINES == len(script.heard())
     assert MAX_LINES == sum("could not be sent" in line for line in lines())
     assert MAX_LINES == sum(line.startswith("incident ") for line in lines())
+
+
+def test_dead_references_in_results_are_bounded_too(lines):
+    """Each caller is told of it all the same."""
+    root = Keeper()
+    pump = Pump(root)
+    pump.call("keep", pb.Referenceable())
+    pump.server.broker.tables.drop_now(root.kept._pb_import)
+    for _ in range(2 * MAX_LINES):
+        with pytest.raises(pb.Gone, match=r"a reference that is dead, at \['workers'\]\[1\]$"):
+            pump.call("get")
+
+    assert MAX_LINES == sum("is not sent" in line for line in lines())
 
 
 def test_after_a_minute_lines_are_written_again_and_the_rest_is_told(lines):
