@@ -99,7 +99,7 @@ def cut_bulk(payload: bytes | memoryview) -> tuple[bytes, list[tuple[int, int]]]
     members, end, ext = 1, size, None
     at = copied = removed = 0
     try:
-        # One step for each KiB: 0.3 us, where unpacking a KiB takes fifteen.
+        # One step for each KiB: half a microsecond, where unpacking a KiB takes fifteen.
         for _ in range(size >> 10):
             while not members:
                 if ext is not None:
