@@ -234,6 +234,16 @@ def test_an_ext_that_lies_about_its_length_is_malformed(at, change):
         DECODER.loads(bytes(payload))
 
 
+def test_large_bytes_that_reach_beyond_their_ext_are_malformed():
+    """Cut out, they would leave an Ext of a length below nothing."""
+    data = msgpack.packb([BIG * 2])
+    payload = b"\x91\xc9" + (len(data) - BULK_BYTES // 2).to_bytes(4, "big") + b"\x10" + data
+
+    assert cut_bulk(payload) is None
+    with pytest.raises(MalformedJelly):
+        DECODER.loads(payload)
+
+
 @pytest.mark.parametrize(
     ("payload", "error"),
     [
