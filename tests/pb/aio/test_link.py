@@ -69,21 +69,18 @@ def test_a_peer_that_falls_silent_is_found_out(loop, caplog):
     assert 1 == len(caplog.records)
 
 
-def test_a_call_that_takes_long_does_not_look_like_silence(loop):
-    """The peer answers for itself while its handler is at work."""
+def test_a_call_that_takes_long_does_not_look_like_silence():
+    """The peer answers for itself while its handler is at work; an hour is over at once by a told clock."""
 
     async def main():
         root = Root()
-        limits = pb.Limits(idle_s=0.1, ping_after_s=0.02)
-        async with (
-            pb.serve(root, "pb://127.0.0.1:0", limits=limits) as server,
-            pb.open_connection(server.url, limits=limits) as connection,
-        ):
-            waiting = connection.root.wait()
-            asyncio.get_running_loop().call_later(0.5, root.gate.set)
+        limits = pb.Limits(idle_s=20, ping_after_s=5)
+        async with pb.testing.pair(root, limits=limits) as (_, _, there):
+            waiting = there.wait()
+            asyncio.get_running_loop().call_later(3600, root.gate.set)
             assert "waited" == await waiting
 
-    run(main(), loop)
+    pb.testing.run(main())
 
 
 def test_who_says_nothing_at_all_is_sent_away(loop, caplog):

@@ -47,6 +47,8 @@ async def said(url, **options):
             await member.fail(SECRET)
         with pytest.raises(pb.NoSuchMethod):
             await member.call_nothing()
+        with pytest.raises(pb.Forbidden):
+            await identity.attach("cellar")
         with pytest.raises(pb.LoginFailed):
             await connection.login("bob", "wrong")
 
@@ -89,6 +91,7 @@ def test_audit_tells_who_has_called_what_and_what_came_of_it(caplog):
     ]
     assert [
         ("attach", "alice", "chat", "alice", "answered"),
+        ("attach refused", "alice", "cellar", "", "refused"),
         ("detach", "alice", "chat", "alice", "answered"),
     ] == attachments
     assert {"call_nothing", "fail", "say"} == {each["method"] for each in events if each["event"] == "call"}

@@ -56,13 +56,13 @@ class House(Lobby):
         return room.remote_add(value)
 
 
-def session(work, tmp_path, **options):
-    """Run `work(house, spot, connection)` with one that knows what may run twice."""
+def session(work, tmp_path, limits=None, **options):
+    """Run `work(house, spot, connection)` with one that knows what may run twice; limits are the server's."""
 
     async def main():
         house = House()
         async with (
-            Spot(house, tmp_path) as spot,
+            Spot(house, tmp_path, limits=limits) as spot,
             pb.open_connection(spot.url, reconnect=quick(**options)) as connection,
         ):
             assert 0 == await connection.root.echo(0)
@@ -129,7 +129,8 @@ def test_a_call_on_a_result_that_may_have_run_is_not_made_again(tmp_path):
         with pytest.raises(pb.OutcomeUnknown):
             await taken
 
-    session(work, tmp_path)
+    # A turn that ends between the two calls would write the answer to the first.
+    session(work, tmp_path, limits=pb.Limits(turn_s=60))
 
 
 def test_a_call_on_a_result_that_did_not_run_is_made_again_behind_it(tmp_path):

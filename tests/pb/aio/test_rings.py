@@ -12,6 +12,7 @@ import gc
 import itertools
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -134,6 +135,8 @@ def left_at(
     """Return what is left of connections to a server; options are those of both sides."""
 
     async def main():
+        # One thread: what comes behind a derivation of keys begins when nothing of that is held any more.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
         served = Root() if root is None else await root()
         async with place.serve(served, registry=REGISTRY, **options) as server:
             return await left_by(use, Spot(server, served, options), count)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import weakref
 
 import pytest
 
@@ -157,6 +158,33 @@ def test_a_viewable_is_revoked_under_every_perspective(step):
             call(pump, view, "plain")
     assert ["ann", "bob"] == [call(pump, user, "name") for user in users]
     assert [] == shop.ended
+
+
+@STEPS
+def test_who_watches_an_object_of_the_peers_is_told_that_it_was_revoked(step):
+    """Once, and nobody who watches another, or has changed his mind."""
+    shop = Shop(door=Door(), other=Door())
+    pump = Pump(shop, registry=REGISTRY, step=step)
+    door, other = pump.call("get", "door"), pump.call("get", "other")
+    told = []
+
+    def watch(reference, name):
+        row = reference._pb_import
+        watch_gone = pump.client.broker.holdings.watch_gone
+        return watch_gone(row.id, lambda: told.append(name), weakref.ref(reference))
+
+    watch(other, "another")
+    watch(door, "first")
+    take_back = watch(door, "taken back")
+    watch(door, "second")
+    take_back()
+    assert 1 == revoke(pump, shop.door)
+    pump.run()
+    assert ["first", "second"] == told
+
+    assert 1 == revoke(pump, shop.other)
+    pump.run()
+    assert ["first", "second", "another"] == told
 
 
 def test_what_nobody_holds_is_revoked_nowhere():

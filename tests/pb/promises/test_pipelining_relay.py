@@ -44,7 +44,7 @@ def test_a_promise_of_the_middle_is_an_argument_of_the_far_end():
 
 
 def test_what_a_lost_far_end_answers_breaks_what_was_called_on_it():
-    """The middle says so for both."""
+    """The middle says so for both: of the call that it had passed on, that it may have run (PB-R21)."""
     three = Three()
     proxy = tell(three.left.root, "get", "right")
     three.run()
@@ -54,7 +54,7 @@ def test_what_a_lost_far_end_answers_breaks_what_was_called_on_it():
     three.right.lose()
     three.run()
 
-    with pytest.raises(pb.RemoteError):
+    with pytest.raises(pb.Gone, match="it may have run"):
         first.result()
     with pytest.raises(pb.BrokenPromise):
         second.result()
