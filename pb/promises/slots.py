@@ -274,6 +274,9 @@ class Slots:
         else:
             assert type(on) is Export
             function, refusal = of.find(on, call.method)
+        load = load_of(call.payload)
+        if load:  # what was kept until now is its bytes alone, of which each may become 72
+            refusal = of.why_too_much(load) or refusal
         arguments = self._read(call)
         if arguments is None:
             return
@@ -284,7 +287,6 @@ class Slots:
             return
         assert type(on) is Export
         args, kwargs = arguments  # type: ignore[misc]
-        load = load_of(call.payload)
         of.run_held(Held(of, call.id, on, function, call.method, args, kwargs, call.at, load))
 
     def _count(self, call: Waiting) -> bool:

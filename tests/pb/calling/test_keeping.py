@@ -23,11 +23,16 @@ COUNT = 100
 class Root(pb.Root):
     def __init__(self):
         self.gate = Gate()
+        self.first = Gate()
         self.seen = 0
         self.replicas = []
 
     async def remote_hold(self, value=None):
         await self.gate
+
+    async def remote_later(self):
+        await self.first
+        return self
 
     def remote_see(self, value):
         self.seen += 1
@@ -158,6 +163,59 @@ def test_what_was_kept_is_done_in_the_end_and_nothing_is_left(way):
     assert is_alive(side)
     side.input(frame([messages.CALL, 1000, 0, "see", MAPS]))
     assert [[messages.ANSWER, 1000, b"\xc0"]] == said(side)
+
+
+@pytest.mark.parametrize("target", [-1, 0], ids=["on it", "with it"])
+def test_what_has_waited_for_a_result_is_weighed_when_its_turn_comes(target):
+    """While it waits it takes no more than its bytes: 120 such calls of 130 KB would have become 1.1 GB."""
+    side = victim()
+    side.input(frame([messages.CALL, 1, 0, "later", msgpack.packb([[], {}]), {"keep": True}]))
+    answers, waiting = feed(side, many("hold", 2, target, needs=[1], keep=True))
+    assert ([], True) == (answers, waiting < MOST)
+    last = COUNT + 2
+    side.input(frame([messages.CALL, last, 0, "see", msgpack.packb([[None], {}]), {"needs": [last - 1]}]))
+
+    tracemalloc.start()
+    root_of(side).first.open()
+    while side.has_work:
+        side.run_tasks()
+    taken = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+
+    assert taken < MOST + 2_000_000
+    assert side.broker.serving.ledger.bytes < MOST + 600_000
+    first, *refused, broken = said(side)
+    assert [messages.ANSWER, 1] == first[:2]
+    errors = [msgpack.unpackb(answer[2]) for answer in refused]
+    assert {"pb.Busy"} == {error["type"] for error in errors}
+    assert 80 < len(errors) < COUNT
+    error = msgpack.unpackb(broken[2])
+    assert (last, "pb.BrokenPromise", "pb.Busy") == (broken[1], error["type"], error["cause"]["type"])
+    assert COUNT == side.broker.serving.count + len(errors)
+
+    root_of(side).gate.open()
+    side.run_tasks()
+    assert [messages.ANSWER] * (COUNT - len(errors)) == [answer[0] for answer in said(side)]
+    assert (0, 0) == (side.broker.serving.ledger.bytes, side.broker.serving.count)
+    assert is_alive(side)
+
+
+def test_the_references_in_what_is_refused_when_its_turn_comes_are_given_back():
+    """It is read all the same, for what is in it counts."""
+    side = victim(max_call_bytes=100_000)
+    side.input(frame([messages.CALL, 1, 0, "later", msgpack.packb([[], {}]), {"keep": True}]))
+    side.input(frame([messages.CALL, 2, 0, "hold", MAPS, {"needs": [1]}]))  # within it as it came
+    payload = b"\x92\x91\x92" + ext(1, b"\x07") + b"\xda\x05\x00" + b"x" * 1280 + b"\x80"
+    assert len(payload) > SHORT
+    side.input(frame([messages.CALL, 3, 0, "see", payload, {"needs": [1]}]))
+
+    root_of(side).first.open()
+    side.run_tasks()
+
+    answers = said(side)
+    assert [(messages.ANSWER, 1), (messages.ERROR, 3)] == [tuple(answer[:2]) for answer in answers[:2]]
+    assert [[messages.RELEASE, [7, 1]]] == answers[2:]
+    assert 0 == root_of(side).seen
 
 
 @pytest.mark.parametrize("way", WAYS)
