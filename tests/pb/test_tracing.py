@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import gc
 
 import pytest
 
@@ -300,3 +301,25 @@ def test_a_block_that_is_thrown_away_is_over_though_it_sets_nothing_back():
         assert called() is None
 
     contextvars.copy_context().run(here)
+
+
+def test_blocks_that_are_thrown_away_one_after_another_do_not_add_up():
+    """In a task that lasts, each would keep the one before it for ever."""
+
+    async def unfinished():
+        with pb.trace(PARENT):
+            await Gate()
+
+    def blocks():
+        gc.collect()
+        return sum(type(each).__qualname__ == "_Lent" for each in gc.get_objects())
+
+    def here():
+        before = blocks()
+        for _ in range(100):
+            coroutine = unfinished()
+            coroutine.send(None)
+            coroutine.close()
+        return blocks() - before
+
+    assert 1 == contextvars.copy_context().run(here)

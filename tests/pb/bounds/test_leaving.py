@@ -280,6 +280,9 @@ class Inside(pb.Root):
         await self.gate
         self.seen.append(self.look())
 
+    async def remote_wait(self):
+        await self.gate
+
     async def remote_stream(self):
         self.here = contextvars.copy_context()
         yield self.look()
@@ -303,12 +306,13 @@ def test_outside_of_a_call_nobody_waits_for_himself(inside):
 @pytest.mark.parametrize("is_wanted", [True, False], ids=["call", "message"])
 def test_a_method_is_within_a_call_of_its_own_connection_until_it_ends(inside, is_wanted):
     """It may wait for the end of another; and what it has started, once it is over, for that of its own."""
-    first, _ = inside.pumps
-    if is_wanted:
-        first.root.look()
-    else:
-        send(first.root, "look")
-    first.run()
+    first, second = inside.pumps
+    for pump, name in ((second, "wait"), (first, "look")):  # one of the same id runs over the other
+        if is_wanted:
+            getattr(pump.root, name)()
+        else:
+            send(pump.root, name)
+        pump.run()
     inside.gate.open()
 
     assert [[True, False]] * 2 == inside.seen
