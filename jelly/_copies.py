@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgpack import ExtType
 
+from ._apart import holds_large
 from ._article import a
 from ._blueprint import Blueprint
-from ._bulk import BULK_BYTES
 from ._errorplan import ErrorPlan
 from ._ext import COPY, STR_ONLY
 from ._inert import Relayed
@@ -26,6 +26,8 @@ from .interfaces import ICopyable
 if TYPE_CHECKING:
     from ._walk import Walk
 
+# Among so many of the first copies of a class large bytes are looked for: what one holds, most hold.
+_LOOKED_AT: Final = 2
 _make: Final = partial(tuple.__new__, ExtType)
 
 
@@ -90,8 +92,10 @@ def _pack_copies(walk: Walk, items: Any, plan: Blueprint | None) -> list[bytes] 
         return None
     if states is None or not are_flat(states):
         return None
-    if walk.leaves_out and states and bytes in map(type, states[0].values()) and _hold_large(states):
-        return None  # one by one they are not copied
+    if walk.leaves_out:
+        for state in states[:_LOOKED_AT]:
+            if holds_large(state.values()):
+                return None  # one by one they are not copied
     if walk.seen is not None:
         count = len(walk.seen) + len(states)
         walk.seen.update(map(id, items))
@@ -109,11 +113,6 @@ def _pack_copies(walk: Walk, items: Any, plan: Blueprint | None) -> list[bytes] 
     # One more for a leaf such as a date among the fields.
     walk.weight = max(walk.weight, 3 if walk.encoder.leaves == before else 4)
     return payloads
-
-
-def _hold_large(states: list[dict[str, Any]]) -> bool:
-    items = chain.from_iterable(map(dict.values, states))
-    return any(type(item) is bytes and len(item) >= BULK_BYTES for item in items)
 
 
 def take_relayed(walk: Walk, value: Relayed, level: int) -> ExtType:

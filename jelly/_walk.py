@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgpack import ExtType
 
 from . import _copies
-from ._apart import Apart, leave_out, wrap
+from ._apart import Apart, holds_large, leave_out, wrap
 from ._article import a
 from ._bulk import BULK_BYTES
 from ._errormap import fit_error
@@ -155,7 +155,9 @@ class Walk:
         level = self.go_down(level)
         kinds = set(map(type, items))
         if kinds <= SCALARS:
-            return self.leave_out(items) if bytes in kinds and self.leaves_out else items
+            return (
+                self.leave_out(items) if bytes in kinds and self.leaves_out and holds_large(items) else items
+            )
         if len(kinds) == 1 and level < self.max_depth >> 1:
             copies = self.fit_copies(items, self.quick.get(kinds.pop()))
             if copies is not None:
@@ -167,7 +169,7 @@ class Walk:
                 done.append(item if type(item) in SCALARS else fit(item, level))
         except Unfit as unfit:
             raise unfit.at(f"[{len(done)}]") from unfit.__cause__
-        return self.leave_out(done) if bytes in kinds and self.leaves_out else done
+        return self.leave_out(done) if bytes in kinds and self.leaves_out and holds_large(done) else done
 
     def fit_dict(
         self, items: dict[str, Any], level: int, step: str = "[{!r}]", fit: Fit | None = None
@@ -176,7 +178,7 @@ class Walk:
         level = self.go_down(level)
         kinds = set(map(type, items.values()))
         if kinds <= SCALARS:
-            if bytes in kinds and self.leaves_out:
+            if bytes in kinds and self.leaves_out and holds_large(items.values()):
                 return dict(zip(items, self.leave_out(items.values()), strict=True))
             return items
         done: dict[str, Any] = {}
@@ -187,7 +189,7 @@ class Walk:
                 done[key] = item if type(item) in SCALARS else fit(item, level)
         except Unfit as unfit:
             raise unfit.at(step.format(key[:80])) from unfit.__cause__
-        if bytes in kinds and self.leaves_out:
+        if bytes in kinds and self.leaves_out and holds_large(items.values()):
             return dict(zip(done, self.leave_out(done.values()), strict=True))
         return done
 

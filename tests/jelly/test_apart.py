@@ -112,8 +112,8 @@ def test_buffers_of_others_are_copied_once():
 
 
 def test_the_copy_whose_large_bytes_come_late_is_written_with_the_others():
-    """Only the first is looked at, which has none: all are packed as ever."""
-    value = [Block("n", None), Block("m", BIG)]
+    """Only the first two are looked at, which have none: all are packed as ever."""
+    value = [Block("n", None), Block("n", None), Block("m", BIG)]
 
     assert value == DECODER.loads(bytes(ENCODER.encode(value)))
 
