@@ -218,7 +218,8 @@ class Link(Reading):
 
     def wants_turn(self) -> None:
         """Let others have their turn, then go on with what has arrived."""
-        self.transport.pause_reading()
+        if not self.broker.reads_on:
+            self.transport.pause_reading()
         self.loop.call_soon(self._continue)
 
     def opened(self) -> None:
@@ -257,10 +258,12 @@ class Link(Reading):
         if self._transport is None:
             return
         broker = self.broker
+        if broker.reads_on and self._transport.is_closing():
+            return  # the peer has gone, and `connection_lost` is on its way
         broker.outbox.due = True
         broker.turn()
         self.loop.call_soon(self.write_now)
-        if not broker.is_cut and broker.state is not State.CLOSED:
+        if broker.state is not State.CLOSED and (broker.reads_on or not broker.is_cut):
             self.transport.resume_reading()
 
     def write_now(self) -> None:

@@ -106,11 +106,10 @@ class SyncLink(Link):
 
     def wants_turn(self) -> None:
         """Let others have their turn, then go on with what has arrived, unless too much of it waits."""
-        self.transport.pause_reading()
         if self.is_paced:
             self._is_turn_due = True
         else:
-            self.loop.call_soon(self._continue)
+            super().wants_turn()
 
     # --- calls of the peer
 

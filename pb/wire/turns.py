@@ -37,6 +37,8 @@ _SHORTEST: Final = 4 + 2
 _beginning: Final = struct.Struct(">IH").unpack_from
 _WITH_OPTIONS: Final = head_of(0, 6)
 _unpackb: Final = msgpack.unpackb
+# So much is kept of what comes while others have their turn, but for the read that exceeds it.
+_MOST_UNTAKEN: Final = 64 * 1024
 _NONE: Final[dict[int, Any]] = {}
 
 
@@ -140,7 +142,10 @@ class Turns:
         self.outbox.at_once = None
         reader = self.reader
         reader.feed(data[:size])
-        self.turn()
+        if self._is_turn_due:  # what came before has not had its turn yet
+            self.heard = True
+        else:
+            self.turn()
         if reader.left:
             reader.hold()
 
@@ -234,6 +239,15 @@ class Turns:
         if self.state is CLOSED:
             self._batch = self._rest = None
         self.check_settled()
+
+    @property
+    def reads_on(self) -> bool:
+        """Whether more is to be read while a turn is due, so as to learn of the end of the connection.
+
+        What has waited for a result begins by itself, turn after turn, and must not once the peer has gone
+        (PB-P23). What has arrived is as good as done: there the end can wait, and is behind it.
+        """
+        return self._rest is not None and self.reader.left < _MOST_UNTAKEN
 
     @property
     def is_cut(self) -> bool:

@@ -93,6 +93,39 @@ def test_what_comes_behind_the_answer_is_looked_at_when_all_that_waited_has_begu
     assert [messages.PONG, 1] == script.heard()[-1]
 
 
+def test_what_is_read_meanwhile_gives_what_waits_no_time_of_its_own():
+    """A face reads on, or it would not learn that the peer has gone: who sends much must gain nothing."""
+    script = waiting(*[call(id, -1, "note", id) for id in range(2, MANY + 2)])
+    script.root.gates[0].open()
+    begun = len(script.root.seen)
+    assert script.broker.reads_on
+    ping = frame([messages.PING, 1])
+    for _ in range(10):
+        script.broker.receive_data(ping)
+    assert begun == len(script.root.seen)
+    assert 1 == script.side.turns
+
+    turns(script)
+    assert [[messages.PONG, 1]] * 10 == script.heard()[-10:]
+    assert not script.broker.reads_on
+
+
+def test_not_more_is_read_meanwhile_than_a_little():
+    """What comes then is kept, and is no use before all that waited has begun."""
+    script = waiting(*[call(id, -1, "note", id) for id in range(2, MANY + 2)])
+    script.root.gates[0].open()
+    note = frame(call(MANY + 2, 0, "note", "x" * 40_000))
+    script.broker.receive_data(note[:1000])
+    assert script.broker.reads_on
+    script.broker.receive_data(note[1000:])
+    assert script.broker.reads_on
+    script.broker.receive_data(frame(call(MANY + 3, 0, "note", "y" * 40_000)))
+    assert not script.broker.reads_on
+
+    turns(script)
+    assert [*range(2, MANY + 2), "x" * 40_000, "y" * 40_000] == script.root.seen
+
+
 def test_another_result_meanwhile_gives_no_time_of_its_own():
     """A peer could else have each of its results begin a turn's worth of work in the same turn."""
     one, other = range(3, 53), range(53, 103)
