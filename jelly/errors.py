@@ -97,8 +97,8 @@ class RemoteError(Exception):
         self.notes = tuple(notes)
         self.__cause__ = cause
         if trace:
-            lines = [f"  | {printable(line)}" for line in trace.splitlines()]  # none can pass for one of ours
-            self.add_note("\n".join(["the peer's traceback:", *lines]))
+            lines = [f"  peer: {printable(line)}" for line in trace.splitlines()]  # none passes for one of ours
+            self.add_note("\n".join(["the traceback at the peer:", *lines]))
 
     def __str__(self) -> str:
         return printable(f"{self.remote_type}: {self.message}" if self.message else self.remote_type)

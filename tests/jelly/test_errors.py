@@ -354,7 +354,7 @@ def test_a_trace_is_shown_where_the_error_is_not_caught_and_obeyed_by_no_termina
     arrived: Any = decoder.loads_error(packb(sent))
 
     shown = "".join(traceback.format_exception(arrived))
-    assert "the peer's traceback:\n  | File x\n  | \\x1b[2J\n  | ERROR: forgedttt" in shown
+    assert "the traceback at the peer:\n  peer: File x\n  peer: \\x1b[2J\n  peer: ERROR: forgedttt" in shown
     assert 4096 == len(arrived.trace.encode())
     assert () == arrived.notes
 

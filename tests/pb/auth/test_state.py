@@ -18,7 +18,7 @@ import pb
 from cred.stores.sqlite import SqliteStore
 from pb.auth.state import KeptState, StateError
 from tests.pb.auth.states import Item, Owner, kept, path, reread, turn
-from tests.pb.cli.processes import ENVIRONMENT, HARD_END_S
+from tests.pb.cli.processes import ENVIRONMENT
 
 __all__ = ["path"]
 
@@ -254,7 +254,8 @@ def killed_writers(path: Path) -> Iterator[int]:
             for _ in range(number * 20_000):
                 pass
             os.kill(process.pid, signal.SIGKILL)
-            more = process.communicate(timeout=HARD_END_S)[0].split()
+            with process.stdout as stdout:
+                more = stdout.read().split()  # what is in the buffer of its reader, too
             yield int(more[-1] if more else said)
         finally:
             process.kill()
