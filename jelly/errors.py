@@ -97,7 +97,7 @@ class RemoteError(Exception):
         self.notes = tuple(notes)
         self.__cause__ = cause
         if trace:
-            lines = [f"  peer: {printable(line)}" for line in trace.splitlines()]  # none passes for one of ours
+            lines = [f"  peer: {printable(line)}" for line in trace.splitlines()]  # none looks like ours
             self.add_note("\n".join(["the traceback at the peer:", *lines]))
 
     def __str__(self) -> str:
