@@ -148,7 +148,7 @@ class CallEvent:
         out, attaching and detaching. What comes of those is told by hooks of their own.
         """
         method: str = self._begun[1]
-        return ":" in method and method != RESOLVE
+        return method.startswith("pb:") and method != RESOLVE
 
     @property
     def seconds(self) -> float:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import cred
 from jelly._article import a
 from pb.auth.chosen import explained
+from pb.context import current_call
 from pb.limits import Limits
 from pb.logfields import fields
 
@@ -111,6 +112,10 @@ class Running:
             gives_up: see `Server`, of a block that is left by an exception.
         """
         if self._is_stopping:
+            if (
+                self._rest is not None and current_call() is None
+            ):  # of a stop within a call, which had to return
+                await asyncio.shield(self._rest)
             return
         self._is_stopping = True
         name = self._application.name

@@ -291,14 +291,17 @@ class Application:
         """Take no more connections, let running calls finish, write what is kept, and close the store.
 
         In a method that serves a call it returns at once, because that call is under way: the rest is done
-        when it has been answered.
+        when it has been answered. Whoever calls it again, outside of a call, waits for that; so does leaving
+        the block of `running()`.
 
         Raises:
             cred.StoreError: the state could not be written; all else was closed.
         """
-        running, self._running = self._running, None
+        running = self._running
         if running is not None:
             await running.stop()
+            if not self.is_running and self._running is running:
+                self._running = None
 
     def __repr__(self) -> str:
         return f"<Application {self.name!r} of {len(self.authorizer.services)} services>"

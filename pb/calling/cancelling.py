@@ -59,17 +59,18 @@ class Cancelling(Postponing):
             self.budget.draw(self.taken, "a CANCEL of a call that has ended")
 
     def take_away(self, is_meant: Callable[[Served | Relay], bool], error: Callable[[], Exception]) -> None:
-        """End the calls of what was just taken away: the caller is told at once, the method stopped (PB-R33).
+        """End the calls of what was just taken away: the caller is told at once, the method stopped (PB-R37).
 
         The call that has taken it away is let finish: what it ended was its own. Those that have not begun
         are told when their turn comes.
         """
-        own = serving.get() or (None, 0)
+        own = serving.get()
         for served in [*self.running.values(), *self._quiet]:
             if not isinstance(served, Served | Relay) or not is_meant(served):
                 continue
             id = served.id
-            if (id and self.running.get(id) is not served) or (own[0] is served.scope and own[1] == id):
+            is_own = own is not None and getattr(served, "call", None) is own
+            if is_own or (id and self.running.get(id) is not served):
                 continue
             self.base.broker.streams.stop_of_call(id)
             if isinstance(served, Relay):

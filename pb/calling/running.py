@@ -9,7 +9,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..context import Inherited, inherited
+from ..context import Inherited, inherited, serving
 from ..dispatch import Kind
 from ..errors import Cancelled, DeadlineExceeded, Gone, NotExecuted, OutcomeUnknown
 
@@ -39,6 +39,7 @@ class Served:
     """A call that is still running.
 
     Attributes:
+        call: what its method, and whatever that begins, finds as the call it serves.
         connection: what its method sees as its connection; only behind the end, when nobody else keeps it.
         id: of the call; 0 where no answer is wanted, or any more.
         is_told: whether the caller was told already that it is stopped, and waits no longer.
@@ -46,6 +47,7 @@ class Served:
 
     __slots__ = (
         "awaitable",
+        "call",
         "connection",
         "export",
         "id",
@@ -61,6 +63,7 @@ class Served:
         self.export = export
         self.scope = export.scope
         self.awaitable = awaitable
+        self.call: object = serving.get()
         self.is_cancelled = False
         self.is_late = False
         self.is_told = False

@@ -264,7 +264,7 @@ class Streams:
     def stop_of_call(self, call_id: int) -> None:
         """Give up the streams that came with a call which was cancelled."""
         for row in list(self.consumers.values()):
-            if row.call_id == call_id:
+            if call_id and row.call_id == call_id:  # of those without an id nobody can tell which it was
                 self.stop(row, Cancelled("the call that brought the stream was cancelled"))
 
     def stop(self, row: Consumer, why: BaseException | None = None) -> None:

@@ -125,7 +125,7 @@ class Turns:
                 else:
                     self.heard = True
                     outbox = self.outbox
-                    outbox.at_once = outbox.direct
+                    outbox.at_once = None if outbox.frames else outbox.direct  # nothing overtakes (PB-M6)
                     try:
                         receive(envelope)
                     except Exception as error:

@@ -30,6 +30,11 @@ class Waiting(User):
         finally:
             raise ZeroDivisionError
 
+    async def perspective_leave(self):
+        self.shop.attachments[0].detach()
+        await self.shop.other
+        self.shop.ended.append("left")
+
     async def perspective_ask(self, reference):
         return await reference.wait()
 

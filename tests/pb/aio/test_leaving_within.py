@@ -130,8 +130,8 @@ def test_a_method_may_stop_its_application():
         assert application.is_running
         assert "ended" == await connection.root.end()
         await connection.wait_closed()
-        while application.is_running:  # noqa: ASYNC110 - of which nobody is told
-            await asyncio.sleep(0)
+        await application.stop()  # waits for what the method could not wait for
+        assert not application.is_running
         await application.start()
         await application.stop()
 

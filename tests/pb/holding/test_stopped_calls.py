@@ -219,3 +219,27 @@ def test_an_object_is_taken_from_one_attachment_and_stays_under_others():
         pump.run()
         gone.result()
     assert not pb.is_stale(of_nobody.result())
+
+
+def test_a_message_that_takes_it_away_is_let_finish_and_no_other_is():
+    """None of them has an id."""
+    shop, pump, ann = enter()
+    send(ann, "wait")
+    pump.run()
+    send(ann, "leave")
+    pump.run()
+    assert ["stopped"] == [each for each in shop.ended if each in {"stopped", "left"}]
+    shop.other.open()
+    pump.run()
+
+    assert ["stopped", "left"] == [each for each in shop.ended if each in {"stopped", "left"}]
+    assert 0 == pump.server.broker.serving.count
+
+
+def test_a_message_that_is_stopped_ends_no_stream_that_came_with_an_answer():
+    """That belongs to no call, and has no number either."""
+    streams = Pump(Shop()).server.broker.streams
+    streams.consumers[7] = type("Row", (), {"call_id": 0})()  # to stop it would need what it has not got
+    streams.stop_of_call(0)
+
+    assert [7] == [*streams.consumers]

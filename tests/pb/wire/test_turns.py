@@ -334,3 +334,15 @@ def test_a_fault_of_this_side_ends_the_connection_whole_and_bytewise():
         ends.append(script.heard())
 
     assert [[[15, messages.BYE_INTERNAL, "internal error", 0]]] * 2 == ends
+
+
+def test_no_answer_is_written_before_a_large_message_that_was_said_first():
+    """It waits as a frame of its own by then (PB-M6)."""
+    script, written = Script(Root()), []
+    script.say([1, 1, 0, "note", packed([[1], {}])])
+    script.heard()
+    script.broker.outbox.direct = written.append
+    script.broker.outbox.put_alone(packed([13, 1]))
+    script.say([1, 2, 0, "note", packed([[2], {}])])
+
+    assert ([], [[13, 1], [2, 2, packed(None)]]) == (written, script.heard())
