@@ -27,8 +27,12 @@ class Phases:
         self._has_begun = False
         self._services: list[Any] = []  # those that have started
 
-    async def start(self) -> None:
-        """Start services, then the rest. Raises what one of them raises; then those before it are stopped."""
+    async def start(self, within_s: float) -> None:
+        """Start services, then the rest. Raises what one of them raises; then those before it are stopped.
+
+        Args:
+            within_s: how long all that may take.
+        """
         try:
             for service in self._application.authorizer.services.values():
                 await _call(getattr(service, "starting", _nothing))
@@ -36,7 +40,7 @@ class Phases:
             for function in self._application.starts:
                 await _call(function)
         except BaseException:
-            await self._call_all(self._stopping())
+            await self._stop_within(within_s, self._stopping())
             raise
         self._has_begun = True
 
@@ -49,9 +53,12 @@ class Phases:
         if not self._has_begun:
             return
         self._has_begun = False
+        await self._stop_within(within_s, [*reversed(self._application.stops), *self._stopping()])
+
+    async def _stop_within(self, within_s: float, functions: list[Callable[[], object]]) -> None:
         try:
             async with asyncio.timeout(within_s):
-                await self._call_all([*reversed(self._application.stops), *self._stopping()])
+                await self._call_all(functions)
         except TimeoutError:
             log.error(
                 "what %s has to stop has not ended in %g s, and was cancelled",

@@ -38,10 +38,10 @@ def revoke(value: object, *where: Connection | Server | Application | Perspectiv
             named too.
 
     Returns:
-        How many references to it were withdrawn.
+        How many references to it were withdrawn: 0, too, where a user is attached nowhere that is looked at.
 
     Raises:
-        TypeError: nothing is named, or something else; or a perspective of no application, and no place.
+        TypeError: nothing is named; or, with no place beside it, what is no perspective of an application.
     """
     whence = Whence(where, _links_of)
     for link in whence.links:

@@ -69,7 +69,7 @@ class Running:
         application.is_running = True
         try:
             await self._open_store()
-            await self._phases.start()
+            await self._phases.start(self._most_s)
             for url, options in application.listeners:
                 self.servers.append(await serve(application.root, url, **self._options(options)))
         except BaseException as error:
@@ -112,9 +112,8 @@ class Running:
             gives_up: see `Server`, of a block that is left by an exception.
         """
         if self._is_stopping:
-            if (
-                self._rest is not None and current_call() is None
-            ):  # of a stop within a call, which had to return
+            # Of a stop within a call, which had to return. Who is in a call would wait for itself.
+            if self._rest is not None and current_call() is None:
                 await asyncio.shield(self._rest)
             return
         self._is_stopping = True

@@ -69,7 +69,7 @@ def _tell_changed(replica: Any, before: Mapping[str, object]) -> None:
                 replica.changed(name)
             except Exception:
                 log.exception(
-                    "changed() of a %s failed",
-                    type(replica).__name__,
+                    "changed() of %s failed",
+                    a(type(replica).__name__),
                     extra=fields("watcher.failed", method="changed"),
                 )

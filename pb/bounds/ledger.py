@@ -37,11 +37,14 @@ class Ledger:
         """Return what the value of a payload counts that has been decoded.
 
         To weigh takes longer than to decode, so nothing is weighed before half of what may be is used up by
-        what every payload could be: with the defaults 1.8 MiB of calls. Large bytes are what they are.
+        what every payload could be: with the defaults 1.8 MiB of calls. Half of what the address may take,
+        too: else a few connections would fill that with little, and others there would have to pay for it.
+        Large bytes are what they are.
         """
         rest, large = cut_large(payload)
         worst = large + MOST_PER_BYTE * len(rest)
-        if self.bytes + worst <= self.most // 2:
+        share = self.share
+        if self.bytes + worst <= self.most // 2 and (share is None or share.is_half_free(worst)):
             return worst
         try:
             return large + weight_of(rest)

@@ -48,6 +48,10 @@ class Share:
         """Whether nothing more is to be kept for it."""
         return self.bytes >= self._memory.most
 
+    def is_half_free(self, weight: int) -> bool:
+        """Whether half of what may be kept for it would still be free with so much more."""
+        return self.bytes + weight <= self._memory.most // 2
+
     def add(self, weight: int) -> None:
         """Count something more, or less."""
         rows = self._memory.bytes

@@ -107,7 +107,7 @@ class Observing:
         observer._pb_import = handle  # type: ignore[assignment]
         export.observer = observer
         tables = export.scope.tables
-        tables.unsent.add(export)
+        tables.unsent[export] = None
         export.is_unsent = True
         if tables.late is None:
             tables.late = []
@@ -163,7 +163,7 @@ class Observing:
         for row in fresh:
             row.is_unsent = False
             if isinstance(row, Export):
-                tables.unsent.discard(row)
+                tables.unsent.pop(row, None)
         self._flush(tables)
         for row in fresh:
             if not isinstance(row, Export):
@@ -171,7 +171,7 @@ class Observing:
 
     def _forget_unsent(self, export: Export) -> None:
         tables = export.scope.tables
-        tables.unsent.discard(export)
+        tables.unsent.pop(export, None)
         if export in tables.fresh:
             tables.fresh.remove(export)
         self._flush(tables)

@@ -33,7 +33,7 @@ class Cancelling(Postponing):
         base: Scope
         last_id: int
         running: dict[int, Served | Relay | Held | Waiting]
-        _quiet: set[Served | Relay | Held | Waiting]
+        _quiet: dict[Served | Relay | Held | Waiting, None]
 
     def drop_call(self, envelope: list[Any]) -> None:
         """Ignore a call that crossed our BYE, which tells the caller that it did not run."""
@@ -79,7 +79,7 @@ class Cancelling(Postponing):
             if id:  # it counts until it has ended, and a CANCEL of it comes too late
                 del self.running[id]
                 served.id, served.is_told = 0, True
-                self._quiet.add(served)
+                self._quiet[served] = None
                 self.fail(id, served.scope, error())
             if not served.is_cancelled:
                 served.cancel()

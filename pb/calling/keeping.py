@@ -43,7 +43,7 @@ class Keeping:
 
     if TYPE_CHECKING:
         running: dict[int, Any]
-        _quiet: set[Any]
+        _quiet: dict[Any, None]
 
     def __init__(self) -> None:
         self.kept = _NOTHING

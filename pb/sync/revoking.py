@@ -7,49 +7,42 @@ from typing import TYPE_CHECKING, Any
 from pb.aio.revoking import Whence
 
 from .connection import Connection
+from .link import SyncLink
 from .server import Server
 
 if TYPE_CHECKING:
     from pb.attachment import Attachment
-    from pb.auth.application import Application
-    from pb.auth.service import Perspective
-
-    from .link import SyncLink
 
 
-def revoke(value: object, *where: Connection | Server | Application | Perspective | Attachment) -> int:
-    """Withdraw an object from peers that hold it: calls on it fail with `pb.Gone`, from this moment on.
+def revoke(value: object, *where: Connection | Server | Attachment | Any) -> int:
+    """Withdraw an object from peers that hold it; see `pb.revoke`.
 
-        sync.revoke(document, server)     # from everybody
-        sync.revoke(document, bob)        # from one user, over whatever connection: bob's perspective
-
-    Those that run are answered so too, and cancelled, but for one that calls this itself. Replicas of it
-    become stale. A perspective takes with it all that was handed out under it. The peer may get the object
-    again, under a new id, if it is sent again: see to that first.
+        sync.revoke(document, server)  # from everybody
+        sync.revoke(document, server, bob)  # from one user: whom bob is the perspective of
 
     Args:
         value: what was sent: a Referenceable, Viewable, Cacheable, a perspective or its Attachment.
-        where: connections; servers and applications, which stand for all of theirs. Or the users that it is
-            withdrawn from, whoever else has it: perspectives, or their Attachments. One that is attached
-            nowhere stands for those of its service and name, so a perspective that is made anew each time
-            will do. Of a service the user is looked for wherever its application serves, unless a place is
-            named too.
+        where: connections and servers of this face. Or the users that it is withdrawn from, whoever else has
+            it: Attachments, or perspectives beside the server that they are attached at.
 
     Returns:
         How many references to it were withdrawn.
 
     Raises:
-        TypeError: nothing is named, or something else; or a perspective of no application, and no place.
+        TypeError: nothing is named; a perspective, and no place; or what is served by asyncio, such as an
+            application: call `pb.revoke` in the thread of its loop.
     """
+    whence = Whence(where, _links_of)
+    if not all(isinstance(link, SyncLink) for link in whence.links):
+        raise TypeError("what is named is served by asyncio: call pb.revoke, in the thread of its loop")
+    return whence.revoke(value, _call)
 
-    return Whence(where, _links_of).revoke(value, _call)
 
-
-def _links_of(place: object) -> list[SyncLink] | None:
+def _links_of(place: object) -> list[Any] | None:
     if isinstance(place, Connection):
         return [place._link]
     if isinstance(place, Server):
-        return [connection._link for connection in place.connections]
+        return place._links()
     return None
 
 

@@ -47,6 +47,11 @@ class Server:
         found: list[Any] = self._home.call(lambda: self._server.connections)
         return found
 
+    def _links(self) -> list[Link]:
+        """Return all connections, those too that are being closed: calls are served there until the end."""
+        found: list[Link] = self._home.call(lambda: list(self._server._places))
+        return found
+
     def __enter__(self) -> Server:
         return self
 

@@ -84,6 +84,24 @@ def test_one_that_fails_keeps_the_application_from_starting():
     run(main())
 
 
+def test_what_does_not_end_after_a_start_that_failed_is_cancelled(caplog):
+    """As at any other stop."""
+
+    class Hanging(pb.Service):
+        async def stopping(self):
+            await asyncio.Event().wait()
+
+    async def main():
+        application = pb.Application("house", cred.Authorizer(iterations=4096), limits=pb.Limits(drain_s=2))
+        Hanging("hanging", application)
+        application.on_start(lambda: {}["missing"])
+        with pytest.raises(KeyError, match="missing"):
+            await application.start()
+        assert "what house has to stop has not ended in 2 s, and was cancelled" in caplog.text
+
+    run(main())
+
+
 def test_what_has_started_is_stopped_where_it_cannot_listen():
     """A port that is taken is found out after the tasks were begun."""
     said = []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from dataclasses import dataclass
 
 import pytest
@@ -196,6 +198,10 @@ class Desk(pb.Root):
     def __init__(self):
         self.sheet, self.guests, self.attachments = Sheet(), {}, {}
 
+    @pb.in_thread
+    def remote_wait(self):
+        self.wait()
+
     def remote_enter(self, name):
         self.guests[name] = guest = Guest(self.sheet)
         guest.name = name
@@ -221,3 +227,36 @@ def test_it_is_taken_from_one_user_in_blocking_programs():
         assert 2 == sync.revoke(desk.sheet, served)
         assert 0 == sync.revoke(desk.sheet, server, Guest(desk.sheet))
         assert held
+
+
+def test_blocking_programs_are_told_what_is_not_theirs():
+    """The connections of an application belong to a loop, which another thread must not enter."""
+
+    async def act(service, server, connection, ann, bob):
+        await bob.open()
+        for where in service.application, Reader("bob", service):
+            with pytest.raises(TypeError, match="served by asyncio: call"):
+                sync.revoke(service.document, where)
+
+    play(act)
+
+
+def test_who_is_being_closed_in_a_blocking_program_loses_it_too():
+    """Its calls are served to the end."""
+    desk = Desk()
+    with sync.serve(desk, "pb://127.0.0.1:0") as server, sync.open_connection(server.url) as connection:
+        ann = connection.root.enter("ann")
+        held, entered, gate = ann.open(), threading.Event(), threading.Event()
+        desk.wait = lambda: (entered.set(), gate.wait())
+        waiting = threading.Thread(target=connection.root.wait)
+        closing = threading.Thread(target=server.close)
+        waiting.start()
+        entered.wait()
+        closing.start()
+        while server.connections:
+            time.sleep(0)
+        assert 1 == sync.revoke(desk.sheet, server)
+        gate.set()
+        waiting.join()
+        closing.join()
+        assert held is not None

@@ -22,6 +22,18 @@ def test_little_is_counted_as_the_worst_and_much_is_weighed():
     assert 72_000 <= ledger.weigh(MAPS) < 73_000
 
 
+def test_what_fills_half_of_an_address_is_weighed_too():
+    """Or a few connections would fill it with little, and shut out the others there."""
+    memory = SourceMemory(1_000_000)
+    ledgers = [Ledger("a", 1_000_000) for _ in range(20)]
+    for number, ledger in enumerate(ledgers):
+        ledger.share = memory.of(f"10.0.0.1:{number}")
+        ledger.add(ledger.weigh(TEXT))
+
+    assert 6 * 72 * len(TEXT) < memory.bytes["10.0.0.1"] < 500_000 + 20 * 1200
+    assert "" == ledgers[0].why_full()
+
+
 def test_large_bytes_count_as_what_they_are():
     """Blocks of files are most of what is long, and honest."""
     assert 100_000 < Ledger("a", 2**30).weigh(msgpack.packb(bytes(100_000))) < 101_000

@@ -383,3 +383,8 @@ def test_a_call_that_waits_for_its_turn_keeps_its_arguments():
     pump.run()
 
     assert "live" in repr(waiting.result()[0])
+
+
+def test_the_tables_of_an_idle_connection_share_the_keys_of_their_dict():
+    """An object of more attributes has all their names to itself, and servers have thousands of these."""
+    assert 29 >= len(vars(Pump(Server()).server.broker.tables))
