@@ -58,6 +58,7 @@ def zombies_of(side):
     return side.broker.tables.zombies
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("method", ["see", "not_there"])
 def test_what_an_owner_keeps_alive_is_bounded(method):
     """It may bring a hundred thousand replicas, each as large as a frame, and never say GONE."""

@@ -122,6 +122,7 @@ def feed(side, frames):
     return answers, taken
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("way", WAYS)
 def test_what_is_kept_is_bounded_by_the_memory_that_it_takes(way):
     """800 KB would have become 57 MB, and a thousand times as much with larger frames."""
@@ -218,6 +219,7 @@ def test_the_references_in_what_is_refused_when_its_turn_comes_are_given_back():
     assert 0 == root_of(side).seen
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("way", WAYS)
 def test_when_the_connection_ends_nothing_is_left(way):
     """Handlers see that they are cancelled, and nothing that waits begins."""

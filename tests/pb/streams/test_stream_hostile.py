@@ -255,7 +255,11 @@ def test_nothing_follows_an_aborting_bye(payload):
     assert root.was_stopped
 
 
-@pytest.mark.parametrize("size", [10, 1000, 20_000], ids=["small", "larger", "large"])
+@pytest.mark.parametrize(
+    "size",
+    [10, 1000, pytest.param(20_000, marks=pytest.mark.unmeasured)],
+    ids=["small", "larger", "large"],
+)
 def test_items_of_streams_that_nobody_takes_are_bounded_by_the_memory_that_they_take(size):
     """32 MB of empty maps were within all limits, and became 2 GB."""
     most = 4 * 1024 * 1024
